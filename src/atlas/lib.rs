@@ -1,0 +1,1 @@
+//! The map of a population of cells: principal components.

@@ -1,0 +1,1 @@
+//! Bytes to prepared cells: sources, readers, counts, preparation.

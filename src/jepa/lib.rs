@@ -1,0 +1,1 @@
+//! Joint-embedding predictive models of cells: model, losses, training, checkpoints.

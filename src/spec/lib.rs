@@ -1,0 +1,1 @@
+//! Plain data that crosses a boundary: configs, requests, events, tables.

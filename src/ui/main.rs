@@ -1,0 +1,3 @@
+//! The screen.
+
+fn main() {}

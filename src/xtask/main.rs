@@ -1,0 +1,3 @@
+//! What a developer or newcomer runs: serve, test, bench, pkg, setup.
+
+fn main() {}
