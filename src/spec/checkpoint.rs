@@ -1,0 +1,69 @@
+//! What a checkpoint says of itself: the header of its safetensors file and the demo's card.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Mode, ModelConfig};
+
+/// The header of a checkpoint, stored as JSON in the safetensors metadata under `waddington`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CheckpointHeader {
+    /// Format of this header; 1 today.
+    pub format: u32,
+    /// Sizes of the model.
+    pub model: ModelConfig,
+    /// Gene symbols in token order; `model.n_genes` of them.
+    pub genes: Vec<String>,
+    /// Library size that cells are scaled to before log1p (counts per cell).
+    pub target_sum: f64,
+    /// Modes that the training data held.
+    pub modes: Vec<Mode>,
+    /// Targets seen in training.
+    pub seen: Vec<String>,
+    /// Targets measured but held out of training.
+    pub held_out: Vec<String>,
+}
+
+/// How well one method does on held-out targets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MethodScore {
+    /// Name of the method: `model`, `no change`, `training mean`, ….
+    pub method: String,
+    /// Mean over targets of the Pearson correlation of predicted and measured change; none where undefined.
+    pub delta_pearson: Option<f64>,
+    /// Mean over targets of the mean squared error (log1p units squared).
+    pub mse: f64,
+}
+
+/// Scores of one held-out target, per method in the order of [`Card::scores`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TargetScore {
+    /// The target.
+    pub target: String,
+    /// Its cells.
+    pub n_cells: usize,
+    /// Delta Pearson per method.
+    pub delta_pearson: Vec<Option<f64>>,
+    /// Mean squared error per method (log1p units squared).
+    pub mse: Vec<f64>,
+}
+
+/// The card of a shipped checkpoint.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Card {
+    /// What the model is, in one line.
+    pub title: String,
+    /// Where the data come from.
+    pub data_source: String,
+    /// Under which terms derived tables are shared.
+    pub data_licence: String,
+    /// How the cells were split.
+    pub split: String,
+    /// Scores on held-out targets, the model first.
+    pub scores: Vec<MethodScore>,
+    /// The same per target.
+    pub targets: Vec<TargetScore>,
+    /// What it cannot do, most important first.
+    pub limitations: Vec<String>,
+    /// The command that made it.
+    pub command: String,
+}

@@ -1,0 +1,190 @@
+//! What was understood of a dropped file, how to prepare it, and what came out.
+
+use serde::{Deserialize, Serialize};
+
+/// A file format this project reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileFormat {
+    /// AnnData in HDF5.
+    H5ad,
+    /// 10x Genomics HDF5, version 2 (one group per genome).
+    TenxH5V2,
+    /// 10x Genomics HDF5, version 3 (`matrix/features`).
+    TenxH5V3,
+    /// 10x Genomics Matrix Market with barcodes and genes or features.
+    TenxMtx,
+}
+
+impl FileFormat {
+    /// The name shown to a person.
+    pub fn label(self) -> &'static str {
+        match self {
+            FileFormat::H5ad => "AnnData h5ad",
+            FileFormat::TenxH5V2 => "10x HDF5 v2",
+            FileFormat::TenxH5V3 => "10x HDF5 v3",
+            FileFormat::TenxMtx => "10x Matrix Market",
+        }
+    }
+}
+
+/// How a matrix lies in its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MatrixEncoding {
+    /// Compressed sparse rows: cells are contiguous.
+    Csr,
+    /// Compressed sparse columns: genes are contiguous.
+    Csc,
+    /// Dense, row-major.
+    Dense,
+    /// Coordinate triplets in text.
+    Coordinate,
+}
+
+/// One matrix that can be read as counts: `X`, `raw` or a layer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MatrixInfo {
+    /// `X`, `raw/X`, `layers/<name>`, or the name of the 10x group.
+    pub name: String,
+    /// How it lies in the file.
+    pub encoding: MatrixEncoding,
+    /// Cells.
+    pub n_cells: usize,
+    /// Genes.
+    pub n_genes: usize,
+    /// Stored values; all of them where dense.
+    pub n_stored: u64,
+    /// Number type in the file, as numpy names it (`float32`, `int64`).
+    pub dtype: String,
+}
+
+/// A column of `obs` that can label cells.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ColumnInfo {
+    /// Name of the column.
+    pub name: String,
+    /// What it holds.
+    pub kind: ColumnKind,
+}
+
+/// What a column of `obs` holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ColumnKind {
+    /// Text or categories: the distinct values with their cell counts, most frequent first, at most 500.
+    Labels {
+        /// Distinct values in all.
+        n_distinct: usize,
+        /// Values and their number of cells.
+        values: Vec<(String, usize)>,
+    },
+    /// Numbers.
+    Numbers {
+        /// Smallest finite value; none where there is none.
+        min: Option<f64>,
+        /// Largest finite value; none where there is none.
+        max: Option<f64>,
+    },
+}
+
+/// What was understood of a file before any value of its matrix was read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Opened {
+    /// Name of the file (or of the first, where several make one matrix).
+    pub name: String,
+    /// Size of all its files in bytes.
+    pub n_bytes: u64,
+    /// What it is.
+    pub format: FileFormat,
+    /// The matrices that can be read as counts; the first is the default. Never empty.
+    pub matrices: Vec<MatrixInfo>,
+    /// Columns of `obs`, in the file's order.
+    pub columns: Vec<ColumnInfo>,
+    /// The first five genes as the file names them.
+    pub first_genes: Vec<String>,
+    /// What the file's labels suggest.
+    pub suggested: PrepareOptions,
+    /// Bytes of memory that reading the default matrix takes.
+    pub bytes_needed: u64,
+    /// Bytes of memory available to it.
+    pub bytes_available: u64,
+    /// What a person should know, in plain words.
+    pub warnings: Vec<String>,
+}
+
+/// How to read and prepare an opened file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct PrepareOptions {
+    /// Which matrix, by [`MatrixInfo::name`]. Default: the first.
+    pub matrix: Option<String>,
+    /// Column of `obs` that names each cell's perturbation. Default: none (all cells are controls).
+    pub perturbation_column: Option<String>,
+    /// Value of that column that marks a control cell. Default: none.
+    pub control_label: Option<String>,
+    /// Column of `obs` with each cell's library size in counts. Default: the cell's own sum.
+    pub library_size_column: Option<String>,
+    /// Library size that cells are scaled to (counts). Default: the checkpoint's, else 10,000.
+    pub target_sum: Option<f64>,
+    /// Read at most this many cells, drawn evenly by seed. Default: all.
+    pub max_cells: Option<usize>,
+    /// Seed of the subsample. Default: 0.
+    pub seed: u64,
+}
+
+/// Quality of each cell; one value per prepared cell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct CellQuality {
+    /// Sum of the counts of a cell.
+    pub total_counts: Vec<f32>,
+    /// Genes with a count above 0.
+    pub n_genes_by_counts: Vec<f32>,
+    /// Percent of counts in mitochondrial genes (`MT-`, `mt-`).
+    pub pct_counts_mt: Vec<f32>,
+}
+
+/// How the genes of a file meet those of the checkpoint.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct GeneCoverage {
+    /// Genes of the checkpoint.
+    pub n_checkpoint: usize,
+    /// Of them, found in the file.
+    pub n_found: usize,
+    /// The checkpoint's genes that the file lacks (read as 0), at most 500.
+    pub missing: Vec<String>,
+}
+
+/// What preparation made of a file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Prepared {
+    /// Cells kept.
+    pub n_cells: usize,
+    /// Genes kept.
+    pub n_genes: usize,
+    /// Stored values kept.
+    pub n_nonzero: u64,
+    /// What one row is: single cells, or means of several.
+    pub unit: CellUnit,
+    /// Quality of each cell, in row order.
+    pub quality: CellQuality,
+    /// Distinct perturbation labels with their number of cells, control first; empty without a label column.
+    pub perturbations: Vec<(String, usize)>,
+    /// Index into `perturbations` for each cell, in row order; empty without a label column.
+    pub perturbation_of_cell: Vec<u32>,
+    /// How the genes meet the checkpoint's; none where no checkpoint is loaded.
+    pub coverage: Option<GeneCoverage>,
+    /// What a person should know, in plain words.
+    pub warnings: Vec<String>,
+}
+
+/// What one row of a matrix stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum CellUnit {
+    /// One cell.
+    #[default]
+    Cell,
+    /// The mean of several cells.
+    Metacell,
+}

@@ -1,0 +1,132 @@
+//! The closed set of what the screen may ask and the engine may say.
+//!
+//! A request travels with an id; every event that answers it carries the same id, and exactly one of them is final:
+//! [`Event::Failed`], [`Event::Cancelled`] or the answer itself. Files are not part of a message: the link hands the
+//! `File` objects over beside [`Request::Open`] and [`Request::LoadCheckpoint`].
+
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::{Card, CheckpointHeader};
+use crate::dataset::{Opened, PrepareOptions, Prepared};
+use crate::device::{BackendChoice, DeviceReport};
+use crate::prediction::{Prediction, Query, TargetInfo};
+
+/// What the screen asks of the engine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type")]
+pub enum Request {
+    /// Choose the device. Answered by [`Event::Ready`]. Must come first.
+    Start {
+        /// Which backend.
+        backend: BackendChoice,
+    },
+    /// Load the demo checkpoint, its gene bank and its tables. Its files come beside the message, in any order:
+    /// `model.safetensors`, `bank.safetensors`, `measured.safetensors`, `card.json`. Answered by [`Event::CheckpointLoaded`].
+    LoadCheckpoint,
+    /// Understand one file, or the several that make one matrix, handed over beside the message.
+    /// Answered by [`Event::Opened`].
+    Open,
+    /// Read and prepare the opened file. Answered by [`Event::Prepared`].
+    Prepare {
+        /// How.
+        options: PrepareOptions,
+    },
+    /// Principal components of the prepared cells and of their latent states. Answered by [`Event::Embedded`].
+    Embed,
+    /// Predict a response. Answered by [`Event::Predicted`].
+    Predict {
+        /// What is asked.
+        query: Query,
+    },
+    /// Stop the request with this id at its next step.
+    Cancel {
+        /// The request to stop.
+        request: u32,
+    },
+}
+
+/// What the engine says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type")]
+pub enum Event {
+    /// The device is there.
+    Ready {
+        /// What it is.
+        device: DeviceReport,
+    },
+    /// A request goes on. Not final.
+    Progress {
+        /// What is being done, in plain words.
+        task: String,
+        /// Units done.
+        done: f64,
+        /// Units in all; none where unknown.
+        total: Option<f64>,
+        /// The unit: `cells`, `bytes`, `shaders`.
+        unit: String,
+        /// Seconds left; none until it can be told.
+        remaining_secs: Option<f64>,
+    },
+    /// A checkpoint is loaded.
+    CheckpointLoaded {
+        /// What it says of itself.
+        header: CheckpointHeader,
+        /// Its card, where it has one.
+        card: Option<Card>,
+        /// The genes that can be asked for, by symbol.
+        targets: Vec<TargetInfo>,
+        /// Parameters.
+        n_parameters: usize,
+    },
+    /// A file was understood.
+    Opened {
+        /// As what.
+        opened: Opened,
+    },
+    /// A file was prepared.
+    Prepared {
+        /// What came out.
+        prepared: Prepared,
+    },
+    /// The maps are there.
+    Embedded {
+        /// Of expression and, where a checkpoint is loaded, of the latent states.
+        maps: Vec<EmbeddingMap>,
+    },
+    /// A response was predicted.
+    Predicted {
+        /// The answer.
+        prediction: Prediction,
+    },
+    /// The request was stopped; what was there before is still there.
+    Cancelled,
+    /// The request failed; what was there before is still there.
+    Failed {
+        /// Names what was wrong and where.
+        message: String,
+        /// What to do about it.
+        hint: String,
+    },
+}
+
+/// Two-dimensional coordinates of the prepared cells.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EmbeddingMap {
+    /// What was mapped: `expression` or `latent states`.
+    pub name: String,
+    /// Label of each axis with its share of variance, for example `PC1 (12.3 % of variance)`.
+    pub axes: [String; 2],
+    /// First coordinate per cell.
+    pub x: Vec<f32>,
+    /// Second coordinate per cell.
+    pub y: Vec<f32>,
+}
+
+/// A message in either direction with the id of the request it belongs to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Envelope<T> {
+    /// Id of the request, chosen by the side that asks.
+    pub id: u32,
+    /// The request or event.
+    pub body: T,
+}

@@ -1,0 +1,76 @@
+//! A perturbation query and its answer, the baselines and the measured response beside it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::Mode;
+
+/// What does perturbing `target` do to the control cells of the prepared data?
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Query {
+    /// Symbol of the perturbed gene.
+    pub target: String,
+    /// How it is perturbed.
+    pub mode: Mode,
+}
+
+/// What the checkpoint knows of a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Support {
+    /// Its response was in the training data: the prediction is a recollection.
+    Seen,
+    /// Measured, but held out of training: the prediction can be checked.
+    HeldOut,
+    /// Never measured; it has a vector, so it can be asked for.
+    NeverMeasured,
+}
+
+/// A measured mean response.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// Where it was measured: the prepared file, or the demo's own table.
+    pub source: String,
+    /// Perturbed cells.
+    pub n_cells: usize,
+    /// Control cells.
+    pub n_control_cells: usize,
+    /// Mean change per gene against control (log1p units).
+    pub delta: Vec<f32>,
+    /// Standard error of that change (log1p units).
+    pub standard_error: Vec<f32>,
+}
+
+/// The answer to a [`Query`]. All vectors have one entry per gene of `genes`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Prediction {
+    /// What was asked.
+    pub query: Query,
+    /// What the checkpoint knows of the target.
+    pub support: Support,
+    /// Symbols, in the checkpoint's order.
+    pub genes: Vec<String>,
+    /// Mean of the control cells (log1p units).
+    pub control_mean: Vec<f32>,
+    /// Predicted mean change against control (log1p units).
+    pub delta: Vec<f32>,
+    /// Baseline: mean change over the training perturbations, each target weighing the same (log1p units); none
+    /// where the checkpoint ships no table.
+    pub training_mean: Option<Vec<f32>>,
+    /// The measured response, where there is one.
+    pub measured: Option<Measured>,
+    /// Agreement with the measured response per method, the model first; empty where nothing was measured.
+    pub agreement: Vec<crate::checkpoint::MethodScore>,
+    /// Control cells the prediction was averaged over.
+    pub n_control_cells: usize,
+    /// Wall time in seconds.
+    pub elapsed_secs: f64,
+}
+
+/// A gene that can be asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TargetInfo {
+    /// Symbol.
+    pub symbol: String,
+    /// What the checkpoint knows of it.
+    pub support: Support,
+}
