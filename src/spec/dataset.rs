@@ -137,10 +137,13 @@ pub struct PrepareOptions {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct CellQuality {
     /// Sum of the counts of a cell.
+    #[serde(with = "crate::floats::f32s")]
     pub total_counts: Vec<f32>,
     /// Genes with a count above 0.
+    #[serde(with = "crate::floats::f32s")]
     pub n_genes_by_counts: Vec<f32>,
     /// Percent of counts in mitochondrial genes (`MT-`, `mt-`).
+    #[serde(with = "crate::floats::f32s")]
     pub pct_counts_mt: Vec<f32>,
 }
 
@@ -171,6 +174,7 @@ pub struct Prepared {
     /// Distinct perturbation labels with their number of cells, control first; empty without a label column.
     pub perturbations: Vec<(String, usize)>,
     /// Index into `perturbations` for each cell, in row order; empty without a label column.
+    #[serde(with = "crate::floats::u32s")]
     pub perturbation_of_cell: Vec<u32>,
     /// How the genes meet the checkpoint's; none where no checkpoint is loaded.
     pub coverage: Option<GeneCoverage>,

@@ -7,6 +7,7 @@
 pub mod checkpoint;
 pub mod dataset;
 pub mod device;
+pub mod floats;
 pub mod message;
 pub mod model;
 pub mod prediction;

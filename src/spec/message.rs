@@ -117,8 +117,10 @@ pub struct EmbeddingMap {
     /// Label of each axis with its share of variance, for example `PC1 (12.3 % of variance)`.
     pub axes: [String; 2],
     /// First coordinate per cell.
+    #[serde(with = "crate::floats::f32s")]
     pub x: Vec<f32>,
     /// Second coordinate per cell.
+    #[serde(with = "crate::floats::f32s")]
     pub y: Vec<f32>,
 }
 

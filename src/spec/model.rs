@@ -176,7 +176,10 @@ impl ModelConfig {
             return Err(format!("n_heads {} does not divide d_model {}", self.n_heads, self.d_model));
         }
         if self.version == ModelVersion::V05 && !self.d_model.is_multiple_of(2) {
-            return Err(format!("d_model {} is odd; the v0.5 encoder pairs sine with cosine and needs it even", self.d_model));
+            return Err(format!(
+                "d_model {} is odd; the v0.5 encoder pairs sine with cosine and needs it even",
+                self.d_model
+            ));
         }
         Ok(())
     }

@@ -35,8 +35,10 @@ pub struct Measured {
     /// Control cells.
     pub n_control_cells: usize,
     /// Mean change per gene against control (log1p units).
+    #[serde(with = "crate::floats::f32s")]
     pub delta: Vec<f32>,
     /// Standard error of that change (log1p units).
+    #[serde(with = "crate::floats::f32s")]
     pub standard_error: Vec<f32>,
 }
 
@@ -50,8 +52,10 @@ pub struct Prediction {
     /// Symbols, in the checkpoint's order.
     pub genes: Vec<String>,
     /// Mean of the control cells (log1p units).
+    #[serde(with = "crate::floats::f32s")]
     pub control_mean: Vec<f32>,
     /// Predicted mean change against control (log1p units).
+    #[serde(with = "crate::floats::f32s")]
     pub delta: Vec<f32>,
     /// Baseline: mean change over the training perturbations, each target weighing the same (log1p units); none
     /// where the checkpoint ships no table.

@@ -130,7 +130,9 @@ impl TrainConfig {
     /// Names the field, its value and what it must be.
     pub fn validate(&self) -> Result<(), String> {
         self.model.validate()?;
-        for (name, value) in [("mask_ratio", self.mask_ratio), ("ema_decay", self.ema_decay), ("warmup_share", self.warmup_share)] {
+        for (name, value) in
+            [("mask_ratio", self.mask_ratio), ("ema_decay", self.ema_decay), ("warmup_share", self.warmup_share)]
+        {
             if !(0.0..1.0).contains(&value) {
                 return Err(format!("{name} is {value}; it must lie in 0 to 1, 1 excluded"));
             }
