@@ -1,0 +1,369 @@
+//! From dropped files to cells: [`open`] plans from metadata, [`OpenedFile::begin`] checks the plan against the memory
+//! there is, [`Reading::advance`] reads one window of bounded size, [`Reading::finish`] adds names and labels.
+//!
+//! Not read yet, and said so by name: loom, h5mu, zarr, csv and tsv tables, rds, HDF5 chunks behind third-party filters.
+
+mod compound;
+mod container;
+mod error;
+mod frame;
+mod h5ad;
+mod hdf5;
+mod matrix;
+mod rows;
+mod sniff;
+mod stream;
+mod suggest;
+mod tenx_h5;
+mod tenx_mtx;
+mod text;
+
+use spec::dataset::{CellUnit, ColumnInfo, ColumnKind, MatrixEncoding, MatrixInfo, Opened, PrepareOptions};
+
+pub use crate::read::error::{ReadError, human_bytes};
+pub(crate) use crate::read::suggest::counts_layer;
+
+use crate::data::{CellData, Labels, UNLABELLED};
+use crate::genes::GeneNames;
+use crate::read::container::Container;
+use crate::read::error::listed;
+use crate::read::frame::Column;
+use crate::read::hdf5::number_label;
+use crate::read::matrix::MatrixReader;
+use crate::read::rows::Rows;
+use crate::source::NamedSource;
+
+/// Bytes that reading takes besides its result: one window of indices and values, decoded and as stored, and caches.
+const WORKING_BYTES: u64 = 32 << 20;
+/// Values of a label column that are listed.
+const MAX_VALUES: usize = 500;
+/// Columns that carry the cells of each metacell.
+const WEIGHT_COLUMN: &str = "n_cells";
+
+/// Opens one h5ad or 10x HDF5 file, or the three files of a 10x matrix. Metadata alone are read.
+///
+/// `bytes_available` is the memory that a reading may take.
+///
+/// # Errors
+/// See [`ReadError`]; a damaged or foreign file is an error, never a panic.
+pub fn open(files: Vec<NamedSource>, bytes_available: u64) -> Result<OpenedFile, ReadError> {
+    let name = files.first().map(|file| file.name.clone()).unwrap_or_default();
+    let n_bytes = files.iter().map(|file| file.source.len()).sum();
+    let container = sniff::open(files)?;
+    let mut warnings = container.warnings().to_vec();
+    let mut columns = Vec::new();
+    for column in container.columns() {
+        match container.column(column) {
+            Ok(Some(values)) => columns.push(ColumnInfo { name: column.clone(), kind: summary(&values) }),
+            Ok(None) => {}
+            // A file is worth opening without one of its columns.
+            Err(error) => warnings.push(format!("obs column {column} cannot be read: {error}")),
+        }
+    }
+    let matrices = container.matrices().to_vec();
+    let suggested = suggest::suggest(&matrices, &columns);
+    if let (Some(layer), Some(first)) = (&suggested.matrix, matrices.first()) {
+        warnings.push(format!("{layer} is suggested in place of {}: its name says that it holds counts", first.name));
+    }
+    let opened = Opened {
+        name,
+        n_bytes,
+        format: container.format(),
+        bytes_needed: matrices.first().map_or(0, |info| bytes_needed(info, &Rows::All(info.n_cells), info.n_stored)),
+        matrices,
+        columns,
+        first_genes: container.first_genes(0, 5)?,
+        suggested,
+        bytes_available,
+        warnings,
+    };
+    Ok(OpenedFile { opened, container })
+}
+
+/// Bytes that reading some rows of a matrix takes at its peak.
+///
+/// 8 for each stored value (f32 value, u32 gene), 24 for each cell (row pointers, in the file's width and ours, and a
+/// cursor), 64 for the name of each cell and gene, and a working window. Dense matrices count every value as stored,
+/// which is the most that reading can take: zeros are dropped. Sparse row pointers are read for the whole file.
+fn bytes_needed(info: &MatrixInfo, rows: &Rows, n_values: u64) -> u64 {
+    let (n_read, n_all, n_genes) = (rows.len() as u64, rows.n_all() as u64, info.n_genes as u64);
+    let pointers = match info.encoding {
+        MatrixEncoding::Csr => 16 * n_all + 8 * n_read,
+        MatrixEncoding::Csc => 16 * n_genes + 4 * n_all + 24 * n_read,
+        MatrixEncoding::Dense | MatrixEncoding::Coordinate => 24 * n_read,
+    };
+    n_values.saturating_mul(8).saturating_add(pointers + 64 * (n_all + n_genes) + WORKING_BYTES)
+}
+
+/// Stored values of some rows if all rows held equally many, with a tenth to spare.
+fn proportional(n_stored: u64, rows: &Rows) -> u64 {
+    match rows {
+        Rows::All(_) => n_stored,
+        Rows::Some { chosen, n_all } => {
+            let share = u128::from(n_stored) * chosen.len() as u128 / (*n_all).max(1) as u128;
+            u64::try_from(share + share / 10).unwrap_or(u64::MAX).min(n_stored)
+        }
+    }
+}
+
+fn summary(column: &Column) -> ColumnKind {
+    match column {
+        Column::Labels { codes, names } => {
+            let mut sizes = vec![0usize; names.len()];
+            codes.iter().flatten().for_each(|code| sizes[*code as usize] += 1);
+            let mut values: Vec<(String, usize)> =
+                names.iter().cloned().zip(sizes).filter(|(_, size)| *size > 0).collect();
+            let n_distinct = values.len();
+            values.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+            values.truncate(MAX_VALUES);
+            ColumnKind::Labels { n_distinct, values }
+        }
+        Column::Numbers(values) => {
+            let finite = || values.iter().copied().filter(|value| value.is_finite());
+            ColumnKind::Numbers { min: finite().reduce(f64::min), max: finite().reduce(f64::max) }
+        }
+    }
+}
+
+/// A file whose metadata are read.
+pub struct OpenedFile {
+    opened: Opened,
+    container: Box<dyn Container>,
+}
+
+impl std::fmt::Debug for OpenedFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OpenedFile").field("opened", &self.opened).finish_non_exhaustive()
+    }
+}
+
+impl OpenedFile {
+    /// What was understood of it.
+    pub fn opened(&self) -> &Opened {
+        &self.opened
+    }
+
+    /// Begins to read a matrix with the labels that `options` name.
+    ///
+    /// # Errors
+    /// Where `options` name a matrix, column or label that is not there; where the reading needs more memory than there
+    /// is, with both numbers and how many cells would fit; where the metadata of the matrix cannot be.
+    pub fn begin(&self, options: &PrepareOptions) -> Result<Reading<'_>, ReadError> {
+        let matrix = self.matrix(options.matrix.as_deref())?;
+        let info = &self.opened.matrices[matrix];
+        if options.max_cells == Some(0) {
+            return Err(ReadError::Option("max_cells is 0; it must be at least 1, or absent to read all cells".into()));
+        }
+        // Before anything of the file's length is held or read.
+        self.check_budget(info, &Rows::All(0), 0)?;
+        if options.max_cells.is_none() {
+            self.check_budget(info, &Rows::All(info.n_cells), info.n_stored)?;
+        }
+        let rows = Rows::draw(info.n_cells, options.max_cells, options.seed);
+        self.check_budget(info, &rows, self.container.n_values(matrix, &rows)?)?;
+        let mut warnings = Vec::new();
+        if let Rows::Some { chosen, n_all } = &rows {
+            warnings.push(format!("{} of {n_all} cells are read, drawn with seed {}", chosen.len(), options.seed));
+        }
+        let perturbations = self.perturbations(options, &rows, &mut warnings)?;
+        let library_sizes = self.library_sizes(options, &rows)?;
+        let cell_weights = self.cell_weights(&rows)?;
+        let budget = self.opened.bytes_available.saturating_sub(bytes_needed(info, &rows, 0));
+        let reader = self.container.reader(matrix, rows.clone(), budget)?;
+        Ok(Reading {
+            file: self,
+            matrix,
+            rows,
+            reader,
+            n_done: None,
+            is_done: false,
+            perturbations,
+            library_sizes,
+            cell_weights,
+            warnings,
+        })
+    }
+
+    fn matrix(&self, wanted: Option<&str>) -> Result<usize, ReadError> {
+        let Some(wanted) = wanted else { return Ok(0) };
+        self.opened.matrices.iter().position(|info| info.name == wanted).ok_or_else(|| ReadError::NoSuchMatrix {
+            wanted: wanted.into(),
+            available: listed(self.opened.matrices.iter().map(|info| &info.name), 20),
+        })
+    }
+
+    fn check_budget(&self, info: &MatrixInfo, rows: &Rows, n_values: u64) -> Result<(), ReadError> {
+        let needed = bytes_needed(info, rows, n_values);
+        let available = self.opened.bytes_available;
+        if needed <= available {
+            return Ok(());
+        }
+        let fixed = bytes_needed(info, &Rows::Some { chosen: Vec::new(), n_all: info.n_cells }, 0);
+        let per_cell = (info.n_stored.saturating_mul(8) / (info.n_cells as u64).max(1)).saturating_add(24).max(1);
+        let fitting = available.saturating_sub(fixed) / per_cell * 9 / 10;
+        let advice = if fitting > 0 {
+            format!("read at most {fitting} of its {} cells (max_cells), drawn evenly", info.n_cells)
+        } else {
+            "use a machine with more memory, or a smaller file".to_owned()
+        };
+        Err(ReadError::OverBudget { object: format!("reading {}", info.name), needed, available, advice })
+    }
+
+    fn column(&self, name: &str) -> Result<Column, ReadError> {
+        let column = self.container.column(name)?.ok_or_else(|| ReadError::Malformed {
+            object: format!("obs column {name}"),
+            what: "is of a kind that is not read; choose a column of labels or numbers".into(),
+        })?;
+        let n_cells = self.opened.matrices[0].n_cells;
+        if column.len() == n_cells {
+            return Ok(column);
+        }
+        let what = format!("has {} rows for {n_cells} cells", column.len());
+        Err(ReadError::Malformed { object: format!("obs column {name}"), what })
+    }
+
+    fn perturbations(
+        &self,
+        options: &PrepareOptions,
+        rows: &Rows,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<Labels>, ReadError> {
+        let Some(name) = &options.perturbation_column else {
+            return match &options.control_label {
+                None => Ok(None),
+                Some(label) => {
+                    Err(ReadError::Option(format!("control_label is {label}, but no perturbation_column is chosen")))
+                }
+            };
+        };
+        let column = self.column(name)?;
+        let n_missing = match &column {
+            Column::Labels { codes, .. } => codes.iter().filter(|code| code.is_none()).count(),
+            Column::Numbers(values) => values.iter().filter(|value| value.is_nan()).count(),
+        };
+        if n_missing > 0 {
+            warnings.push(format!("{n_missing} cells have no label in {name}; they are called {UNLABELLED}"));
+        }
+        let labels = column.to_text(UNLABELLED);
+        if let Some(control) = &options.control_label {
+            if !labels.contains(control) {
+                let ColumnKind::Labels { values, .. } = summary(&Column::from_text(labels)) else {
+                    return Err(ReadError::Option(format!("obs column {name} holds no labels")));
+                };
+                return Err(ReadError::NoSuchControl {
+                    label: control.clone(),
+                    column: name.clone(),
+                    available: listed(values.iter().map(|(label, _)| label), 10),
+                });
+            }
+        }
+        Ok(Some(Labels::from_perturbations(&rows.pick(labels), options.control_label.as_deref())))
+    }
+
+    fn library_sizes(&self, options: &PrepareOptions, rows: &Rows) -> Result<Option<Vec<f64>>, ReadError> {
+        let Some(name) = &options.library_size_column else { return Ok(None) };
+        let Column::Numbers(values) = self.column(name)? else {
+            let object = format!("obs column {name}");
+            return Err(ReadError::Malformed { object, what: "holds labels; library sizes are numbers".into() });
+        };
+        if let Some(cell) = values.iter().position(|size| !(size.is_finite() && *size > 0.0)) {
+            let what =
+                format!("holds {} for cell {cell}; a library size must be above 0", number_label(values[cell], false));
+            return Err(ReadError::Malformed { object: format!("obs column {name}"), what });
+        }
+        Ok(Some(rows.pick(values)))
+    }
+
+    fn cell_weights(&self, rows: &Rows) -> Result<Option<Vec<f64>>, ReadError> {
+        if self.container.unit() != CellUnit::Metacell {
+            return Ok(None);
+        }
+        match self.column(WEIGHT_COLUMN)? {
+            Column::Numbers(values) => Ok(Some(rows.pick(values))),
+            Column::Labels { .. } => Err(ReadError::Malformed {
+                object: format!("obs column {WEIGHT_COLUMN}"),
+                what: "holds labels; metacells need their number of cells".into(),
+            }),
+        }
+    }
+}
+
+/// How far a reading is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadProgress {
+    /// Cells read; where cells come in no order, the share of the work in cells.
+    pub cells_done: usize,
+    /// Cells to read.
+    pub cells_total: usize,
+}
+
+/// A matrix being read.
+pub struct Reading<'a> {
+    file: &'a OpenedFile,
+    matrix: usize,
+    rows: Rows,
+    reader: Box<dyn MatrixReader + 'a>,
+    n_done: Option<usize>,
+    is_done: bool,
+    perturbations: Option<Labels>,
+    library_sizes: Option<Vec<f64>>,
+    cell_weights: Option<Vec<f64>>,
+    warnings: Vec<String>,
+}
+
+impl std::fmt::Debug for Reading<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reading").field("matrix", &self.matrix).field("n_done", &self.n_done).finish_non_exhaustive()
+    }
+}
+
+impl Reading<'_> {
+    /// Reads one window of some hundred thousand values; none when all is read.
+    ///
+    /// # Errors
+    /// Where the values cannot be read or cannot be; the reading is then over.
+    pub fn advance(&mut self) -> Result<Option<ReadProgress>, ReadError> {
+        let Some(cells_done) = self.reader.advance()? else {
+            self.is_done = true;
+            return Ok(None);
+        };
+        self.n_done = Some(cells_done);
+        Ok(Some(ReadProgress { cells_done, cells_total: self.rows.len() }))
+    }
+
+    /// The cells, with names and labels.
+    ///
+    /// # Errors
+    /// Before `advance` gave none; where names cannot be read.
+    pub fn finish(self) -> Result<CellData, ReadError> {
+        if !self.is_done {
+            return Err(ReadError::Unfinished { done: self.n_done.unwrap_or(0), total: self.rows.len() });
+        }
+        let container = &self.file.container;
+        let mut warnings = self.file.opened.warnings.clone();
+        warnings.extend(self.warnings);
+        let (counts, of_reading) = self.reader.finish()?;
+        warnings.extend(of_reading);
+        let genes = container.genes(self.matrix)?;
+        warnings.extend(repeated_genes(&genes));
+        Ok(CellData {
+            counts,
+            genes,
+            barcodes: self.rows.pick(container.barcodes(self.matrix)?),
+            perturbations: self.perturbations,
+            library_sizes: self.library_sizes,
+            unit: container.unit(),
+            cell_weights: self.cell_weights,
+            warnings,
+        })
+    }
+}
+
+fn repeated_genes(genes: &GeneNames) -> Option<String> {
+    let mut seen = std::collections::HashSet::new();
+    let mut repeated: Vec<&String> = genes.symbols.iter().filter(|symbol| !seen.insert(symbol.as_str())).collect();
+    let n_repeated = repeated.len();
+    repeated.dedup();
+    (n_repeated > 0)
+        .then(|| format!("{n_repeated} gene names are repeated ({}); the first of each is used", listed(repeated, 5)))
+}

@@ -1,0 +1,45 @@
+//! What every format offers once it is open; [`crate::read`] does the rest for all of them alike.
+
+use spec::dataset::{CellUnit, FileFormat, MatrixInfo};
+
+use crate::genes::GeneNames;
+use crate::read::error::ReadError;
+use crate::read::frame::Column;
+use crate::read::matrix::MatrixReader;
+use crate::read::rows::Rows;
+
+/// An open file of any format.
+pub(crate) trait Container: Send + Sync {
+    /// What it is.
+    fn format(&self) -> FileFormat;
+
+    /// The matrices in it, at least one; the first is the default.
+    fn matrices(&self) -> &[MatrixInfo];
+
+    /// Names of the genes of a matrix.
+    fn genes(&self, matrix: usize) -> Result<GeneNames, ReadError>;
+
+    /// Names of the first genes, as the file has them.
+    fn first_genes(&self, matrix: usize, count: usize) -> Result<Vec<String>, ReadError>;
+
+    /// Names of the cells of a matrix.
+    fn barcodes(&self, matrix: usize) -> Result<Vec<String>, ReadError>;
+
+    /// Names of the columns of `obs`.
+    fn columns(&self) -> &[String];
+
+    /// A column of `obs`; none where it is of a kind that is not read.
+    fn column(&self, name: &str) -> Result<Option<Column>, ReadError>;
+
+    /// What one row is.
+    fn unit(&self) -> CellUnit;
+
+    /// Warnings from opening.
+    fn warnings(&self) -> &[String];
+
+    /// Values that the given rows hold, where the metadata tell: exactly, or at most.
+    fn n_values(&self, matrix: usize, rows: &Rows) -> Result<u64, ReadError>;
+
+    /// Begins to read a matrix. `budget` bounds the bytes of the result.
+    fn reader(&self, matrix: usize, rows: Rows, budget: u64) -> Result<Box<dyn MatrixReader + '_>, ReadError>;
+}

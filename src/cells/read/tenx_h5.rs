@@ -1,0 +1,190 @@
+//! 10x Genomics HDF5. Version 3 keeps one matrix in `matrix` with `features`; version 2 keeps one group per genome with
+//! `genes` and `gene_names`. Both store genes by cells in compressed columns, which is cells by genes in compressed rows.
+
+use spec::dataset::{CellUnit, FileFormat, MatrixEncoding, MatrixInfo};
+
+use crate::genes::GeneNames;
+use crate::read::container::Container;
+use crate::read::error::{ReadError, listed};
+use crate::read::frame::Column;
+use crate::read::hdf5::{H5, Kind};
+use crate::read::matrix::{CsrReader, MatrixReader, SparseArrays};
+use crate::read::rows::Rows;
+
+/// An open 10x HDF5 file.
+pub(crate) struct TenxH5File {
+    h5: H5,
+    format: FileFormat,
+    matrices: Vec<MatrixInfo>,
+    warnings: Vec<String>,
+}
+
+impl TenxH5File {
+    /// Opens the groups that look like 10x matrices; none where there is no such group.
+    pub(crate) fn open(h5: H5) -> Result<Result<Self, H5>, ReadError> {
+        let is_v3 = h5.kind("matrix")? == Some(Kind::Group) && h5.has("matrix/features")?;
+        let groups = if is_v3 { vec!["matrix".to_owned()] } else { h5.children("/")?.1 };
+        let mut names = Vec::new();
+        for group in groups {
+            if h5.has(&format!("{group}/barcodes"))? && h5.has(&format!("{group}/indptr"))? {
+                names.push(group);
+            }
+        }
+        if names.is_empty() {
+            return Ok(Err(h5));
+        }
+        let format = if is_v3 { FileFormat::TenxH5V3 } else { FileFormat::TenxH5V2 };
+        let matrices = names.iter().map(|name| matrix_info(&h5, name)).collect::<Result<Vec<_>, _>>()?;
+        let mut file = TenxH5File { h5, format, matrices, warnings: Vec::new() };
+        if names.len() > 1 {
+            file.warnings
+                .push(format!("the file has one matrix per genome ({}); the first is read", listed(&names, 5)));
+        }
+        file.warn_of_other_features()?;
+        Ok(Ok(file))
+    }
+
+    fn warn_of_other_features(&mut self) -> Result<(), ReadError> {
+        if !self.h5.has("matrix/features/feature_type")? {
+            return Ok(());
+        }
+        let Column::Labels { codes, names } =
+            Column::from_text(self.h5.array("matrix/features/feature_type")?.strings()?)
+        else {
+            return Ok(());
+        };
+        self.warnings.extend(other_features(&codes, &names));
+        Ok(())
+    }
+
+    fn path(&self, matrix: usize, names: &[&str]) -> Result<Option<String>, ReadError> {
+        for name in names {
+            let path = format!("{}/{name}", self.matrices[matrix].name);
+            if self.h5.kind(&path)? == Some(Kind::Dataset) {
+                return Ok(Some(path));
+            }
+        }
+        Ok(None)
+    }
+
+    fn required(&self, matrix: usize, names: &[&str]) -> Result<String, ReadError> {
+        self.path(matrix, names)?.ok_or_else(|| ReadError::Malformed {
+            object: self.matrices[matrix].name.clone(),
+            what: format!("lacks {}; it is no complete 10x matrix", names[0]),
+        })
+    }
+
+    fn sparse(&self, matrix: usize) -> Result<SparseArrays, ReadError> {
+        let name = &self.matrices[matrix].name;
+        Ok(SparseArrays {
+            name: name.clone(),
+            indptr: self.h5.array(&format!("{name}/indptr"))?,
+            indices: self.h5.array(&format!("{name}/indices"))?,
+            values: self.h5.array(&format!("{name}/data"))?,
+        })
+    }
+}
+
+/// A warning about features that are not genes, if there are any.
+pub(crate) fn other_features(codes: &[Option<u32>], names: &[String]) -> Option<String> {
+    let others: Vec<String> = names
+        .iter()
+        .enumerate()
+        .filter(|(_, name)| *name != "Gene Expression" && !name.is_empty())
+        .map(|(code, name)| {
+            let n = codes.iter().filter(|of_feature| **of_feature == Some(code as u32)).count();
+            format!("{n} of type {name}")
+        })
+        .collect();
+    (!others.is_empty()).then(|| format!("not all features are genes: {} are read along", listed(&others, 5)))
+}
+
+impl Container for TenxH5File {
+    fn format(&self) -> FileFormat {
+        self.format
+    }
+
+    fn matrices(&self) -> &[MatrixInfo] {
+        &self.matrices
+    }
+
+    fn genes(&self, matrix: usize) -> Result<GeneNames, ReadError> {
+        let symbols = self.required(matrix, &["features/name", "gene_names", "genes", "features/id"])?;
+        let symbols = self.h5.array(&symbols)?.strings()?;
+        let ids = match self.path(matrix, &["features/id", "genes"])? {
+            Some(path) => Some(self.h5.array(&path)?.strings()?),
+            None => None,
+        };
+        let n_genes = self.matrices[matrix].n_genes;
+        if symbols.len() != n_genes || ids.as_ref().is_some_and(|ids| ids.len() != n_genes) {
+            let what = format!("names {} features; its shape says {n_genes}", symbols.len());
+            return Err(ReadError::Malformed { object: self.matrices[matrix].name.clone(), what });
+        }
+        Ok(GeneNames { symbols, ids })
+    }
+
+    fn first_genes(&self, matrix: usize, count: usize) -> Result<Vec<String>, ReadError> {
+        let symbols = self.required(matrix, &["features/name", "gene_names", "genes", "features/id"])?;
+        self.h5.array(&symbols)?.first_strings(count as u64)
+    }
+
+    fn barcodes(&self, matrix: usize) -> Result<Vec<String>, ReadError> {
+        let barcodes = self.h5.array(&self.required(matrix, &["barcodes"])?)?.strings()?;
+        let n_cells = self.matrices[matrix].n_cells;
+        if barcodes.len() != n_cells {
+            let what = format!("names {} barcodes; its shape says {n_cells}", barcodes.len());
+            return Err(ReadError::Malformed { object: self.matrices[matrix].name.clone(), what });
+        }
+        Ok(barcodes)
+    }
+
+    fn columns(&self) -> &[String] {
+        &[]
+    }
+
+    fn column(&self, name: &str) -> Result<Option<Column>, ReadError> {
+        Err(ReadError::NoSuchColumn { wanted: name.into(), available: "none: a 10x file carries no labels".into() })
+    }
+
+    fn unit(&self) -> CellUnit {
+        CellUnit::Cell
+    }
+
+    fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    fn n_values(&self, matrix: usize, rows: &Rows) -> Result<u64, ReadError> {
+        let Rows::Some { .. } = rows else { return Ok(self.matrices[matrix].n_stored) };
+        let indptr = self.sparse(matrix)?.read_indptr(self.matrices[matrix].n_cells)?;
+        Ok(rows.iter().map(|row| indptr[row + 1] - indptr[row]).sum())
+    }
+
+    fn reader(&self, matrix: usize, rows: Rows, _budget: u64) -> Result<Box<dyn MatrixReader + '_>, ReadError> {
+        let info = &self.matrices[matrix];
+        let arrays = self.sparse(matrix)?;
+        let indptr = arrays.read_indptr(info.n_cells)?;
+        Ok(Box::new(CsrReader::new(arrays, indptr, info.n_genes, rows)?))
+    }
+}
+
+fn matrix_info(h5: &H5, name: &str) -> Result<MatrixInfo, ReadError> {
+    let shape = h5.array(&format!("{name}/shape"))?;
+    if shape.n_rows() != 2 {
+        return Err(shape.malformed(&format!("has {} numbers; 2 are expected, genes and cells", shape.n_rows())));
+    }
+    let shape = shape.i64s(0, 2)?;
+    let [n_genes, n_cells] = shape.as_slice() else {
+        return Err(ReadError::Malformed { object: format!("{name}/shape"), what: "is cut off".into() });
+    };
+    let extent = |extent: i64| h5.extent(name, u64::try_from(extent).unwrap_or(u64::MAX));
+    let values = h5.array(&format!("{name}/data"))?;
+    Ok(MatrixInfo {
+        name: name.to_owned(),
+        encoding: MatrixEncoding::Csr,
+        n_cells: extent(*n_cells)?,
+        n_genes: extent(*n_genes)?,
+        n_stored: values.n_rows(),
+        dtype: values.dtype(),
+    })
+}

@@ -1,0 +1,375 @@
+//! 10x Matrix Market: `matrix.mtx(.gz)`, `barcodes.tsv(.gz)` and `genes.tsv(.gz)` or `features.tsv(.gz)`, any prefix.
+//!
+//! The matrix is streamed, genes by cells, one entry a line. Entries that come cell by cell, as 10x writes them, are
+//! gathered in one pass; any other order takes two more.
+
+use spec::dataset::{CellUnit, FileFormat, MatrixEncoding, MatrixInfo};
+
+use crate::counts::Counts;
+use crate::genes::GeneNames;
+use crate::read::container::Container;
+use crate::read::error::ReadError;
+use crate::read::frame::Column;
+use crate::read::hdf5::WINDOW_VALUES;
+use crate::read::matrix::MatrixReader;
+use crate::read::rows::{RowBuilder, Rows, Scatter};
+use crate::read::tenx_h5::other_features;
+use crate::read::text::Lines;
+use crate::source::NamedSource;
+
+/// The shortest entry, `1 1` and its line end.
+const MIN_ENTRY_BYTES: u64 = 4;
+const MAX_RATIO: u64 = 1032;
+
+/// The files of a 10x matrix.
+pub(crate) struct TenxMtxFiles {
+    matrix: NamedSource,
+    matrices: Vec<MatrixInfo>,
+    genes: GeneNames,
+    barcodes: Vec<String>,
+    is_cells_by_genes: bool,
+    has_values: bool,
+    warnings: Vec<String>,
+}
+
+/// The first lines of a Matrix Market file.
+struct Header {
+    n_rows: usize,
+    n_columns: usize,
+    n_entries: u64,
+    field: String,
+}
+
+impl TenxMtxFiles {
+    pub(crate) fn open(matrix: NamedSource, barcodes: &NamedSource, features: &NamedSource) -> Result<Self, ReadError> {
+        let header = read_header(&mut Lines::open(&matrix)?, &matrix)?;
+        let barcodes_read = read_barcodes(barcodes)?;
+        let (genes, mut warnings) = read_features(features)?;
+        let shape = (header.n_rows, header.n_columns);
+        let is_cells_by_genes = if shape == (genes.len(), barcodes_read.len()) {
+            false
+        } else if shape == (barcodes_read.len(), genes.len()) {
+            warnings.push("the matrix lies cells by genes; 10x writes genes by cells".into());
+            true
+        } else {
+            let what = format!(
+                "is {} by {}, but {} names {} genes and {} names {} cells; the files are not of one matrix",
+                header.n_rows,
+                header.n_columns,
+                features.name,
+                genes.len(),
+                barcodes.name,
+                barcodes_read.len()
+            );
+            return Err(ReadError::Malformed { object: matrix.name, what });
+        };
+        let info = MatrixInfo {
+            name: "matrix".into(),
+            encoding: MatrixEncoding::Coordinate,
+            n_cells: barcodes_read.len(),
+            n_genes: genes.len(),
+            n_stored: header.n_entries,
+            dtype: if header.field == "real" { "float64".into() } else { "int64".into() },
+        };
+        let has_values = header.field != "pattern";
+        let (matrices, barcodes) = (vec![info], barcodes_read);
+        Ok(Self { matrix, matrices, genes, barcodes, is_cells_by_genes, has_values, warnings })
+    }
+}
+
+fn read_header(lines: &mut Lines<'_>, matrix: &NamedSource) -> Result<Header, ReadError> {
+    let banner = lines.next_line()?.map(|line| String::from_utf8_lossy(line).to_lowercase()).unwrap_or_default();
+    let words: Vec<&str> = banner.split_whitespace().collect();
+    let field = match words.as_slice() {
+        ["%%matrixmarket", "matrix", "coordinate", field @ ("integer" | "real" | "pattern"), "general"] => {
+            (*field).to_owned()
+        }
+        _ => {
+            let what =
+                "is not the banner of a general coordinate matrix (%%MatrixMarket matrix coordinate integer general)";
+            return Err(lines.wrong(what));
+        }
+    };
+    loop {
+        let Some(line) = lines.next_line()? else {
+            return Err(ReadError::Truncated { object: matrix.name.clone(), detail: " before its sizes".into() });
+        };
+        if line.first() == Some(&b'%') || line.iter().all(u8::is_ascii_whitespace) {
+            continue;
+        }
+        let numbers: Option<Vec<u64>> = fields(line).map(parse_u64).collect();
+        let Some([n_rows, n_columns, n_entries]) = numbers.as_deref() else {
+            return Err(lines.wrong("must hold three numbers: rows, columns, entries"));
+        };
+        let most = u64::from(u32::MAX) - 1;
+        if *n_rows > most || *n_columns > most {
+            return Err(lines.wrong("claims more rows or columns than 4,294,967,294"));
+        }
+        if *n_entries > matrix.source.len().saturating_mul(MAX_RATIO) / MIN_ENTRY_BYTES {
+            return Err(lines.wrong(&format!("claims {n_entries} entries, more than a file of its size can hold")));
+        }
+        return Ok(Header { n_rows: *n_rows as usize, n_columns: *n_columns as usize, n_entries: *n_entries, field });
+    }
+}
+
+fn read_barcodes(file: &NamedSource) -> Result<Vec<String>, ReadError> {
+    let mut lines = Lines::open(file)?;
+    let mut barcodes = Vec::new();
+    while let Some(line) = lines.next_line()? {
+        let line = String::from_utf8_lossy(line);
+        barcodes.push(line.split('\t').next().unwrap_or_default().to_owned());
+    }
+    Ok(barcodes)
+}
+
+fn read_features(file: &NamedSource) -> Result<(GeneNames, Vec<String>), ReadError> {
+    let mut lines = Lines::open(file)?;
+    let (mut ids, mut symbols, mut types) = (Vec::new(), Vec::new(), Vec::new());
+    while let Some(line) = lines.next_line()? {
+        let line = String::from_utf8_lossy(line);
+        let mut cells = line.split('\t');
+        let id = cells.next().unwrap_or_default().to_owned();
+        symbols.push(cells.next().map_or_else(|| id.clone(), str::to_owned));
+        types.push(cells.next().unwrap_or_default().to_owned());
+        ids.push(id);
+    }
+    let warning = match Column::from_text(types) {
+        Column::Labels { codes, names } => other_features(&codes, &names),
+        Column::Numbers(_) => None,
+    };
+    Ok((GeneNames { symbols, ids: Some(ids) }, warning.into_iter().collect()))
+}
+
+impl Container for TenxMtxFiles {
+    fn format(&self) -> FileFormat {
+        FileFormat::TenxMtx
+    }
+
+    fn matrices(&self) -> &[MatrixInfo] {
+        &self.matrices
+    }
+
+    fn genes(&self, _matrix: usize) -> Result<GeneNames, ReadError> {
+        Ok(self.genes.clone())
+    }
+
+    fn first_genes(&self, _matrix: usize, count: usize) -> Result<Vec<String>, ReadError> {
+        Ok(self.genes.symbols.iter().take(count).cloned().collect())
+    }
+
+    fn barcodes(&self, _matrix: usize) -> Result<Vec<String>, ReadError> {
+        Ok(self.barcodes.clone())
+    }
+
+    fn columns(&self) -> &[String] {
+        &[]
+    }
+
+    fn column(&self, name: &str) -> Result<Option<Column>, ReadError> {
+        Err(ReadError::NoSuchColumn { wanted: name.into(), available: "none: a 10x matrix carries no labels".into() })
+    }
+
+    fn unit(&self) -> CellUnit {
+        CellUnit::Cell
+    }
+
+    fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    fn n_values(&self, matrix: usize, rows: &Rows) -> Result<u64, ReadError> {
+        Ok(super::proportional(self.matrices[matrix].n_stored, rows))
+    }
+
+    fn reader(&self, matrix: usize, rows: Rows, budget: u64) -> Result<Box<dyn MatrixReader + '_>, ReadError> {
+        let info = &self.matrices[matrix];
+        // Compressed, an entry takes a byte at least in practice: more is not reserved on the header's word alone.
+        let n_values = super::proportional(info.n_stored, &rows).min(self.matrix.source.len());
+        let out = RowBuilder::new(&self.matrix.name, info.n_genes, rows.len(), n_values)?;
+        let gathering = Gathering { next: 0, last: 0, indices: Vec::new(), values: Vec::new(), out };
+        let mut reader =
+            MtxReader { files: self, lines: None, rows, budget, n_done: 0, phase: Phase::InOrder(gathering) };
+        reader.rewind()?;
+        Ok(Box::new(reader))
+    }
+}
+
+/// Rows that come in order.
+struct Gathering {
+    /// Place among the rows read of the row being gathered.
+    next: usize,
+    /// The last row of the file that an entry named.
+    last: usize,
+    indices: Vec<i64>,
+    values: Vec<f32>,
+    out: RowBuilder,
+}
+
+impl Gathering {
+    /// Closes rows up to, not including, row `row` of the file.
+    fn close_before(&mut self, row: usize, rows: &Rows) -> Result<(), ReadError> {
+        while self.next < rows.len() && rows.get(self.next) < row {
+            self.out.push(0, &self.indices, &self.values)?;
+            self.indices.clear();
+            self.values.clear();
+            self.next += 1;
+        }
+        Ok(())
+    }
+}
+
+enum Phase {
+    InOrder(Gathering),
+    Scattered(Scatter),
+}
+
+struct MtxReader<'a> {
+    files: &'a TenxMtxFiles,
+    lines: Option<Lines<'a>>,
+    rows: Rows,
+    budget: u64,
+    n_done: u64,
+    phase: Phase,
+}
+
+impl MtxReader<'_> {
+    fn rewind(&mut self) -> Result<(), ReadError> {
+        let mut lines = Lines::open(&self.files.matrix)?;
+        read_header(&mut lines, &self.files.matrix)?;
+        self.lines = Some(lines);
+        self.n_done = 0;
+        Ok(())
+    }
+
+    fn n_entries(&self) -> u64 {
+        self.files.matrices[0].n_stored
+    }
+
+    /// The next entry: cell, gene, value; none at the end.
+    fn next_entry(&mut self) -> Result<Option<(usize, u32, f32)>, ReadError> {
+        let info = &self.files.matrices[0];
+        let Some(lines) = self.lines.as_mut() else { return Ok(None) };
+        loop {
+            let Some(line) = lines.next_line()? else { break };
+            if line.iter().all(u8::is_ascii_whitespace) {
+                continue;
+            }
+            let Some((row, column, value)) = parse_entry(line, self.files.has_values) else {
+                return Err(lines.wrong("must hold a row, a column and a value"));
+            };
+            let (gene, cell) = if self.files.is_cells_by_genes { (column, row) } else { (row, column) };
+            if gene == 0 || gene > info.n_genes as u64 || cell == 0 || cell > info.n_cells as u64 {
+                let shape = format!("{} genes and {} cells", info.n_genes, info.n_cells);
+                return Err(lines.wrong(&format!("names gene {gene} of cell {cell}; there are {shape}, from 1")));
+            }
+            self.n_done += 1;
+            if self.n_done > info.n_stored {
+                return Err(lines.wrong(&format!("is one entry more than the {} of the header", info.n_stored)));
+            }
+            return Ok(Some((cell as usize - 1, gene as u32 - 1, value)));
+        }
+        if self.n_done < info.n_stored {
+            return Err(ReadError::Truncated {
+                object: self.files.matrix.name.clone(),
+                detail: format!(
+                    ": {} of its {} entries are there, {} lines",
+                    self.n_done,
+                    info.n_stored,
+                    lines.number()
+                ),
+            });
+        }
+        self.lines = None;
+        Ok(None)
+    }
+
+    /// Entries that do not come cell by cell: begin again, counting first.
+    fn scatter(&mut self) -> Result<(), ReadError> {
+        let n_genes = self.files.matrices[0].n_genes;
+        self.phase = Phase::Scattered(Scatter::new(&self.files.matrix.name, self.rows.clone(), n_genes, self.budget));
+        self.rewind()
+    }
+}
+
+impl MatrixReader for MtxReader<'_> {
+    fn advance(&mut self) -> Result<Option<usize>, ReadError> {
+        if self.lines.is_none() {
+            return Ok(None);
+        }
+        for _ in 0..WINDOW_VALUES {
+            let entry = self.next_entry()?;
+            match (&mut self.phase, entry) {
+                (Phase::InOrder(gathering), Some((cell, gene, value))) => {
+                    if cell < gathering.last {
+                        self.scatter()?;
+                        return Ok(Some(0));
+                    }
+                    gathering.last = cell;
+                    gathering.close_before(cell, &self.rows)?;
+                    if gathering.next < self.rows.len() && self.rows.get(gathering.next) == cell {
+                        gathering.indices.push(i64::from(gene));
+                        gathering.values.push(value);
+                    }
+                }
+                (Phase::InOrder(gathering), None) => {
+                    gathering.close_before(usize::MAX, &self.rows)?;
+                    return Ok(Some(self.rows.len()));
+                }
+                (Phase::Scattered(scatter), Some((cell, gene, value))) => {
+                    if scatter.is_placing() {
+                        scatter.place(cell, gene, value)
+                    } else {
+                        scatter.count(cell)
+                    }
+                }
+                (Phase::Scattered(scatter), None) => {
+                    if scatter.is_placing() {
+                        return Ok(Some(self.rows.len()));
+                    }
+                    scatter.begin_placing()?;
+                    self.rewind()?;
+                    return Ok(Some(self.rows.len() / 2));
+                }
+            }
+        }
+        if let Phase::InOrder(gathering) = &self.phase {
+            gathering.out.check_budget(self.budget)?;
+        }
+        let share = |of: usize| (of as u128 * u128::from(self.n_done) / u128::from(self.n_entries().max(1))) as usize;
+        let n = self.rows.len();
+        Ok(Some(match &self.phase {
+            Phase::InOrder(_) => share(n),
+            Phase::Scattered(scatter) if scatter.is_placing() => n / 2 + share(n - n / 2),
+            Phase::Scattered(_) => share(n / 2),
+        }))
+    }
+
+    fn finish(self: Box<Self>) -> Result<(Counts, Vec<String>), ReadError> {
+        match self.phase {
+            Phase::InOrder(gathering) => gathering.out.finish(),
+            Phase::Scattered(scatter) => scatter.finish(),
+        }
+    }
+}
+
+fn fields(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.split(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty())
+}
+
+fn parse_entry(line: &[u8], has_values: bool) -> Option<(u64, u64, f32)> {
+    let mut words = fields(line);
+    let (row, column) = (parse_u64(words.next()?)?, parse_u64(words.next()?)?);
+    let value = if has_values { parse_f32(words.next()?)? } else { 1.0 };
+    Some((row, column, value))
+}
+
+fn parse_u64(word: &[u8]) -> Option<u64> {
+    word.iter().try_fold(0u64, |number, byte| {
+        let digit = byte.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        number.checked_mul(10)?.checked_add(u64::from(digit))
+    })
+}
+
+fn parse_f32(word: &[u8]) -> Option<f32> {
+    std::str::from_utf8(word).ok()?.parse().ok()
+}
