@@ -1,1 +1,21 @@
 //! Joint-embedding predictive models of cells: model, losses, training, checkpoints.
+//!
+//! Reading order: `platform` and `device` (what is computed on), `tensors` (named values on the host), `model`,
+//! `loss`, `optim`, `step` (one optimiser step of each stage), `parity` (against the reference's own numbers).
+//! Deliberately absent: files, the DOM, and target `cfg`s outside `platform` and `device`.
+
+pub mod bank;
+pub mod batch;
+pub mod device;
+pub mod error;
+pub mod eval;
+pub mod loss;
+pub mod measured;
+pub mod model;
+pub mod optim;
+pub mod platform;
+pub mod schedule;
+pub mod step;
+pub mod tensors;
+
+pub use error::{Error, LoadError};

@@ -1,0 +1,167 @@
+//! One optimiser step of each training stage: forward, loss, backward, clip, update, average.
+//!
+//! The training loop and the parity tests run this same code. The loss stays on the device: reading it back is the
+//! caller's choice, every so many steps.
+
+use burn::tensor::Tensor;
+
+use crate::loss;
+use crate::model::BioJepa;
+use crate::model::composer::{ActionComposer, Actions};
+use crate::model::decoder::Decoder;
+use crate::model::encoder::{CellBatch, Encoder};
+use crate::model::parameters::Parameters;
+use crate::model::predictor::{AcPredictor, MaskedPredictor};
+use crate::optim::{AdamW, NamedGradients, moving_average};
+
+/// What changes from step to step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepSettings {
+    /// Learning rate.
+    pub lr: f64,
+    /// First decay of AdamW.
+    pub beta1: f64,
+    /// Bound of the gradients' common norm; none leaves them as they are.
+    pub clip_norm: Option<f64>,
+}
+
+/// Control cells, the perturbed cells paired with them, and what was done to each.
+#[derive(Debug, Clone)]
+pub struct PairBatch {
+    /// The control cells.
+    pub control: CellBatch,
+    /// The perturbed cells.
+    pub case: CellBatch,
+    /// One perturbation per pair.
+    pub actions: Actions,
+}
+
+/// Loss of pretraining: the student reads `cells` where `mask` `[B, N]` is 0, the masked predictor guesses the
+/// teacher's tokens of whole cells where it is 1. `25 · masked L1 + VICReg(student, teacher)`.
+pub fn pretrain_loss(
+    student: &Encoder,
+    masked_predictor: &MaskedPredictor,
+    teacher: &Encoder,
+    cells: &CellBatch,
+    mask: &Tensor<2>,
+) -> Tensor<1> {
+    let target = teacher.forward(cells, None);
+    let context = student.forward(cells, Some(mask));
+    let predicted = masked_predictor.forward(context.clone());
+    loss::masked_l1(predicted, target.clone(), mask) * loss::PREDICTION_WEIGHT + loss::vicreg(context, target)
+}
+
+/// Loss of alignment: each anchor chooses its own positive among those of the batch.
+pub fn align_loss(composer: &ActionComposer, anchors: &Actions, positives: &Actions) -> Tensor<1> {
+    loss::info_nce(composer.forward(anchors), composer.forward(positives))
+}
+
+/// Loss of the action stage: from the student's tokens of masked control cells and the action, the teacher's tokens of
+/// the perturbed cells. `25 · masked Gaussian NLL + VICReg(mean, teacher)`. Both encoders are frozen.
+pub fn action_loss(
+    model: &BioJepa,
+    predictor: &AcPredictor,
+    composer: &ActionComposer,
+    pairs: &PairBatch,
+    mask: &Tensor<2>,
+) -> Tensor<1> {
+    let target = model.teacher.forward(&pairs.case, None);
+    let context = model.student.forward(&pairs.control, Some(mask));
+    let predicted = predictor.forward(context, composer.forward(&pairs.actions));
+    let nll = loss::masked_gaussian_nll(predicted.mu.clone(), predicted.logvar, target.clone(), mask);
+    nll * loss::PREDICTION_WEIGHT + loss::vicreg(predicted.mu, target)
+}
+
+/// Loss of the decoder: its difference between predicted and control state against the measured difference.
+pub fn decoder_loss(model: &BioJepa, decoder: &Decoder, pairs: &PairBatch) -> Tensor<1> {
+    let context = model.encode(&pairs.control);
+    let mu = model.predict(context.clone(), &pairs.actions).mu;
+    let change = decoder.forward(mu) - decoder.forward(context);
+    loss::mean_squared_error(change, pairs.case.x.clone() - pairs.control.x.clone())
+}
+
+/// One step of pretraining; the teacher follows the student by `ema_decay`. Returns the loss before the step.
+pub fn pretrain_step(
+    model: &mut BioJepa,
+    optimiser: &mut AdamW,
+    cells: &CellBatch,
+    mask: &Tensor<2>,
+    settings: StepSettings,
+    ema_decay: f64,
+) -> Tensor<1> {
+    let (student, masked_predictor) = (model.student.tracked(), model.masked_predictor.tracked());
+    let loss = pretrain_loss(&student, &masked_predictor, &model.teacher, cells, mask);
+    let mut recorded = loss.backward();
+    let mut gradients = NamedGradients::default();
+    gradients.collect("student", &student, &mut recorded);
+    gradients.collect("masked_predictor", &masked_predictor, &mut recorded);
+    clip(&mut gradients, settings);
+    let StepSettings { lr, beta1, .. } = settings;
+    model.student = optimiser.step("student", model.student.clone(), &gradients, lr, beta1);
+    model.masked_predictor = optimiser.step("masked_predictor", model.masked_predictor.clone(), &gradients, lr, beta1);
+    model.teacher = moving_average(model.teacher.clone(), &model.student, ema_decay);
+    loss.inner()
+}
+
+/// One step of alignment, which trains the composer. Returns the loss before the step.
+pub fn align_step(
+    model: &mut BioJepa,
+    optimiser: &mut AdamW,
+    anchors: &Actions,
+    positives: &Actions,
+    settings: StepSettings,
+) -> Tensor<1> {
+    let composer = model.composer.tracked();
+    let loss = align_loss(&composer, anchors, positives);
+    let mut gradients = NamedGradients::default();
+    gradients.collect("composer", &composer, &mut loss.backward());
+    clip(&mut gradients, settings);
+    model.composer = optimiser.step("composer", model.composer.clone(), &gradients, settings.lr, settings.beta1);
+    loss.inner()
+}
+
+/// One step of the action stage, which trains the predictor at the settings' rate and the composer at `composer_lr`.
+/// Returns the loss before the step.
+pub fn action_step(
+    model: &mut BioJepa,
+    optimiser: &mut AdamW,
+    pairs: &PairBatch,
+    mask: &Tensor<2>,
+    settings: StepSettings,
+    composer_lr: f64,
+) -> Tensor<1> {
+    let (predictor, composer) = (model.predictor.tracked(), model.composer.tracked());
+    let loss = action_loss(model, &predictor, &composer, pairs, mask);
+    let mut recorded = loss.backward();
+    let mut gradients = NamedGradients::default();
+    gradients.collect("predictor", &predictor, &mut recorded);
+    gradients.collect("composer", &composer, &mut recorded);
+    clip(&mut gradients, settings);
+    let StepSettings { lr, beta1, .. } = settings;
+    model.predictor = optimiser.step("predictor", model.predictor.clone(), &gradients, lr, beta1);
+    model.composer = optimiser.step("composer", model.composer.clone(), &gradients, composer_lr, beta1);
+    loss.inner()
+}
+
+/// One step of the decoder, all else frozen. Returns the loss before the step.
+pub fn decoder_step(
+    model: &BioJepa,
+    decoder: &mut Decoder,
+    optimiser: &mut AdamW,
+    pairs: &PairBatch,
+    settings: StepSettings,
+) -> Tensor<1> {
+    let tracked = decoder.tracked();
+    let loss = decoder_loss(model, &tracked, pairs);
+    let mut gradients = NamedGradients::default();
+    gradients.collect("decoder", &tracked, &mut loss.backward());
+    clip(&mut gradients, settings);
+    *decoder = optimiser.step("decoder", decoder.clone(), &gradients, settings.lr, settings.beta1);
+    loss.inner()
+}
+
+fn clip(gradients: &mut NamedGradients, settings: StepSettings) {
+    if let Some(max_norm) = settings.clip_norm {
+        gradients.clip(max_norm);
+    }
+}
