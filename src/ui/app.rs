@@ -1,0 +1,445 @@
+//! The state of the screen and how events change it: plain data, no browser.
+//!
+//! One request runs at a time; the rest wait in a queue, so that there is one progress bar and one thing to cancel.
+//! [`State::apply`] is the only place where an event changes the state, [`State::take_posts`] the only place where a
+//! request leaves it. Files are named by a [`FileSet`] here and held by the link, because a `File` is no plain data.
+
+use std::collections::VecDeque;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use spec::checkpoint::{Card, CheckpointHeader};
+use spec::dataset::{Opened, PrepareOptions, Prepared};
+use spec::device::{Backend, BackendChoice, DeviceReport};
+use spec::message::{EmbeddingMap, Event, Request};
+use spec::model::Mode;
+use spec::prediction::{Prediction, Query, Support, TargetInfo};
+
+/// Large data the views share without copying; equal only to itself.
+#[derive(Debug)]
+pub struct Shared<T>(Arc<T>);
+
+impl<T> Shared<T> {
+    /// Wraps a value.
+    pub fn new(value: T) -> Self {
+        Self(Arc::new(value))
+    }
+}
+
+impl<T> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> PartialEq for Shared<T> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl<T> Deref for Shared<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// The three steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Screen {
+    /// Choose a file and say what its labels mean.
+    #[default]
+    Load,
+    /// See the cells.
+    Look,
+    /// Ask for a response.
+    Perturb,
+}
+
+/// Where the engine stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Phase {
+    /// It is being downloaded, or chooses its device.
+    #[default]
+    Starting,
+    /// It answers.
+    Ready,
+    /// It stopped and could not be started again.
+    Lost,
+}
+
+/// Names files that the link holds: those of the n-th drop.
+pub type FileSet = u32;
+
+/// A loaded checkpoint.
+#[derive(Debug)]
+pub struct Checkpoint {
+    /// What it says of itself.
+    pub header: CheckpointHeader,
+    /// Its card, where it has one.
+    pub card: Option<Card>,
+    /// The genes that can be asked for, by symbol.
+    pub targets: Vec<TargetInfo>,
+    /// Parameters.
+    pub n_parameters: usize,
+}
+
+impl Checkpoint {
+    /// What is known of a target; none where it cannot be asked for.
+    pub fn support(&self, symbol: &str) -> Option<Support> {
+        self.targets.iter().find(|target| target.symbol == symbol).map(|target| target.support)
+    }
+}
+
+/// A file that was understood, not yet prepared.
+#[derive(Debug)]
+pub struct OpenedFile {
+    /// Its handles.
+    pub files: FileSet,
+    /// What was understood.
+    pub opened: Opened,
+}
+
+/// The prepared cells that maps and predictions are about.
+#[derive(Debug)]
+pub struct Dataset {
+    /// The handles it was read from.
+    pub files: FileSet,
+    /// Name of the file.
+    pub name: String,
+    /// How it was prepared.
+    pub options: PrepareOptions,
+    /// What came out.
+    pub prepared: Prepared,
+}
+
+/// A request that waits or runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job {
+    /// What is asked.
+    pub request: Request,
+    /// The files that go with it.
+    pub files: Option<FileSet>,
+    /// Whether an opened file is prepared at once, as its labels suggest.
+    pub prepare_at_once: bool,
+}
+
+impl Job {
+    /// A request without files.
+    pub fn new(request: Request) -> Self {
+        Self { request, files: None, prepare_at_once: false }
+    }
+
+    /// A request with files.
+    pub fn with_files(request: Request, files: FileSet) -> Self {
+        Self { request, files: Some(files), prepare_at_once: false }
+    }
+
+    /// What it does, in plain words.
+    pub fn label(&self) -> String {
+        match &self.request {
+            Request::Start { .. } => "Starting the engine".into(),
+            Request::LoadCheckpoint => "Loading the model".into(),
+            Request::Open => "Opening the file".into(),
+            Request::Prepare { .. } => "Preparing the cells".into(),
+            Request::Embed => "Mapping the cells".into(),
+            Request::Predict { query } => format!("Predicting {} {}", query.target, query.mode.label()),
+            Request::Cancel { .. } => "Cancelling".into(),
+        }
+    }
+}
+
+/// The job that the engine works on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Running {
+    /// Its id.
+    pub id: u32,
+    /// What it is.
+    pub job: Job,
+    /// Whether a person asked to stop it.
+    pub cancelling: bool,
+}
+
+/// How far a task is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Progress {
+    /// What is being done.
+    pub task: String,
+    /// Units done.
+    pub done: f64,
+    /// Units in all.
+    pub total: Option<f64>,
+    /// The unit.
+    pub unit: String,
+    /// Seconds left.
+    pub remaining_secs: Option<f64>,
+}
+
+/// Something went wrong; what was there before is still there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What was being done.
+    pub task: String,
+    /// What was wrong and where.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+/// A request on its way to the engine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Post {
+    /// Its id.
+    pub id: u32,
+    /// What is asked.
+    pub request: Request,
+    /// The files that go with it.
+    pub files: Option<FileSet>,
+}
+
+/// Everything the screen shows.
+#[derive(Debug, Default)]
+pub struct State {
+    /// The step on screen.
+    pub screen: Screen,
+    /// Where the engine stands.
+    pub phase: Phase,
+    /// The device it computes on.
+    pub device: Option<DeviceReport>,
+    /// The loaded checkpoint.
+    pub checkpoint: Option<Shared<Checkpoint>>,
+    /// The file whose preparation is being decided.
+    pub opened: Option<Shared<OpenedFile>>,
+    /// What the person chose for it.
+    pub options: PrepareOptions,
+    /// The prepared cells; stay until others are prepared.
+    pub dataset: Option<Shared<Dataset>>,
+    /// Maps of the prepared cells.
+    pub maps: Option<Shared<Vec<EmbeddingMap>>>,
+    /// The gene that was picked.
+    pub target: String,
+    /// The mode that was picked.
+    pub mode: Option<Mode>,
+    /// The last answer.
+    pub prediction: Option<Shared<Prediction>>,
+    /// The job at work.
+    pub running: Option<Running>,
+    /// How far it is.
+    pub progress: Option<Progress>,
+    /// What waits.
+    pub queue: VecDeque<Job>,
+    /// The last failure, until dismissed.
+    pub failure: Option<Failure>,
+    /// What a person should know, until dismissed.
+    pub notices: Vec<String>,
+    /// Files of the loaded checkpoint.
+    checkpoint_files: Option<FileSet>,
+    cancels: Vec<u32>,
+    last_id: u32,
+    failed_starts: u32,
+}
+
+impl State {
+    /// Adds a job to the end of the queue.
+    pub fn enqueue(&mut self, job: Job) {
+        self.queue.push_back(job);
+    }
+
+    /// Asks for the response to the picked gene and mode; a question that still waits is replaced.
+    pub fn ask(&mut self) {
+        let Some(mode) = self.mode else { return };
+        let query = Query { target: self.target.clone(), mode };
+        self.queue.retain(|job| !matches!(job.request, Request::Predict { .. }));
+        self.enqueue(Job::new(Request::Predict { query }));
+    }
+
+    /// Prepares the opened file as chosen.
+    pub fn prepare(&mut self) {
+        let Some(opened) = &self.opened else { return };
+        let job = Job::with_files(Request::Prepare { options: self.options.clone() }, opened.files);
+        self.enqueue(job);
+    }
+
+    /// Asks to stop what runs and forgets what waits for it.
+    pub fn cancel(&mut self) {
+        if let Some(running) = &mut self.running
+            && !running.cancelling
+        {
+            running.cancelling = true;
+            self.cancels.push(running.id);
+        }
+    }
+
+    /// The requests to post now: cancellations at once, the next job when none runs.
+    pub fn take_posts(&mut self) -> Vec<Post> {
+        let mut posts = Vec::new();
+        for request in std::mem::take(&mut self.cancels) {
+            posts.push(Post { id: self.next_id(), request: Request::Cancel { request }, files: None });
+        }
+        if self.running.is_none()
+            && self.phase != Phase::Lost
+            && let Some(job) = self.queue.pop_front()
+        {
+            let id = self.next_id();
+            // Preparation reads what is already open: its files are remembered, not sent again.
+            let files = if matches!(job.request, Request::Prepare { .. }) { None } else { job.files };
+            posts.push(Post { id, request: job.request.clone(), files });
+            self.progress = None;
+            self.running = Some(Running { id, job, cancelling: false });
+        }
+        posts
+    }
+
+    /// Takes in what the engine says of request `id`. Id 0 is the engine's own download.
+    pub fn apply(&mut self, id: u32, event: Event) {
+        if let Event::Progress { task, done, total, unit, remaining_secs } = event {
+            let is_current = id == 0 || self.running.as_ref().is_some_and(|running| running.id == id);
+            if is_current {
+                self.progress = Some(Progress { task, done, total, unit, remaining_secs });
+            }
+            return;
+        }
+        if self.running.as_ref().is_none_or(|running| running.id != id) {
+            return;
+        }
+        let Some(Running { job, .. }) = self.running.take() else { return };
+        self.progress = None;
+        match event {
+            Event::Failed { message, hint } => self.fail(&job, message, hint),
+            Event::Cancelled => self.drop_dependents(&job),
+            answer => self.accept(job, answer),
+        }
+    }
+
+    /// Takes in the end of the engine itself and lines up what brings back what was there.
+    pub fn restart(&mut self, message: String) {
+        let was_started = self.phase == Phase::Ready;
+        let job = self.running.take().map(|running| running.job);
+        self.progress = None;
+        self.cancels.clear();
+        self.queue.clear();
+        self.failed_starts += 1;
+        self.failure = Some(Failure {
+            task: job.as_ref().map_or_else(|| "Running the engine".into(), Job::label),
+            message,
+            hint: "The engine was started again with the model and the file you had open.".into(),
+        });
+        if !was_started || self.failed_starts > 2 {
+            self.phase = Phase::Lost;
+            if let Some(failure) = &mut self.failure {
+                failure.hint = "Reload the page to start again; your files are untouched.".into();
+            }
+            return;
+        }
+        self.phase = Phase::Starting;
+        let on_gpu = self.device.as_ref().is_some_and(|device| device.backend == Backend::Webgpu);
+        let backend = if on_gpu && self.failed_starts > 1 { BackendChoice::Cpu } else { BackendChoice::Auto };
+        self.enqueue(Job::new(Request::Start { backend }));
+        if let Some(files) = self.checkpoint_files {
+            self.enqueue(Job::with_files(Request::LoadCheckpoint, files));
+        }
+        if let Some(dataset) = self.dataset.clone() {
+            self.enqueue(Job::with_files(Request::Open, dataset.files));
+            self.enqueue(Job::with_files(Request::Prepare { options: dataset.options.clone() }, dataset.files));
+        }
+    }
+
+    /// Whether the files of a set may still be asked for.
+    pub fn holds(&self, set: FileSet) -> bool {
+        let shown = [
+            self.checkpoint_files,
+            self.opened.as_ref().map(|file| file.files),
+            self.dataset.as_ref().map(|dataset| dataset.files),
+            self.running.as_ref().and_then(|running| running.job.files),
+        ];
+        shown.contains(&Some(set)) || self.queue.iter().any(|job| job.files == Some(set))
+    }
+
+    fn next_id(&mut self) -> u32 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    fn accept(&mut self, job: Job, answer: Event) {
+        match answer {
+            Event::Ready { device } => {
+                self.phase = Phase::Ready;
+                self.notices.extend(device.notice.clone());
+                self.device = Some(device);
+            }
+            Event::CheckpointLoaded { header, card, targets, n_parameters } => {
+                self.checkpoint_files = job.files;
+                self.choose_first_question(&header, &targets);
+                self.checkpoint = Some(Shared::new(Checkpoint { header, card, targets, n_parameters }));
+            }
+            Event::Opened { opened } => self.accept_opened(&job, opened),
+            Event::Prepared { prepared } => self.accept_prepared(job, prepared),
+            Event::Embedded { maps } => self.maps = Some(Shared::new(maps)),
+            Event::Predicted { prediction } => {
+                self.failed_starts = 0;
+                self.prediction = Some(Shared::new(prediction));
+            }
+            Event::Progress { .. } | Event::Cancelled | Event::Failed { .. } => {}
+        }
+    }
+
+    /// Picks a held-out target, which can be checked, and the first mode the checkpoint saw.
+    fn choose_first_question(&mut self, header: &CheckpointHeader, targets: &[TargetInfo]) {
+        if !targets.iter().any(|target| target.symbol == self.target) {
+            let first = targets.iter().find(|target| target.support == Support::HeldOut).or(targets.first());
+            self.target = first.map(|target| target.symbol.clone()).unwrap_or_default();
+        }
+        if self.mode.is_none_or(|mode| !header.modes.contains(&mode)) {
+            self.mode = header.modes.first().copied();
+        }
+    }
+
+    fn accept_opened(&mut self, job: &Job, opened: Opened) {
+        let files = job.files.unwrap_or_default();
+        let resumes = self.queue.front().is_some_and(|next| matches!(next.request, Request::Prepare { .. }));
+        if !resumes {
+            self.options = opened.suggested.clone();
+        }
+        self.opened = Some(Shared::new(OpenedFile { files, opened }));
+        if job.prepare_at_once {
+            self.prepare();
+        }
+    }
+
+    fn accept_prepared(&mut self, job: Job, prepared: Prepared) {
+        let Request::Prepare { options } = job.request else { return };
+        let name = self.opened.as_ref().map(|file| file.opened.name.clone()).unwrap_or_default();
+        let is_same = self.dataset.as_ref().is_some_and(|old| Some(old.files) == job.files && old.options == options);
+        let files = job.files.unwrap_or_default();
+        self.dataset = Some(Shared::new(Dataset { files, name, options, prepared }));
+        if !is_same {
+            self.maps = None;
+            self.prediction = None;
+        }
+        self.enqueue(Job::new(Request::Embed));
+    }
+
+    fn fail(&mut self, job: &Job, message: String, hint: String) {
+        if matches!(job.request, Request::Start { .. }) {
+            self.phase = Phase::Lost;
+        }
+        self.failure = Some(Failure { task: job.label(), message, hint });
+        self.drop_dependents(job);
+    }
+
+    /// Forgets jobs that make no sense without `job`.
+    fn drop_dependents(&mut self, job: &Job) {
+        match job.request {
+            Request::Start { .. } => self.queue.clear(),
+            Request::Open | Request::Prepare { .. } => {
+                self.queue.retain(|next| !matches!(next.request, Request::Prepare { .. } | Request::Embed));
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

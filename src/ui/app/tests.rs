@@ -1,0 +1,152 @@
+//! The state alone: what an event changes, what is kept, what is asked next.
+
+use spec::dataset::{CellQuality, CellUnit, FileFormat};
+use spec::model::ModelConfig;
+
+use super::{
+    Backend, BackendChoice, CheckpointHeader, DeviceReport, Event, Job, Mode, Opened, Phase, PrepareOptions, Prepared,
+    Request, State, Support, TargetInfo,
+};
+
+fn ready() -> Event {
+    let device = DeviceReport {
+        backend: Backend::Cpu,
+        adapter: "CPU".into(),
+        is_software: false,
+        max_buffer_bytes: None,
+        notice: None,
+    };
+    Event::Ready { device }
+}
+
+fn opened() -> Event {
+    let suggested = PrepareOptions { perturbation_column: Some("gene".into()), ..PrepareOptions::default() };
+    let opened = Opened {
+        name: "a.h5ad".into(),
+        n_bytes: 1,
+        format: FileFormat::H5ad,
+        matrices: Vec::new(),
+        columns: Vec::new(),
+        first_genes: Vec::new(),
+        suggested,
+        bytes_needed: 1,
+        bytes_available: 2,
+        warnings: Vec::new(),
+    };
+    Event::Opened { opened }
+}
+
+fn prepared() -> Event {
+    let prepared = Prepared {
+        n_cells: 1,
+        n_genes: 1,
+        n_nonzero: 1,
+        unit: CellUnit::Cell,
+        quality: CellQuality::default(),
+        perturbations: Vec::new(),
+        perturbation_of_cell: Vec::new(),
+        coverage: None,
+        warnings: Vec::new(),
+    };
+    Event::Prepared { prepared }
+}
+
+fn checkpoint() -> Event {
+    let header = CheckpointHeader {
+        format: 1,
+        model: ModelConfig::default(),
+        genes: Vec::new(),
+        target_sum: 1e4,
+        modes: vec![Mode::Knockout],
+        seen: vec!["IRF1".into()],
+        held_out: vec!["STAT1".into()],
+    };
+    let target = |symbol: &str, support| TargetInfo { symbol: symbol.into(), support };
+    let targets = vec![target("IRF1", Support::Seen), target("STAT1", Support::HeldOut)];
+    Event::CheckpointLoaded { header, card: None, targets, n_parameters: 1 }
+}
+
+/// Posts the next job and answers it.
+fn step(state: &mut State, answer: Event) {
+    let posts = state.take_posts();
+    assert_eq!(posts.len(), 1, "one request at a time");
+    state.apply(posts[0].id, answer);
+}
+
+fn started() -> State {
+    let mut state = State::default();
+    state.enqueue(Job::new(Request::Start { backend: BackendChoice::Auto }));
+    state.enqueue(Job::with_files(Request::LoadCheckpoint, 1));
+    state.enqueue(Job { prepare_at_once: true, ..Job::with_files(Request::Open, 2) });
+    step(&mut state, ready());
+    step(&mut state, checkpoint());
+    step(&mut state, opened());
+    step(&mut state, prepared());
+    step(&mut state, Event::Embedded { maps: Vec::new() });
+    state
+}
+
+#[test]
+fn the_example_runs_through_to_the_maps() {
+    let mut state = started();
+    assert_eq!(state.phase, Phase::Ready);
+    assert_eq!(state.target, "STAT1", "a held-out target is offered first, since it can be checked");
+    assert_eq!(state.mode, Some(Mode::Knockout));
+    assert!(state.maps.is_some());
+    assert!(state.take_posts().is_empty());
+}
+
+#[test]
+fn a_failed_file_leaves_the_old_one() {
+    let mut state = started();
+    state.enqueue(Job { prepare_at_once: true, ..Job::with_files(Request::Open, 3) });
+    step(&mut state, Event::Failed { message: "X is missing".into(), hint: "Choose a layer".into() });
+    assert_eq!(state.failure.as_ref().map(|failure| failure.message.as_str()), Some("X is missing"));
+    assert_eq!(state.dataset.as_ref().map(|dataset| dataset.files), Some(2));
+    assert!(state.maps.is_some());
+}
+
+#[test]
+fn cancelling_jumps_the_queue() {
+    let mut state = started();
+    state.prepare();
+    let id = state.take_posts()[0].id;
+    state.cancel();
+    state.cancel();
+    let posts = state.take_posts();
+    assert_eq!(posts.len(), 1);
+    assert_eq!(posts[0].request, Request::Cancel { request: id });
+    state.apply(id, Event::Cancelled);
+    assert!(state.running.is_none() && state.dataset.is_some());
+}
+
+#[test]
+fn a_dead_engine_is_brought_back_to_where_it_was() {
+    let mut state = started();
+    state.ask();
+    state.take_posts();
+    state.restart("out of memory".into());
+    assert!(state.failure.is_some());
+    step(&mut state, ready());
+    step(&mut state, checkpoint());
+    step(&mut state, opened());
+    step(&mut state, prepared());
+    step(&mut state, Event::Embedded { maps: Vec::new() });
+    assert_eq!(state.phase, Phase::Ready);
+    for _ in 0..2 {
+        state.restart("out of memory".into());
+        if state.phase == Phase::Starting {
+            step(&mut state, ready());
+        }
+    }
+    assert_eq!(state.phase, Phase::Lost, "it does not restart for ever");
+}
+
+#[test]
+fn a_late_answer_changes_nothing() {
+    let mut state = started();
+    state.ask();
+    let id = state.take_posts()[0].id;
+    state.apply(id + 7, Event::Failed { message: "late".into(), hint: String::new() });
+    assert!(state.failure.is_none() && state.running.is_some());
+}

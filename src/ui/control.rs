@@ -1,0 +1,130 @@
+//! Ties the state to the link: what a person does and what the engine says go through here.
+
+use leptos::prelude::{
+    LocalStorage, Memo, RwSignal, StoredValue, Update, UpdateValue, With, WithUntracked, WithValue,
+};
+use spec::device::BackendChoice;
+use spec::message::Request;
+use web_sys::File;
+
+use crate::app::{Failure, FileSet, Job, Phase, Post, State};
+use crate::demo;
+use crate::link::{Arrival, Link};
+
+/// Handle to the state and the link; every view has a copy.
+#[derive(Clone, Copy)]
+pub struct Control {
+    /// What the screen shows.
+    pub state: RwSignal<State>,
+    link: StoredValue<Link, LocalStorage>,
+}
+
+impl Control {
+    /// Starts the engine and opens the built-in example.
+    pub fn start() -> Self {
+        let state = RwSignal::new(State::default());
+        let slot: StoredValue<Option<Self>, LocalStorage> = StoredValue::new_local(None);
+        let link = Link::new(move |arrival| {
+            if let Some(control) = slot.try_with_value(|control| *control).flatten() {
+                control.arrive(arrival);
+            }
+        });
+        let control = Self { state, link: StoredValue::new_local(link) };
+        slot.update_value(|slot| *slot = Some(control));
+        control.start_worker();
+        control.change(|state| state.enqueue(Job::new(Request::Start { backend: BackendChoice::Auto })));
+        control.open_example();
+        control
+    }
+
+    /// A part of the state that views follow; they run again only where it differs.
+    pub fn part<T: PartialEq + Send + Sync + 'static>(self, of: impl Fn(&State) -> T + Send + Sync + 'static) -> Memo<T> {
+        Memo::new(move |_| self.state.with(&of))
+    }
+
+    /// Changes the state and posts what follows from it.
+    pub fn change(self, how: impl FnOnce(&mut State)) {
+        let posts = self.state.try_update(|state| {
+            how(state);
+            state.take_posts()
+        });
+        for post in posts.unwrap_or_default() {
+            self.post(&post);
+        }
+    }
+
+    /// Opens what a person dropped or chose: cells, or a checkpoint with its tables.
+    pub fn open(self, files: Vec<File>) {
+        if files.is_empty() {
+            return;
+        }
+        let is_checkpoint = files.iter().any(|file| file.name().ends_with(".safetensors"));
+        let request = if is_checkpoint { Request::LoadCheckpoint } else { Request::Open };
+        let set = self.keep(files);
+        self.change(|state| {
+            state.failure = None;
+            state.enqueue(Job::with_files(request, set));
+        });
+    }
+
+    /// Fetches the built-in example and opens it.
+    pub fn open_example(self) {
+        leptos::task::spawn_local(async move {
+            match demo::fetch().await {
+                Ok(files) => {
+                    let checkpoint = self.keep(files.checkpoint);
+                    self.change(|state| state.enqueue(Job::with_files(Request::LoadCheckpoint, checkpoint)));
+                    let cells = self.keep(files.cells);
+                    self.change(|state| {
+                        state.enqueue(Job { prepare_at_once: true, ..Job::with_files(Request::Open, cells) });
+                    });
+                }
+                Err(message) => self.change(|state| {
+                    let hint = "Your own files can be opened all the same; predictions need a checkpoint.".into();
+                    state.failure = Some(Failure { task: "Fetching the built-in example".into(), message, hint });
+                }),
+            }
+        });
+    }
+
+    fn arrive(self, arrival: Arrival) {
+        match arrival {
+            Arrival::Event { id, event } => self.change(|state| state.apply(id, event)),
+            Arrival::Fatal { message } => {
+                let mut restarts = false;
+                self.state.update(|state| {
+                    state.restart(message);
+                    restarts = state.phase != Phase::Lost;
+                });
+                if restarts {
+                    self.start_worker();
+                    self.change(|_| {});
+                }
+            }
+        }
+    }
+
+    fn start_worker(self) {
+        let outcome = self.link.try_update_value(Link::start);
+        if let Some(Err(message)) = outcome {
+            self.change(|state| state.restart(message));
+        }
+    }
+
+    fn post(self, post: &Post) {
+        let outcome = self.link.try_with_value(|link| link.post(post));
+        if let Some(Err(message)) = outcome {
+            let hint = "Try again; if it stays, reload the page.".into();
+            let event = spec::message::Event::Failed { message, hint };
+            self.change(|state| state.apply(post.id, event));
+        }
+    }
+
+    fn keep(self, files: Vec<File>) -> FileSet {
+        let kept = self.link.try_update_value(|link| {
+            self.state.with_untracked(|state| link.retain(|set| state.holds(set)));
+            link.keep(files)
+        });
+        kept.unwrap_or_default()
+    }
+}

@@ -1,0 +1,108 @@
+//! What a person takes away: an answer as csv.
+
+use js_sys::Array;
+use spec::prediction::Prediction;
+use wasm_bindgen::prelude::{JsCast, JsValue};
+use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, Url};
+
+use crate::views::picker::explanation;
+
+const COLUMNS: &str = "gene,control_mean_log1p,predicted_change_log1p,training_mean_change_log1p,\
+                       measured_change_log1p,measured_standard_error_log1p";
+
+/// The table of all genes; lines that start with `#` say what was asked and how far it can be trusted.
+pub fn csv(prediction: &Prediction) -> String {
+    let query = &prediction.query;
+    let mut out = format!(
+        "# Waddington response model: predicted response to {} {}\n# {}\n# mean change against {} control rows, log1p units\n",
+        query.target,
+        query.mode.label(),
+        explanation(prediction.support).replace('’', "'"),
+        prediction.n_control_cells
+    );
+    if let Some(measured) = &prediction.measured {
+        let (n, n_control) = (measured.n_cells, measured.n_control_cells);
+        out.push_str(&format!("# measured in {n} perturbed and {n_control} control cells: {}\n", one_line(&measured.source)));
+    }
+    for score in &prediction.agreement {
+        let delta_pearson = score.delta_pearson.map(|r| r.to_string()).unwrap_or_else(|| "undefined".into());
+        out.push_str(&format!("# agreement, {}: delta Pearson {delta_pearson}, mse {}\n", score.method, score.mse));
+    }
+    out.push_str(COLUMNS);
+    out.push('\n');
+    let measured = prediction.measured.as_ref();
+    let columns = [
+        Some(&prediction.control_mean),
+        Some(&prediction.delta),
+        prediction.training_mean.as_ref(),
+        measured.map(|measured| &measured.delta),
+        measured.map(|measured| &measured.standard_error),
+    ];
+    for (i, gene) in prediction.genes.iter().enumerate() {
+        out.push_str(&quoted(gene));
+        for column in columns {
+            out.push(',');
+            if let Some(value) = column.and_then(|column| column.get(i)).filter(|value| value.is_finite()) {
+                out.push_str(&value.to_string());
+            }
+        }
+        out.push('\n');
+    }
+    out
+}
+
+fn one_line(text: &str) -> String {
+    text.replace(['\n', '\r'], " ")
+}
+
+fn quoted(text: &str) -> String {
+    match text.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text.to_string(),
+    }
+}
+
+/// Saves text as a file on the person's machine; the page is asked for nothing.
+pub fn download(name: &str, text: &str) {
+    let parts: Array = [JsValue::from(text)].iter().collect::<Array>();
+    let options = BlobPropertyBag::new();
+    options.set_type("text/csv;charset=utf-8");
+    let Ok(blob) = Blob::new_with_str_sequence_and_options(&parts, &options) else { return };
+    let Ok(url) = Url::create_object_url_with_blob(&blob) else { return };
+    let anchor = leptos::prelude::document().create_element("a").ok();
+    if let Some(anchor) = anchor.and_then(|anchor| anchor.dyn_into::<HtmlAnchorElement>().ok()) {
+        anchor.set_href(&url);
+        anchor.set_download(name);
+        anchor.click();
+    }
+    // The browser keeps what it is saving; a url that stays costs memory only.
+    let _ = Url::revoke_object_url(&url);
+}
+
+#[cfg(test)]
+mod tests {
+    use spec::model::Mode;
+    use spec::prediction::{Prediction, Query, Support};
+
+    use super::csv;
+
+    #[test]
+    fn every_gene_has_every_column() {
+        let prediction = Prediction {
+            query: Query { target: "STAT1".into(), mode: Mode::Knockout },
+            support: Support::NeverMeasured,
+            genes: vec!["A".into(), "B,1".into()],
+            control_mean: vec![1.0, 2.5],
+            delta: vec![-0.25, f32::NAN],
+            training_mean: Some(vec![0.0, 0.5]),
+            measured: None,
+            agreement: vec![],
+            n_control_cells: 3,
+            elapsed_secs: 0.0,
+        };
+        let text = csv(&prediction);
+        let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(lines[1..], ["A,1,-0.25,0,,", "\"B,1\",2.5,,0.5,,"]);
+        assert_eq!(lines[0].split(',').count(), 6);
+    }
+}

@@ -1,0 +1,103 @@
+//! Numbers as a person reads them.
+
+/// Groups of three digits: `18,577`.
+pub fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Bytes with a decimal unit: `1.2 GB`.
+pub fn bytes(n: u64) -> String {
+    let n = n as f64;
+    match n {
+        n if n < 1e3 => format!("{n} bytes"),
+        n if n < 1e6 => format!("{:.0} kB", n / 1e3),
+        n if n < 1e9 => format!("{:.1} MB", n / 1e6),
+        n => format!("{:.1} GB", n / 1e9),
+    }
+}
+
+/// A duration: `0.4 s`, `12 s`, `3 min 20 s`.
+pub fn seconds(secs: f64) -> String {
+    match secs {
+        s if s < 10.0 => format!("{s:.1} s"),
+        s if s < 60.0 => format!("{s:.0} s"),
+        s => format!("{} min {} s", (s / 60.0).floor(), (s % 60.0).floor()),
+    }
+}
+
+/// A change with its sign and a real minus, three decimals: `+0.123`, `−0.040`.
+pub fn signed(value: f64) -> String {
+    if !value.is_finite() {
+        return "–".into();
+    }
+    let text = format!("{:.3}", value.abs());
+    match value {
+        v if text == "0.000" || v == 0.0 => text,
+        v if v > 0.0 => format!("+{text}"),
+        _ => format!("−{text}"),
+    }
+}
+
+/// A correlation: two decimals, or a dash where it is undefined.
+pub fn correlation(value: Option<f64>) -> String {
+    match value {
+        Some(value) if value.is_finite() => format!("{value:.2}").replace('-', "−"),
+        _ => "–".into(),
+    }
+}
+
+/// A small positive number with three significant digits.
+pub fn significant(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return if value == 0.0 { "0".into() } else { "–".into() };
+    }
+    let decimals = (2 - value.abs().log10().floor() as i32).clamp(0, 8) as usize;
+    format!("{value:.decimals$}").replace('-', "−")
+}
+
+/// Percent of a whole, without decimals.
+pub fn percent(part: usize, whole: usize) -> String {
+    if whole == 0 {
+        return "–".into();
+    }
+    format!("{:.0} %", 100.0 * part as f64 / whole as f64)
+}
+
+/// An axis tick: as short as its value allows.
+pub fn tick(value: f64) -> String {
+    let text = match value.abs() {
+        0.0 => "0".into(),
+        v if v >= 1e6 => format!("{}M", trim(value / 1e6)),
+        v if v >= 1e4 => format!("{}k", trim(value / 1e3)),
+        _ => trim(value),
+    };
+    text.replace('-', "−")
+}
+
+fn trim(value: f64) -> String {
+    let text = format!("{value:.4}");
+    text.trim_end_matches('0').trim_end_matches('.').to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{bytes, count, seconds, signed, significant, tick};
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!([count(7), count(18_577), count(1_000_000)], ["7", "18,577", "1,000,000"]);
+        assert_eq!([bytes(12), bytes(27_600_000), bytes(12_300_000_000)], ["12 bytes", "27.6 MB", "12.3 GB"]);
+        assert_eq!([seconds(0.42), seconds(42.0), seconds(200.0)], ["0.4 s", "42 s", "3 min 20 s"]);
+        assert_eq!([signed(0.1234), signed(-0.04), signed(-0.00001)], ["+0.123", "−0.040", "0.000"]);
+        assert_eq!([significant(0.001_234), significant(12.0)], ["0.00123", "12.0"]);
+        assert_eq!([tick(-0.5), tick(20_000.0), tick(0.0)], ["−0.5", "20k", "0"]);
+    }
+}

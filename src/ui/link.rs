@@ -1,0 +1,128 @@
+//! The link to the worker that runs the engine: posts requests, hands files over, starts it anew when it dies.
+//!
+//! It knows the wire form alone (`{id, body, files}` out, `{id, body, fatal?}` in); what an event means is `app`'s.
+//! Files stay handles: their bytes are read by the worker, range by range.
+
+use std::collections::HashMap;
+
+use js_sys::{Array, Object, Reflect};
+use serde::Serialize;
+use serde_wasm_bindgen::Serializer;
+use spec::message::Event;
+use wasm_bindgen::prelude::{Closure, JsCast, JsValue};
+use web_sys::{ErrorEvent, File, MessageEvent, Worker, WorkerOptions, WorkerType};
+
+use crate::app::{FileSet, Post};
+
+const WORKER_URL: &str = "pkg/worker.js";
+
+/// What comes from the worker.
+#[derive(Debug)]
+pub enum Arrival {
+    /// An event of request `id`.
+    Event {
+        /// Id of the request; 0 is the engine's own download.
+        id: u32,
+        /// What the engine says.
+        event: Event,
+    },
+    /// The engine is gone.
+    Fatal {
+        /// Why.
+        message: String,
+    },
+}
+
+/// A worker and the files it may be asked to open.
+pub struct Link {
+    worker: Option<Worker>,
+    files: HashMap<FileSet, Vec<File>>,
+    last_set: FileSet,
+    on_message: Closure<dyn FnMut(MessageEvent)>,
+    on_error: Closure<dyn FnMut(ErrorEvent)>,
+}
+
+impl Link {
+    /// A link without a worker yet; `arrive` is called with everything that comes.
+    pub fn new(arrive: impl Fn(Arrival) + Clone + 'static) -> Self {
+        let tell = arrive.clone();
+        let on_message = Closure::new(move |message: MessageEvent| tell(read(&message.data())));
+        let on_error = Closure::new(move |error: ErrorEvent| {
+            error.prevent_default();
+            let said = error.message();
+            let message = match said.is_empty() {
+                true => "The engine could not be loaded from this site".to_string(),
+                false => format!("The engine stopped: {said}"),
+            };
+            arrive(Arrival::Fatal { message });
+        });
+        Self { worker: None, files: HashMap::new(), last_set: 0, on_message, on_error }
+    }
+
+    /// Ends the worker, if there is one, and starts another.
+    ///
+    /// # Errors
+    /// In words, where the browser refuses to make a worker.
+    pub fn start(&mut self) -> Result<(), String> {
+        if let Some(old) = self.worker.take() {
+            old.terminate();
+        }
+        let options = WorkerOptions::new();
+        options.set_type(WorkerType::Module);
+        let worker = Worker::new_with_options(WORKER_URL, &options).map_err(|error| said(&error))?;
+        worker.set_onmessage(Some(self.on_message.as_ref().unchecked_ref()));
+        worker.set_onerror(Some(self.on_error.as_ref().unchecked_ref()));
+        self.worker = Some(worker);
+        Ok(())
+    }
+
+    /// Keeps file handles and names them.
+    pub fn keep(&mut self, files: Vec<File>) -> FileSet {
+        self.last_set += 1;
+        self.files.insert(self.last_set, files);
+        self.last_set
+    }
+
+    /// Forgets handles that nothing names any more.
+    pub fn retain(&mut self, is_needed: impl Fn(FileSet) -> bool) {
+        self.files.retain(|set, _| is_needed(*set));
+    }
+
+    /// Posts a request.
+    ///
+    /// # Errors
+    /// In words, where it cannot be posted.
+    pub fn post(&self, post: &Post) -> Result<(), String> {
+        let worker = self.worker.as_ref().ok_or("The engine is not running")?;
+        let body = post.request.serialize(&Serializer::json_compatible()).map_err(|error| error.to_string())?;
+        let files: Array = post.files.and_then(|set| self.files.get(&set)).into_iter().flatten().collect();
+        let message = Object::new();
+        let fields = [("id", JsValue::from(post.id)), ("body", body), ("files", files.into())];
+        for (name, value) in fields {
+            Reflect::set(&message, &name.into(), &value).map_err(|error| said(&error))?;
+        }
+        worker.post_message(&message).map_err(|error| said(&error))
+    }
+}
+
+/// Reads one message of the worker.
+fn read(data: &JsValue) -> Arrival {
+    let field = |name: &str| Reflect::get(data, &name.into()).unwrap_or(JsValue::UNDEFINED);
+    let id = field("id").as_f64().unwrap_or_default() as u32;
+    let event = match serde_wasm_bindgen::from_value::<Event>(field("body")) {
+        Ok(event) => event,
+        Err(error) => {
+            return Arrival::Fatal { message: format!("The engine sent an answer that could not be read: {error}") };
+        }
+    };
+    match event {
+        Event::Failed { message, .. } if field("fatal").is_truthy() => Arrival::Fatal { message },
+        event => Arrival::Event { id, event },
+    }
+}
+
+/// What a thrown value says.
+pub fn said(thrown: &JsValue) -> String {
+    let message = Reflect::get(thrown, &"message".into()).ok().and_then(|message| message.as_string());
+    message.or_else(|| thrown.as_string()).unwrap_or_else(|| "the browser gave no reason".into())
+}

@@ -1,0 +1,6 @@
+//! Plots that draw arrays; none knows where its numbers come from.
+
+pub mod axis;
+pub mod bars;
+pub mod histogram;
+pub mod scatter;

@@ -1,0 +1,22 @@
+//! What is on screen, one file per part; every view is a function of the state.
+//!
+//! Tests find elements by `data-testid`:
+//! shell: `nav-load`, `nav-look`, `nav-perturb`, `device-chip`, `privacy-chip`, `theme-toggle`, `progress`, `cancel`,
+//! `error`, `error-dismiss`, `notice`, `notice-dismiss`;
+//! load: `drop-zone`, `file-input`, `open-example`, `opened-summary`, `matrix-select`, `perturbation-column`,
+//! `control-label`, `library-size-column`, `max-cells`, `over-budget`, `use-subsample`, `prepare`, `prepared-summary`;
+//! look: `qc-total-counts`, `qc-n-genes`, `qc-pct-mt`, `colour-by`, `legend`, `map-expression`, `map-latent`, `coverage`;
+//! perturb: `target-input`, `target-option`, `target-support`, `mode-select`, `predict`, `card`, `prediction-headline`,
+//! `bar-plot`, `agreement-table`, `gene-filter`, `gene-table`, `gene-row`, `download-csv`.
+
+pub mod card;
+pub mod load;
+pub mod look;
+pub mod opened;
+pub mod perturb;
+pub mod picker;
+pub mod privacy;
+pub mod result;
+pub mod shell;
+pub mod table;
+pub mod task;

@@ -1,0 +1,90 @@
+//! The card of the loaded checkpoint: what it cannot do first, then where it comes from and how it scores.
+
+use leptos::prelude::*;
+use spec::checkpoint::{Card, MethodScore};
+
+use crate::format::{correlation, count, significant};
+use crate::views::shell::use_control;
+
+/// Limitations, source, licence, split and held-out scores.
+#[component]
+pub fn CardPanel() -> impl IntoView {
+    let control = use_control();
+    let checkpoint = control.part(|state| state.checkpoint.clone());
+    move || {
+        checkpoint.get().map(|checkpoint| {
+            let n_parameters = count(checkpoint.n_parameters as u64);
+            let sizes = format!("{n_parameters} parameters, {} genes", count(checkpoint.header.genes.len() as u64));
+            match &checkpoint.card {
+                Some(card) => {
+                    let limitations = card.limitations.iter().map(|text| view! { <li>{text.clone()}</li> });
+                    let limitations = limitations.collect_view();
+                    view! {
+                        <div class="panel card" data-testid="card">
+                            <h2>{card.title.clone()}</h2>
+                            <p class="quiet">{sizes}</p>
+                            <h3>"What it cannot do"</h3>
+                            <ul>{limitations}</ul>
+                            <h3>{held_out(card)}</h3>
+                            <Scores scores=card.scores.clone() testid="card-scores" />
+                            <dl>
+                                <dt>"Data"</dt><dd>{card.data_source.clone()}</dd>
+                                <dt>"Licence"</dt><dd>{card.data_licence.clone()}</dd>
+                                <dt>"Split"</dt><dd>{card.split.clone()}</dd>
+                                <dt>"Made by"</dt><dd class="mono">{card.command.clone()}</dd>
+                            </dl>
+                        </div>
+                    }
+                        .into_any()
+                }
+                None => view! {
+                    <div class="panel card" data-testid="card">
+                        <h2>"Response model without a card"</h2>
+                        <p>{sizes}". Nothing is known of its data or of how well it does: treat what it says with care."</p>
+                    </div>
+                }
+                    .into_any(),
+            }
+        })
+    }
+}
+
+fn held_out(card: &Card) -> String {
+    match card.targets.len() {
+        0 => "On held-out targets".into(),
+        n => format!("On {n} targets held out of training"),
+    }
+}
+
+/// Method, delta Pearson and mean squared error, a row each.
+#[component]
+pub fn Scores(scores: Vec<MethodScore>, testid: &'static str) -> impl IntoView {
+    let rows = scores.into_iter().map(|score| {
+        view! {
+            <tr>
+                <th scope="row">{score.method}</th>
+                <td>{correlation(score.delta_pearson)}</td>
+                <td>{significant(score.mse)}</td>
+            </tr>
+        }
+    });
+    let rows = rows.collect_view();
+    view! {
+        <table class="scores" data-testid=testid>
+            <thead>
+                <tr>
+                    <th scope="col">"Method"</th>
+                    <th scope="col" title="Correlation of predicted and measured change over the genes; higher is better">
+                        "Delta Pearson ↑"
+                    </th>
+                    <th scope="col" title="Mean squared error of the change, log1p units squared; lower is better">
+                        "MSE ↓"
+                    </th>
+                </tr>
+            </thead>
+            <tbody>{rows}</tbody>
+        </table>
+    }
+}
+
+

@@ -1,0 +1,149 @@
+//! Step 1: choose files, see what was understood of them, say what their labels mean.
+
+use leptos::html;
+use leptos::prelude::*;
+
+use crate::app::{Dataset, Screen};
+use crate::format::{count, percent};
+use crate::views::card::CardPanel;
+use crate::views::opened::OpenedPanel;
+use crate::views::shell::{files_of, use_control};
+
+/// The screen of step 1.
+#[component]
+pub fn Load() -> impl IntoView {
+    let control = use_control();
+    let opened = control.part(|state| state.opened.clone());
+    view! {
+        <div class="load">
+            <section class="column">
+                <DropZone />
+                <PreparedPanel />
+                <CardPanel />
+            </section>
+            <section class="column">
+                {move || match opened.get() {
+                    Some(file) => view! { <OpenedPanel file /> }.into_any(),
+                    None => view! { <Waiting /> }.into_any(),
+                }}
+            </section>
+        </div>
+    }
+}
+
+#[component]
+fn Waiting() -> impl IntoView {
+    view! {
+        <div class="panel waiting">
+            <h2>"The built-in example is on its way"</h2>
+            <p>
+                "Control cells of a human leukaemia line (THP-1), from a CRISPR knockout screen, and a model trained on the "
+                "screen’s other cells. It opens by itself as soon as the engine is here."
+            </p>
+            <p class="quiet">"You can drop your own file meanwhile; it is opened next."</p>
+        </div>
+    }
+}
+
+#[component]
+fn DropZone() -> impl IntoView {
+    let control = use_control();
+    let input: NodeRef<html::Input> = NodeRef::new();
+    let choose = move |_| {
+        if let Some(input) = input.get() {
+            input.click();
+        }
+    };
+    let chosen = move |_| {
+        if let Some(input) = input.get() {
+            control.open(files_of(input.files()));
+            // The same file can be chosen again.
+            input.set_value("");
+        }
+    };
+    view! {
+        <div class="drop panel" data-testid="drop-zone">
+            <h2>"Drop a count matrix anywhere on this page"</h2>
+            <p class="quiet">
+                ".h5ad, 10x .h5, or matrix.mtx(.gz) together with its barcodes and features files. "
+                "It is read in place, range by range; it is not uploaded."
+            </p>
+            <div class="row">
+                <button type="button" class="primary" on:click=choose>"Choose files"</button>
+                <button type="button" data-testid="open-example" on:click=move |_| control.open_example()>
+                    "Built-in example"
+                </button>
+            </div>
+            <input
+                type="file"
+                multiple
+                class="hidden"
+                tabindex="-1"
+                aria-label="Count matrix files"
+                data-testid="file-input"
+                node_ref=input
+                on:change=chosen
+            />
+        </div>
+    }
+}
+
+/// What is prepared now, and where to go from here.
+#[component]
+fn PreparedPanel() -> impl IntoView {
+    let control = use_control();
+    let dataset = control.part(|state| state.dataset.clone());
+    let go = move |screen| move |_| control.change(|state| state.screen = screen);
+    move || {
+        dataset.get().map(|dataset| {
+            let warnings = dataset.prepared.warnings.clone();
+            view! {
+                <div class="panel ready" data-testid="prepared-summary">
+                    <h2>"Prepared: "{dataset.name.clone()}</h2>
+                    <p>{summary(&dataset)}</p>
+                    <Warnings warnings />
+                    <div class="row">
+                        <button type="button" on:click=go(Screen::Look)>"Look at the cells"</button>
+                        <button type="button" class="primary" on:click=go(Screen::Perturb)>"Perturb them"</button>
+                    </div>
+                </div>
+            }
+        })
+    }
+}
+
+/// Cells, genes, perturbations and coverage in one sentence.
+fn summary(dataset: &Dataset) -> String {
+    let prepared = &dataset.prepared;
+    let mut text = format!("{} × {} genes", unit_count(dataset), count(prepared.n_genes as u64));
+    if prepared.perturbations.len() > 1 {
+        text.push_str(&format!(", {} perturbations and control", count(prepared.perturbations.len() as u64 - 1)));
+    }
+    if let Some(coverage) = &prepared.coverage {
+        let share = percent(coverage.n_found, coverage.n_checkpoint);
+        text.push_str(&format!(
+            "; {} of the model’s {} genes found ({share})",
+            count(coverage.n_found as u64),
+            count(coverage.n_checkpoint as u64)
+        ));
+    }
+    text + "."
+}
+
+/// How many rows of what kind: `120 metacells`.
+pub fn unit_count(dataset: &Dataset) -> String {
+    let unit = match dataset.prepared.unit {
+        spec::dataset::CellUnit::Cell => "cells",
+        spec::dataset::CellUnit::Metacell => "metacells",
+    };
+    format!("{} {unit}", count(dataset.prepared.n_cells as u64))
+}
+
+/// Warnings as a list; nothing where there are none.
+#[component]
+pub fn Warnings(warnings: Vec<String>) -> impl IntoView {
+    (!warnings.is_empty()).then(|| {
+        let items: Vec<_> = warnings.into_iter().map(|warning| view! { <li>{warning}</li> }).collect();
+        view! { <ul class="warnings">{items}</ul> }
+    })
+}

@@ -1,0 +1,238 @@
+//! The gene picker: a combobox that filters as one types.
+//!
+//! Follows the ARIA combobox pattern: the focus stays in the input, arrows move `aria-activedescendant`, Enter takes
+//! the marked gene (and, with the list closed, submits the form), Escape closes the list.
+
+use leptos::ev::KeyboardEvent;
+use leptos::prelude::*;
+use spec::prediction::{Support, TargetInfo};
+
+use crate::format::count;
+use crate::views::shell::use_control;
+
+const N_SHOWN: usize = 60;
+
+/// Genes whose symbol starts with `text`, then those that contain it; with no text, those that were measured first.
+fn matches(targets: &[TargetInfo], text: &str) -> (Vec<TargetInfo>, usize) {
+    let wanted = text.trim().to_uppercase();
+    let rank = |target: &TargetInfo| {
+        let symbol = target.symbol.to_uppercase();
+        let place = if symbol == wanted {
+            0
+        } else if symbol.starts_with(&wanted) {
+            1
+        } else if symbol.contains(&wanted) {
+            2
+        } else {
+            return None;
+        };
+        let support = match target.support {
+            Support::HeldOut => 0,
+            Support::Seen => 1,
+            Support::NeverMeasured => 2,
+        };
+        Some((place, support))
+    };
+    let mut found: Vec<_> = targets.iter().filter_map(|target| rank(target).map(|rank| (rank, target))).collect();
+    found.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.symbol.cmp(&b.1.symbol)));
+    let n = found.len();
+    (found.into_iter().take(N_SHOWN).map(|(_, target)| target.clone()).collect(), n)
+}
+
+/// The badge of a gene.
+pub fn badge(support: Support) -> (&'static str, &'static str) {
+    match support {
+        Support::Seen => ("seen in training", "badge seen"),
+        Support::HeldOut => ("held out", "badge held-out"),
+        Support::NeverMeasured => ("never measured", "badge never"),
+    }
+}
+
+/// What the badge means.
+pub fn explanation(support: Support) -> &'static str {
+    match support {
+        Support::Seen => "Its response was in the training data: the prediction is a recollection.",
+        Support::HeldOut => "It was measured but kept out of training: the prediction can be checked.",
+        Support::NeverMeasured => {
+            "Nobody measured it in these data. The model only knows what the gene’s annotations say: the prediction \
+             cannot be checked here."
+        }
+    }
+}
+
+/// Input and list.
+#[component]
+pub fn Picker() -> impl IntoView {
+    let control = use_control();
+    let checkpoint = control.part(|state| state.checkpoint.clone());
+    let target = control.part(|state| state.target.clone());
+    let text = RwSignal::new(control.state.with_untracked(|state| state.target.clone()));
+    let is_open = RwSignal::new(false);
+    // Opening the list shows all genes until something is typed.
+    let is_typed = RwSignal::new(false);
+    let active = RwSignal::new(0_usize);
+    let found = Memo::new(move |_| {
+        let wanted = if is_typed.get() { text.get() } else { String::new() };
+        checkpoint.get().map(|checkpoint| matches(&checkpoint.targets, &wanted)).unwrap_or_default()
+    });
+    Effect::new(move |_| text.set(target.get()));
+    let take = move |symbol: String| {
+        text.set(symbol.clone());
+        is_open.set(false);
+        is_typed.set(false);
+        control.change(|state| state.target = symbol);
+    };
+    let open = move || {
+        active.set(0);
+        is_open.set(true);
+    };
+    let typed = move |event| {
+        let value = event_target_value(&event);
+        text.set(value.clone());
+        is_typed.set(true);
+        open();
+        // What is typed in full is picked at once; anything else is no gene yet.
+        control.change(|state| state.target = value.trim().to_uppercase());
+    };
+    let key = move |event: KeyboardEvent| on_key(&event, is_open, active, found.get_untracked().0, take, open);
+    let options = move || {
+        let (shown, n) = found.get();
+        let rows = shown.into_iter().enumerate().map(|(i, target)| {
+            view! { <PickerOption target index=i active take /> }
+        });
+        let rows = rows.collect_view();
+        let rest = match n {
+            0 => Some("No gene of that name can be asked for.".to_string()),
+            n if n > N_SHOWN => Some(format!("{} more: type to narrow down", count((n - N_SHOWN) as u64))),
+            _ => None,
+        };
+        view! { {rows} {rest.map(|rest| view! { <li class="rest" role="presentation">{rest}</li> })} }
+    };
+    view! {
+        <div class="choice picker">
+            <label for="target">"Gene"</label>
+            <input
+                id="target"
+                type="text"
+                role="combobox"
+                autocomplete="off"
+                spellcheck="false"
+                aria-autocomplete="list"
+                aria-controls="targets"
+                aria-expanded=move || is_open.get().to_string()
+                aria-activedescendant=move || if is_open.get() { option_id(active.get()) } else { String::new() }
+                data-testid="target-input"
+                prop:value=move || text.get()
+                on:input=typed
+                on:click=move |_| open()
+                on:keydown=key
+                on:blur=move |_| is_open.set(false)
+            />
+            <ul id="targets" role="listbox" aria-label="Genes" class:shown=move || is_open.get()>{options}</ul>
+            <SupportNote />
+        </div>
+    }
+}
+
+fn on_key(
+    event: &KeyboardEvent,
+    is_open: RwSignal<bool>,
+    active: RwSignal<usize>,
+    shown: Vec<TargetInfo>,
+    take: impl Fn(String),
+    open: impl Fn(),
+) {
+    let last = shown.len().saturating_sub(1);
+    match event.key().as_str() {
+        "ArrowDown" | "ArrowUp" if !is_open.get_untracked() => open(),
+        "ArrowDown" => active.update(|i| *i = (*i + 1).min(last)),
+        "ArrowUp" => active.update(|i| *i = i.saturating_sub(1)),
+        "Home" if is_open.get_untracked() => active.set(0),
+        "End" if is_open.get_untracked() => active.set(last),
+        "Enter" if is_open.get_untracked() => {
+            if let Some(target) = shown.get(active.get_untracked()) {
+                take(target.symbol.clone());
+            }
+        }
+        "Escape" => is_open.set(false),
+        _ => return,
+    }
+    event.prevent_default();
+    if let Some(option) = document().get_element_by_id(&option_id(active.get_untracked())) {
+        option.scroll_into_view_with_bool(false);
+    }
+}
+
+fn option_id(index: usize) -> String {
+    format!("target-option-{index}")
+}
+
+#[component]
+fn PickerOption(
+    target: TargetInfo,
+    index: usize,
+    active: RwSignal<usize>,
+    take: impl Fn(String) + Send + Sync + 'static,
+) -> impl IntoView {
+    let (name, class) = badge(target.support);
+    let symbol = target.symbol.clone();
+    view! {
+        <li
+            id=option_id(index)
+            role="option"
+            aria-selected=move || (active.get() == index).to_string()
+            data-testid="target-option"
+            // Before `blur` closes the list.
+            on:mousedown=move |event| {
+                event.prevent_default();
+                take(symbol.clone());
+            }
+        >
+            <span>{target.symbol}</span>
+            <span class=class>{name}</span>
+        </li>
+    }
+}
+
+/// The badge of the picked gene, in plain words.
+#[component]
+fn SupportNote() -> impl IntoView {
+    let control = use_control();
+    let support = control.part(|state| {
+        let support = state.checkpoint.as_ref().and_then(|checkpoint| checkpoint.support(&state.target));
+        (support, state.target.is_empty())
+    });
+    move || {
+        let (mark, text) = match support.get() {
+            (Some(support), _) => (Some(badge(support)), explanation(support)),
+            (None, true) => (None, "Type a gene symbol."),
+            (None, false) => {
+                (None, "This checkpoint has no vector for a gene of that name, so it cannot be asked for.")
+            }
+        };
+        let mark = mark.map(|(name, class)| view! { <span class=class>{name}</span> });
+        view! { <small data-testid="target-support">{mark} " " {text}</small> }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use spec::prediction::{Support, TargetInfo};
+
+    use super::matches;
+
+    #[test]
+    fn what_starts_so_comes_first_and_what_can_be_checked_before() {
+        let target = |symbol: &str, support| TargetInfo { symbol: symbol.into(), support };
+        let targets = [
+            target("ABSTAT", Support::Seen),
+            target("STAT2", Support::NeverMeasured),
+            target("STAT1", Support::HeldOut),
+            target("IRF1", Support::Seen),
+        ];
+        let (found, n) = matches(&targets, "stat");
+        let symbols: Vec<_> = found.iter().map(|target| target.symbol.as_str()).collect();
+        assert_eq!((symbols, n), (vec!["STAT1", "STAT2", "ABSTAT"], 3));
+        assert_eq!(matches(&targets, "").0[0].symbol, "STAT1");
+    }
+}

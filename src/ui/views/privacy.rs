@@ -1,0 +1,63 @@
+//! Shows what the page asks of the network: a count, and where the requests went.
+
+use leptos::prelude::*;
+use js_sys::Array;
+use wasm_bindgen::prelude::{Closure, JsCast, JsValue};
+use web_sys::{PerformanceEntry, PerformanceObserver, PerformanceObserverEntryList, PerformanceObserverInit};
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Requests {
+    here: usize,
+    elsewhere: usize,
+}
+
+/// `Nothing leaves this machine`, with the count that shows it.
+#[component]
+pub fn Privacy() -> impl IntoView {
+    let requests = RwSignal::new(Requests::default());
+    watch(requests);
+    let text = move || {
+        let Requests { here, elsewhere } = requests.get();
+        format!("{here} requests to this site since load, {elsewhere} elsewhere")
+    };
+    view! {
+        <span
+            class="privacy"
+            data-testid="privacy-chip"
+            title="Counted by the browser for this page: its own parts and the built-in example. A strict content security policy forbids requests to anywhere else, the engine's included."
+        >
+            <strong>"Nothing leaves this machine"</strong>
+            " · "
+            {text}
+        </span>
+    }
+}
+
+fn watch(requests: RwSignal<Requests>) {
+    let Ok(origin) = window().location().origin() else { return };
+    let seen = Closure::<dyn FnMut(PerformanceObserverEntryList)>::new(move |list: PerformanceObserverEntryList| {
+        requests.update(|requests| {
+            for entry in list.get_entries().iter().filter_map(|entry| entry.dyn_into::<PerformanceEntry>().ok()) {
+                match entry.name().starts_with(&origin) {
+                    true => requests.here += 1,
+                    false => requests.elsewhere += 1,
+                }
+            }
+        });
+    });
+    if let Ok(observer) = PerformanceObserver::new(seen.as_ref().unchecked_ref()) {
+        let options = PerformanceObserverInit::new(&Array::new());
+        // `type` instead of `entryTypes`, since only that reports what was asked before the observer was made.
+        let object: &JsValue = options.as_ref();
+        let set = [("type", JsValue::from("resource")), ("buffered", JsValue::TRUE)].into_iter().all(|(name, value)| {
+            js_sys::Reflect::set(object, &name.into(), &value).is_ok()
+        });
+        let cleared = js_sys::Reflect::delete_property(object.unchecked_ref::<js_sys::Object>(), &"entryTypes".into()).is_ok();
+        if set && cleared {
+            // A browser without resource entries shows a count of 0.
+            let _ = observer.observe(&options);
+        }
+    }
+    // It lives as long as the page.
+    seen.forget();
+}

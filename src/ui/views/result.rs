@@ -1,0 +1,124 @@
+//! The answer to a question: what it is worth first, then the change, the agreement and all genes.
+
+use leptos::prelude::*;
+use spec::prediction::Prediction;
+
+use crate::app::Shared;
+use crate::export::{csv, download};
+use crate::format::{count, seconds};
+use crate::headline::{Verdict, headline};
+use crate::plots::bars::{BarLegend, BarRow, Bars};
+use crate::views::card::Scores;
+use crate::views::picker::{badge, explanation};
+use crate::views::shell::use_control;
+use crate::views::table::GeneTable;
+
+const N_BARS: usize = 20;
+
+/// All of the answer.
+#[component]
+pub fn PredictionView(prediction: Shared<Prediction>) -> impl IntoView {
+    let query = &prediction.query;
+    let (name, class) = badge(prediction.support);
+    let title = format!("{} {}", query.target, query.mode.label());
+    let rows = top_rows(&prediction);
+    let n_shown = rows.len();
+    let (has_mean, has_measured) = (prediction.training_mean.is_some(), prediction.measured.is_some());
+    let file_name = format!("waddington_{}_{}.csv", query.target, query.mode.label());
+    let save = {
+        let prediction = prediction.clone();
+        move |_| download(&file_name, &csv(&prediction))
+    };
+    view! {
+        <div class="panel result">
+            <div class="row between">
+                <h2>"Predicted response to "{title}" "<span class=class title=explanation(prediction.support)>{name}</span></h2>
+                <button type="button" data-testid="download-csv" on:click=save>"Download csv"</button>
+            </div>
+            <HeadlineView prediction=prediction.clone() />
+            <div class="split">
+                <figure class="plot">
+                    <figcaption>
+                        <strong>{format!("The {n_shown} genes with the largest predicted change")}</strong>
+                        <BarLegend has_mean has_measured />
+                    </figcaption>
+                    <Bars rows />
+                </figure>
+                <Agreement prediction=prediction.clone() />
+            </div>
+        </div>
+        <GeneTable prediction />
+    }
+}
+
+#[component]
+fn HeadlineView(prediction: Shared<Prediction>) -> impl IntoView {
+    let control = use_control();
+    let checkpoint = control.part(|state| state.checkpoint.clone());
+    move || {
+        let checkpoint = checkpoint.get();
+        let card = checkpoint.as_ref().and_then(|checkpoint| checkpoint.card.as_ref());
+        let headline = headline(&prediction, card);
+        let class = match headline.verdict {
+            Verdict::Ahead => "verdict ahead",
+            Verdict::Mixed => "verdict mixed",
+            Verdict::Behind => "verdict behind",
+            Verdict::Recollection | Verdict::Unchecked => "verdict open",
+        };
+        view! {
+            <div class=class data-testid="prediction-headline" aria-live="polite">
+                <p><strong>{headline.sentence}</strong></p>
+                <p class="quiet">{headline.detail}</p>
+            </div>
+        }
+    }
+}
+
+/// The genes with the largest predicted change, largest first.
+fn top_rows(prediction: &Prediction) -> Vec<BarRow> {
+    let mut order: Vec<usize> = (0..prediction.genes.len().min(prediction.delta.len())).collect();
+    order.sort_by(|a, b| prediction.delta[*b].abs().total_cmp(&prediction.delta[*a].abs()));
+    let at = |values: &[f32], i: usize| values.get(i).copied().map(f64::from);
+    let row = |i: usize| BarRow {
+        gene: prediction.genes[i].clone(),
+        predicted: f64::from(prediction.delta[i]),
+        training_mean: prediction.training_mean.as_ref().and_then(|mean| at(mean, i)),
+        measured: prediction
+            .measured
+            .as_ref()
+            .and_then(|measured| Some((at(&measured.delta, i)?, at(&measured.standard_error, i)?))),
+    };
+    order.into_iter().filter(|i| prediction.delta[*i].is_finite()).take(N_BARS).map(row).collect()
+}
+
+#[component]
+fn Agreement(prediction: Shared<Prediction>) -> impl IntoView {
+    let asked = format!(
+        "Mean over {} control rows, computed in {}.",
+        count(prediction.n_control_cells as u64),
+        seconds(prediction.elapsed_secs)
+    );
+    let source = match &prediction.measured {
+        Some(measured) => format!(
+            "Measured in {} perturbed and {} control cells ({}).",
+            count(measured.n_cells as u64),
+            count(measured.n_control_cells as u64),
+            measured.source
+        ),
+        None => "There is no measurement to compare with.".to_string(),
+    };
+    let scores = (!prediction.agreement.is_empty())
+        .then(|| view! { <Scores scores=prediction.agreement.clone() testid="agreement-table" /> });
+    view! {
+        <aside class="agreement">
+            <h3>"Agreement with the measurement"</h3>
+            {scores}
+            <p class="quiet">{source}</p>
+            <p class="quiet">{asked}</p>
+            <p class="quiet">
+                "Delta Pearson compares which genes change and in which direction; MSE compares by how much (log1p units "
+                "squared). No change has no delta Pearson, since it does not vary."
+            </p>
+        </aside>
+    }
+}

@@ -1,0 +1,222 @@
+//! All genes of an answer: filtered, sorted, a page at a time.
+
+use leptos::prelude::*;
+use spec::prediction::Prediction;
+
+use crate::app::Shared;
+use crate::format::{count, signed, significant};
+
+const PAGE: usize = 50;
+
+/// Columns of the table, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Column {
+    Gene,
+    Control,
+    Predicted,
+    TrainingMean,
+    Measured,
+    StandardError,
+}
+
+impl Column {
+    const ALL: [Column; 6] = [
+        Column::Gene,
+        Column::Control,
+        Column::Predicted,
+        Column::TrainingMean,
+        Column::Measured,
+        Column::StandardError,
+    ];
+
+    fn title(self) -> (&'static str, &'static str) {
+        match self {
+            Column::Gene => ("Gene", ""),
+            Column::Control => ("Control mean", "log1p units"),
+            Column::Predicted => ("Predicted change", "log1p units"),
+            Column::TrainingMean => ("Training mean", "log1p units"),
+            Column::Measured => ("Measured change", "log1p units"),
+            Column::StandardError => ("Standard error", "log1p units"),
+        }
+    }
+
+    fn value(self, prediction: &Prediction, gene: usize) -> Option<f64> {
+        let measured = prediction.measured.as_ref();
+        let values = match self {
+            Column::Gene => None,
+            Column::Control => Some(&prediction.control_mean),
+            Column::Predicted => Some(&prediction.delta),
+            Column::TrainingMean => prediction.training_mean.as_ref(),
+            Column::Measured => measured.map(|measured| &measured.delta),
+            Column::StandardError => measured.map(|measured| &measured.standard_error),
+        };
+        values.and_then(|values| values.get(gene)).map(|value| f64::from(*value))
+    }
+
+    fn text(self, prediction: &Prediction, gene: usize) -> String {
+        match (self, self.value(prediction, gene)) {
+            (Column::Gene, _) => prediction.genes[gene].clone(),
+            (_, None) => "–".into(),
+            (Column::Control | Column::StandardError, Some(value)) => significant(value),
+            (_, Some(value)) => signed(value),
+        }
+    }
+}
+
+/// How the rows are ordered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Order {
+    column: Column,
+    is_descending: bool,
+}
+
+/// Indices of the genes that contain `filter`, in order. Changes are ordered by size; what is missing comes last.
+fn rows(prediction: &Prediction, filter: &str, order: Order) -> Vec<usize> {
+    let wanted = filter.trim().to_uppercase();
+    let mut rows: Vec<usize> =
+        (0..prediction.genes.len()).filter(|i| prediction.genes[*i].to_uppercase().contains(&wanted)).collect();
+    if order.column == Column::Gene {
+        rows.sort_by(|a, b| prediction.genes[*a].cmp(&prediction.genes[*b]));
+        if order.is_descending {
+            rows.reverse();
+        }
+        return rows;
+    }
+    let sign = if order.is_descending { -1.0 } else { 1.0 };
+    let key = |i: usize| order.column.value(prediction, i).filter(|v| v.is_finite()).map_or(f64::INFINITY, |v| sign * v);
+    rows.sort_by(|a, b| key(*a).total_cmp(&key(*b)));
+    rows
+}
+
+/// The table with its filter and pages.
+#[component]
+pub fn GeneTable(prediction: Shared<Prediction>) -> impl IntoView {
+    let filter = RwSignal::new(String::new());
+    let order = RwSignal::new(Order { column: Column::Predicted, is_descending: true });
+    let page = RwSignal::new(0_usize);
+    let found = {
+        let prediction = prediction.clone();
+        Memo::new(move |_| rows(&prediction, &filter.get(), order.get()))
+    };
+    let typed = move |event| {
+        filter.set(event_target_value(&event));
+        page.set(0);
+    };
+    let body = {
+        let prediction = prediction.clone();
+        move || {
+            let rows = found.get();
+            let shown = rows.iter().skip(page.get() * PAGE).take(PAGE);
+            shown.map(|gene| view! { <GeneRow prediction=prediction.clone() gene=*gene /> }).collect_view()
+        }
+    };
+    let heads = Column::ALL.map(|column| view! { <Head column order page /> });
+    view! {
+        <div class="panel genes">
+            <div class="row between">
+                <h3>"All genes"</h3>
+                <input
+                    type="search"
+                    placeholder="Filter by symbol"
+                    aria-label="Filter genes by symbol"
+                    data-testid="gene-filter"
+                    prop:value=move || filter.get()
+                    on:input=typed
+                />
+                <Pages page n_rows=Memo::new(move |_| found.get().len()) />
+            </div>
+            <div class="scroll" tabindex="0" role="region" aria-label="Genes">
+                <table data-testid="gene-table">
+                    <thead><tr>{heads.collect_view()}</tr></thead>
+                    <tbody>{body}</tbody>
+                </table>
+            </div>
+        </div>
+    }
+}
+
+#[component]
+fn Head(column: Column, order: RwSignal<Order>, page: RwSignal<usize>) -> impl IntoView {
+    let (title, unit) = column.title();
+    let sorted = move || match order.get() {
+        Order { column: by, is_descending: true } if by == column => "descending",
+        Order { column: by, .. } if by == column => "ascending",
+        _ => "none",
+    };
+    let arrow = move || match sorted() {
+        "descending" => " ↓",
+        "ascending" => " ↑",
+        _ => "",
+    };
+    let sort = move |_| {
+        order.update(|order| {
+            let is_descending = if order.column == column { !order.is_descending } else { column != Column::Gene };
+            *order = Order { column, is_descending };
+        });
+        page.set(0);
+    };
+    view! {
+        <th scope="col" aria-sort=sorted>
+            <button type="button" on:click=sort>{title}{arrow}<small>{unit}</small></button>
+        </th>
+    }
+}
+
+#[component]
+fn GeneRow(prediction: Shared<Prediction>, gene: usize) -> impl IntoView {
+    let cells = Column::ALL[1..].iter().map(|column| view! { <td>{column.text(&prediction, gene)}</td> });
+    let cells = cells.collect_view();
+    view! { <tr data-testid="gene-row"><th scope="row">{Column::Gene.text(&prediction, gene)}</th>{cells}</tr> }
+}
+
+#[component]
+fn Pages(page: RwSignal<usize>, n_rows: Memo<usize>) -> impl IntoView {
+    let text = move || {
+        let (n, from) = (n_rows.get(), page.get() * PAGE);
+        match n {
+            0 => "no gene".to_string(),
+            n => format!("{}–{} of {}", from + 1, (from + PAGE).min(n), count(n as u64)),
+        }
+    };
+    let is_last = move || (page.get() + 1) * PAGE >= n_rows.get();
+    view! {
+        <div class="pages">
+            <span aria-live="polite">{text}</span>
+            <button type="button" class="icon" aria-label="Previous genes" disabled=move || page.get() == 0 on:click=move |_| page.update(|p| *p = p.saturating_sub(1))>
+                "‹"
+            </button>
+            <button type="button" class="icon" aria-label="Next genes" disabled=is_last on:click=move |_| page.update(|p| *p += 1)>
+                "›"
+            </button>
+        </div>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use spec::model::Mode;
+    use spec::prediction::{Prediction, Query, Support};
+
+    use super::{Column, Order, rows};
+
+    #[test]
+    fn rows_are_filtered_and_sorted() {
+        let prediction = Prediction {
+            query: Query { target: "A".into(), mode: Mode::Knockout },
+            support: Support::Seen,
+            genes: ["B1", "A1", "B2"].map(String::from).into(),
+            control_mean: vec![1.0, 2.0, 3.0],
+            delta: vec![-0.5, 0.1, 0.3],
+            training_mean: None,
+            measured: None,
+            agreement: vec![],
+            n_control_cells: 1,
+            elapsed_secs: 0.0,
+        };
+        let by = |column, is_descending| Order { column, is_descending };
+        assert_eq!(rows(&prediction, "", by(Column::Predicted, true)), [2, 1, 0]);
+        assert_eq!(rows(&prediction, "b", by(Column::Predicted, false)), [0, 2]);
+        assert_eq!(rows(&prediction, "", by(Column::Gene, false)), [1, 0, 2]);
+        assert_eq!(rows(&prediction, "", by(Column::Measured, true)).len(), 3);
+    }
+}
