@@ -51,7 +51,10 @@ fn advice(data: &CellData, matrices: &[MatrixInfo], value: f32) -> String {
     let layer = crate::read::counts_layer(matrices);
     let use_layer = match layer {
         Some(layer) => format!("choose {layer}"),
-        None if matrices.iter().any(|matrix| matrix.name == "raw/X") => "try raw/X".to_owned(),
+        None if matrices.len() > 1 => {
+            let names: Vec<&str> = matrices.iter().map(|matrix| matrix.name.as_str()).collect();
+            format!("choose another of {}, or use a file that holds the raw counts", names.join(", "))
+        }
         None => "use a file that holds the raw counts".to_owned(),
     };
     if !value.is_finite() {

@@ -1,4 +1,7 @@
 //! Scaling each cell to the same library size (`scanpy.pp.normalize_total`, `exclude_highly_expressed=False`).
+//!
+//! The default target is scanpy's as documented and as computed for dense data. For CSR data scanpy 1.11 also counts
+//! empty cells into the median; this does not.
 
 use crate::counts::Counts;
 

@@ -26,7 +26,8 @@ impl TenxH5File {
         let groups = if is_v3 { vec!["matrix".to_owned()] } else { h5.children("/")?.1 };
         let mut names = Vec::new();
         for group in groups {
-            if h5.has(&format!("{group}/barcodes"))? && h5.has(&format!("{group}/indptr"))? {
+            // Not every writer names the cells: R's TENxMatrix does not.
+            if h5.has(&format!("{group}/indptr"))? && h5.has(&format!("{group}/shape"))? {
                 names.push(group);
             }
         }
@@ -39,6 +40,9 @@ impl TenxH5File {
         if names.len() > 1 {
             file.warnings
                 .push(format!("the file has one matrix per genome ({}); the first is read", listed(&names, 5)));
+        }
+        if file.path(0, &["barcodes"])?.is_none() {
+            file.warnings.push("the file names no barcodes; cells are numbered from 0".into());
         }
         file.warn_of_other_features()?;
         Ok(Ok(file))
@@ -129,8 +133,11 @@ impl Container for TenxH5File {
     }
 
     fn barcodes(&self, matrix: usize) -> Result<Vec<String>, ReadError> {
-        let barcodes = self.h5.array(&self.required(matrix, &["barcodes"])?)?.strings()?;
         let n_cells = self.matrices[matrix].n_cells;
+        let Some(path) = self.path(matrix, &["barcodes"])? else {
+            return Ok((0..n_cells).map(|cell| cell.to_string()).collect());
+        };
+        let barcodes = self.h5.array(&path)?.strings()?;
         if barcodes.len() != n_cells {
             let what = format!("names {} barcodes; its shape says {n_cells}", barcodes.len());
             return Err(ReadError::Malformed { object: self.matrices[matrix].name.clone(), what });

@@ -1,0 +1,51 @@
+//! What is written, read by AnnData itself, where Python has it.
+
+use std::process::Command;
+
+use cells::counts::Counts;
+use cells::write::h5ad::{Embedding, H5ad, Matrix, Values, write_h5ad};
+
+use super::build::{self, CELLS, GENES, dense};
+
+const SCRIPT: &str = r#"
+import sys, anndata, numpy
+a = anndata.read_h5ad(sys.argv[1])
+b = anndata.read_h5ad(sys.argv[2])
+x = a.X.toarray()
+assert (x == b.X).all() and a.X.has_canonical_format
+assert list(a.obs["condition"].cat.categories) == ["JAK2", "control"]
+assert a.uns["waddington"]["unit"] == "metacell" and a.obsm["X_pca"].shape == (7, 2)
+assert a.obs["n_cells"].dtype == "int64" and a.obs["note"].iloc[0] == "grüße"
+print(a.shape, x.sum(), list(a.var_names))
+"#;
+
+#[test]
+fn anndata_reads_what_is_written() {
+    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
+    let has_anndata = Command::new(&python).args(["-c", "import anndata"]).output();
+    if !has_anndata.is_ok_and(|output| output.status.success()) {
+        println!("skipped: {python} has no anndata, what is written is read by our own reader alone");
+        return;
+    }
+    let mut file =
+        H5ad::new(Matrix::Csr(Counts::from_dense(&dense(), GENES).unwrap()), build::cell_names(), build::gene_names());
+    file.obs.columns = vec![
+        ("condition".into(), Values::categorical(&["control", "JAK2", "JAK2", "control", "JAK2", "JAK2", "JAK2"])),
+        ("n_cells".into(), Values::I64(vec![40; CELLS])),
+        ("note".into(), Values::Text(vec!["grüße".into(); CELLS])),
+    ];
+    file.obsm.push(Embedding { name: "X_pca".into(), values: vec![0.5; CELLS * 2], n_dims: 2 });
+    file.uns.push(("waddington/unit".into(), "metacell".into()));
+    let folder = std::env::temp_dir().join(format!("waddington-anndata-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (sparse, full) = (folder.join("sparse.h5ad"), folder.join("dense.h5ad"));
+    std::fs::write(&sparse, write_h5ad(&file).unwrap()).unwrap();
+    file.x = Matrix::Dense { values: dense(), n_obs: CELLS, n_vars: GENES };
+    std::fs::write(&full, write_h5ad(&file).unwrap()).unwrap();
+    let output = Command::new(&python).arg("-c").arg(SCRIPT).args([&sparse, &full]).output().unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let sum: f32 = dense().iter().sum();
+    let expected = format!("(7, 5) {sum:.1} ['STAT1', 'JAK2', 'MT-CO1', 'IFNGR1', 'GAPDH']");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), expected);
+}

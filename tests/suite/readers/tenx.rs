@@ -1,0 +1,159 @@
+//! 10x files: HDF5 of both versions, Matrix Market in its three files.
+
+use std::io::Write;
+
+use cells::source::NamedSource;
+use hdf5_pure::FileBuilder;
+use spec::dataset::{FileFormat, PrepareOptions};
+
+use super::build::{self, CELLS, GENES, cell_names, dense, gene_names, open, read_all, refs, sparse, to_dense};
+
+const IDS: [&str; GENES] =
+    ["ENSG00000115415", "ENSG00000096968", "ENSG00000198804", "ENSG00000027697", "ENSG00000111640"];
+
+fn tenx_h5(is_v3: bool) -> Vec<u8> {
+    let mut file = FileBuilder::new();
+    let rows = sparse(true);
+    let mut group = file.create_group(if is_v3 { "matrix" } else { "GRCh38" });
+    group.create_dataset("shape").with_i32_data(&[GENES as i32, CELLS as i32]);
+    group.create_dataset("indptr").with_i64_data(&rows.indptr);
+    group.create_dataset("indices").with_i64_data(&rows.indices);
+    build::store(group.create_dataset("data"), &rows.values, build::Dtype::I32);
+    group.create_dataset("barcodes").with_ascii_strings(&refs(&cell_names())).unwrap();
+    let (ids, names) = if is_v3 { ("id", "name") } else { ("genes", "gene_names") };
+    if is_v3 {
+        let mut features = group.create_group("features");
+        features.create_dataset(ids).with_ascii_strings(&IDS).unwrap();
+        features.create_dataset(names).with_ascii_strings(&refs(&gene_names())).unwrap();
+        let types = ["Gene Expression", "Gene Expression", "Gene Expression", "Gene Expression", "Antibody Capture"];
+        features.create_dataset("feature_type").with_ascii_strings(&types).unwrap();
+        group.add_group(features.finish());
+    } else {
+        group.create_dataset(ids).with_ascii_strings(&IDS).unwrap();
+        group.create_dataset(names).with_ascii_strings(&refs(&gene_names())).unwrap();
+    }
+    file.add_group(group.finish());
+    file.finish().unwrap()
+}
+
+#[test]
+fn tenx_h5_of_both_versions_reads() {
+    for (is_v3, format) in [(false, FileFormat::TenxH5V2), (true, FileFormat::TenxH5V3)] {
+        let opened = open("10x.h5", tenx_h5(is_v3)).unwrap();
+        assert_eq!(opened.opened().format, format);
+        let data = build::read_opened(&opened, &PrepareOptions::default()).unwrap();
+        assert_eq!(to_dense(&data.counts), dense());
+        assert_eq!((data.barcodes, data.genes.symbols), (cell_names(), gene_names()));
+        assert_eq!(data.genes.ids.unwrap(), IDS);
+        assert_eq!(data.warnings.iter().any(|warning| warning.contains("1 of type Antibody Capture")), is_v3);
+    }
+}
+
+/// The entries of a matrix, genes by cells, in the order of cells or of genes.
+fn mtx(by_cells: bool) -> String {
+    let dense = dense();
+    let mut entries = Vec::new();
+    for (at, value) in dense.iter().enumerate().filter(|(_, value)| **value != 0.0) {
+        entries.push((at / GENES, at % GENES, *value));
+    }
+    if !by_cells {
+        entries.sort_by_key(|(cell, gene, _)| (*gene, *cell));
+    }
+    let mut text = format!(
+        "%%MatrixMarket matrix coordinate integer general\n%metadata_json: {{}}\n{GENES} {CELLS} {}\n",
+        entries.len()
+    );
+    for (cell, gene, value) in entries {
+        text.push_str(&format!("{} {} {value}\n", gene + 1, cell + 1));
+    }
+    text
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn barcodes() -> String {
+    cell_names().join("\n") + "\n"
+}
+
+fn features() -> String {
+    let names = gene_names();
+    IDS.iter().zip(names).map(|(id, symbol)| format!("{id}\t{symbol}\tGene Expression\r\n")).collect()
+}
+
+fn files(parts: &[(&str, Vec<u8>)]) -> Vec<NamedSource> {
+    parts.iter().map(|(name, bytes)| NamedSource::from_bytes(*name, bytes.clone())).collect()
+}
+
+#[test]
+fn matrix_market_reads_plain_and_gzipped_in_any_order() {
+    for by_cells in [true, false] {
+        let plain = [
+            ("genes.tsv", features().into_bytes()),
+            ("matrix.mtx", mtx(by_cells).into_bytes()),
+            ("barcodes.tsv", barcodes().into_bytes()),
+        ];
+        let zipped = [
+            ("GSM1_matrix.mtx.gz", gzip(&mtx(by_cells))),
+            ("GSM1_barcodes.tsv.gz", gzip(&barcodes())),
+            ("GSM1_features.tsv.gz", gzip(&features())),
+        ];
+        for parts in [plain, zipped] {
+            let data = read_all(files(&parts), &PrepareOptions::default()).unwrap();
+            assert_eq!(to_dense(&data.counts), dense());
+            assert_eq!((&data.barcodes, &data.genes.symbols), (&cell_names(), &gene_names()));
+            assert_eq!(data.genes.ids.as_deref().unwrap(), IDS);
+            assert!(data.warnings.is_empty(), "{:?}", data.warnings);
+            let some = PrepareOptions { max_cells: Some(4), seed: 3, ..PrepareOptions::default() };
+            let data = read_all(files(&parts), &some).unwrap();
+            for (row, barcode) in to_dense(&data.counts).chunks_exact(GENES).zip(&data.barcodes) {
+                let cell: usize = barcode["cell".len()..].parse().unwrap();
+                assert_eq!(row, &dense()[cell * GENES..(cell + 1) * GENES]);
+            }
+        }
+    }
+}
+
+#[test]
+fn matrix_market_that_cannot_be_is_refused() {
+    let refused = |matrix: &str, barcodes: &str| {
+        let parts = [
+            ("matrix.mtx", matrix.as_bytes().to_vec()),
+            ("barcodes.tsv", barcodes.as_bytes().to_vec()),
+            ("features.tsv", features().into_bytes()),
+        ];
+        read_all(files(&parts), &PrepareOptions::default()).unwrap_err().to_string()
+    };
+    let good = mtx(true);
+    let (barcodes, n_lines) = (barcodes(), good.lines().count());
+    let has = |message: String, part: &str| assert!(message.contains(part), "{part:?} is not in: {message}");
+    has(refused(&good.replace("coordinate", "array"), &barcodes), "matrix.mtx, line 1: is not the banner");
+    has(refused(&good.replace("5 7 ", "5 "), &barcodes), "matrix.mtx, line 3: must hold three numbers");
+    has(refused(&good, "cell0\ncell1\n"), "barcodes.tsv names 2 cells");
+    has(refused(&format!("{good}1 1 1\n"), &barcodes), &format!("line {}: is one entry more", n_lines + 1));
+    let lost: String = good.lines().take(n_lines - 2).map(|line| format!("{line}\n")).collect();
+    has(refused(&lost, &barcodes), "the file is cut off");
+    let zero = good.lines().take(n_lines - 1).chain(["0 1 1"]).map(|line| format!("{line}\n")).collect::<String>();
+    has(refused(&zero, &barcodes), "names gene 0 of cell 1");
+    let word = good.lines().take(n_lines - 1).chain(["1 1 x"]).map(|line| format!("{line}\n")).collect::<String>();
+    has(refused(&word, &barcodes), "must hold a row, a column and a value");
+    has(refused(&good.replace("5 7 ", "5 7 99999999"), &barcodes), "more than a file of its size can hold");
+
+    let alone = |parts: &[(&str, Vec<u8>)]| cells::read::open(files(parts), build::PLENTY).unwrap_err().to_string();
+    let message = alone(&[("matrix.mtx", good.clone().into_bytes())]);
+    has(message.clone(), "matrix.mtx lacks barcodes.tsv");
+    has(message, "features.tsv(.gz) or genes.tsv(.gz)");
+    has(alone(&[("barcodes.tsv", barcodes.clone().into_bytes())]), "lacks matrix.mtx");
+    let twice = [("a_matrix.mtx", good.clone().into_bytes()), ("b_matrix.mtx", good.clone().into_bytes())];
+    has(alone(&twice), "plays the same part");
+    let cut = gzip(&good);
+    let parts = [
+        ("matrix.mtx.gz", cut[..cut.len() / 2].to_vec()),
+        ("barcodes.tsv", barcodes.into_bytes()),
+        ("features.tsv", features().into_bytes()),
+    ];
+    has(read_all(files(&parts), &PrepareOptions::default()).unwrap_err().to_string(), "cut off");
+}
