@@ -1,3 +1,76 @@
-//! What a developer or newcomer runs: serve, test, bench, pkg, setup.
+//! What a developer or newcomer runs: `cargo xtask setup | serve | test | bench | pkg`.
+//!
+//! Reading order: `workspace` (where things are, which versions), `command` (running programs), `tools` and `browser`
+//! (what must be on the machine, set up where it is missing), `site` (building), `server`, `checks` (the tests).
+//! Errors are one line that says what to do. Deliberately absent: anything a plain `cargo` command does as well.
 
-fn main() {}
+mod browser;
+mod checks;
+mod command;
+mod server;
+mod site;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// What a developer or newcomer runs.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Set up what the other commands need: the wasm32 target, wasm-bindgen, trunk.
+    Setup,
+    /// Build the app, serve it on this machine and open it.
+    Serve(server::Arguments),
+    /// Run all tests, those in a browser included; sets up what they need.
+    Test(checks::Arguments),
+    /// Time the model against PyTorch on the same cores, where PyTorch is installed.
+    Bench,
+    /// Build the npm package: its wasm goes into `pkg/wasm`.
+    Pkg,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Setup => tools::set_up().map(|_| println!("Everything is set up.")),
+        Command::Serve(arguments) => {
+            let site = site::build(&tools::set_up()?)?;
+            server::run(&site, &arguments)
+        }
+        Command::Test(arguments) => checks::run(&arguments),
+        Command::Bench => bench(),
+        Command::Pkg => {
+            let package = site::build_package(&tools::set_up()?)?;
+            println!("The package is ready: npm pack {}", package.display());
+            Ok(())
+        }
+    }
+}
+
+fn bench() -> Result<()> {
+    let python = ["python3", "python"].into_iter().find(|name| command::find(name).is_some());
+    let python =
+        python.ok_or_else(|| anyhow::anyhow!("Python is missing: install Python 3 to compare with PyTorch"))?;
+    command::run("cargo", ["build", "--release", "--package", "waddington"])?;
+    let binary = workspace::target().join("release").join(format!("waddington{}", std::env::consts::EXE_SUFFIX));
+    command::run(python, [workspace::root().join("benches").join("compare.py").as_os_str(), binary.as_os_str()])
+}

@@ -1,0 +1,163 @@
+//! All tests, in phases: format, lints, native tests, the build for the browser, tests in a browser.
+//!
+//! A phase that fails does not stop the next, so that one run tells everything. The last line counts all tests.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+
+use crate::{browser, command, site, tools, workspace};
+
+/// Arguments of `test`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Run this phase alone
+    #[arg(long, value_enum)]
+    only: Option<Phase>,
+    /// Run only browser tests whose name contains this
+    #[arg(long, value_name = "WORD")]
+    filter: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Phase {
+    /// Layout of the sources
+    Format,
+    /// Tests that need no browser: units, suite, shaders, layers
+    Native,
+    /// Lints of all crates
+    Lint,
+    /// The site, built for release
+    Build,
+    /// The site in a headless browser, with WebGPU and without
+    Browser,
+}
+
+impl Phase {
+    fn label(self) -> &'static str {
+        match self {
+            Phase::Format => "format",
+            Phase::Native => "native tests",
+            Phase::Lint => "lints",
+            Phase::Build => "build for the browser",
+            Phase::Browser => "browser tests",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Counts {
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+}
+
+/// Runs the phases.
+///
+/// # Errors
+/// Names the phases that failed.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let phases = arguments.only.map_or_else(|| Phase::value_variants().to_vec(), |phase| vec![phase]);
+    let started = Instant::now();
+    let mut counts = Counts::default();
+    let mut summary = Vec::new();
+    let mut failed = Vec::new();
+    for phase in phases {
+        println!("\n=== {} (at {:.0} s) ===", phase.label(), started.elapsed().as_secs_f64());
+        let phase_started = Instant::now();
+        let outcome = run_phase(phase, arguments.filter.as_deref(), &mut counts);
+        let word = if outcome.is_ok() { "passed" } else { "FAILED" };
+        summary.push(format!("{:<22} {word} in {:.1} s", phase.label(), phase_started.elapsed().as_secs_f64()));
+        if let Err(error) = outcome {
+            eprintln!("error: {error:#}");
+            failed.push(phase.label());
+        }
+    }
+    println!("\n=== summary (after {:.0} s) ===\n{}", started.elapsed().as_secs_f64(), summary.join("\n"));
+    println!("{} passed, {} failed, {} skipped", counts.passed, counts.failed, counts.skipped);
+    if !failed.is_empty() {
+        bail!("failed: {}", failed.join(", "));
+    }
+    Ok(())
+}
+
+fn run_phase(phase: Phase, filter: Option<&str>, counts: &mut Counts) -> Result<()> {
+    match phase {
+        Phase::Format => command::run("cargo", ["fmt", "--all", "--check"]),
+        Phase::Native => {
+            count(command::program("cargo", ["test", "--locked", "--no-fail-fast"]), counts, native_counts)
+        }
+        Phase::Lint => {
+            command::run("cargo", ["clippy", "--locked", "--all-targets", "--", "-D", "warnings"])?;
+            tools::set_up()?;
+            let packages = ["--package", "worker", "--package", "ui"];
+            let mut clippy = command::program("cargo", ["clippy", "--locked", "--target", "wasm32-unknown-unknown"]);
+            clippy.args(packages).args(["--", "-D", "warnings"]);
+            command::finish(clippy)
+        }
+        Phase::Build => site::build(&tools::set_up()?).map(drop),
+        Phase::Browser => {
+            tools::npm_packages("tests/browser")?;
+            if !workspace::root().join("web").join("dist").join("index.html").is_file() {
+                bail!("the site is not built: run `cargo xtask test --only build` first");
+            }
+            let mut node = command::program("node", ["tests/browser/run.mjs"]);
+            node.args(filter).env("CHROME", browser::find_or_install()?);
+            count(node, counts, browser_counts)
+        }
+    }
+}
+
+/// Runs tests, passes on what they print, and adds up the counts that `of_line` finds in it.
+fn count(mut tests: Command, counts: &mut Counts, of_line: impl Fn(&str) -> Option<Counts>) -> Result<()> {
+    let name = tests.get_program().to_string_lossy().into_owned();
+    let mut child = tests.stdout(Stdio::piped()).spawn().with_context(|| format!("starting {name}"))?;
+    let printed = child.stdout.take().context("the tests have no output")?;
+    for line in BufReader::new(printed).lines() {
+        let line = line.context("reading the output of the tests")?;
+        println!("{line}");
+        if let Some(found) = of_line(&line) {
+            counts.passed += found.passed;
+            counts.failed += found.failed;
+            counts.skipped += found.skipped;
+        }
+    }
+    if !child.wait()?.success() {
+        bail!("a test failed, or could not be built; see above");
+    }
+    Ok(())
+}
+
+/// `test result: ok. 3 passed; 0 failed; 1 ignored; …`
+fn native_counts(line: &str) -> Option<Counts> {
+    let (_, rest) = line.strip_prefix("test result: ")?.split_once(". ")?;
+    let mut numbers = rest.split("; ").map_while(|part| part.split(' ').next()?.parse().ok());
+    Some(Counts { passed: numbers.next()?, failed: numbers.next()?, skipped: numbers.next()? })
+}
+
+/// `3 passed, 0 failed, 1 skipped`
+fn browser_counts(line: &str) -> Option<Counts> {
+    let mut parts = line.split(", ");
+    let mut number = |word: &str| parts.next()?.strip_suffix(word)?.trim_end().parse().ok();
+    Some(Counts { passed: number("passed")?, failed: number("failed")?, skipped: number("skipped")? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Counts, browser_counts, native_counts};
+
+    #[test]
+    fn reads_the_counts_of_tests() {
+        let expected = Some(Counts { passed: 3, failed: 0, skipped: 1 });
+        assert_eq!(
+            native_counts("test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out"),
+            expected
+        );
+        assert_eq!(browser_counts("3 passed, 0 failed, 1 skipped"), expected);
+        assert_eq!(native_counts("test a ... ok"), None);
+        assert_eq!(browser_counts("passed, failed"), None);
+    }
+}
