@@ -3,7 +3,7 @@
 //! The CPU backend is always there. A GPU is used where the build has it, the machine offers one, and it is real: a
 //! software adapter is slower than the CPU backend, so it is taken only where it is asked for by name.
 
-use burn::tensor::Device;
+pub use burn::tensor::Device;
 use spec::device::{Backend, BackendChoice, DeviceReport};
 
 /// No device could be opened.

@@ -60,6 +60,12 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// A checkpoint is not usable.
+    #[error("checkpoint: {problem}")]
+    Checkpoint {
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A table of measured responses is not usable.
     #[error("measured responses: {problem}")]
     Measured {

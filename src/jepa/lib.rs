@@ -6,6 +6,7 @@
 
 pub mod bank;
 pub mod batch;
+pub mod checkpoint;
 pub mod device;
 pub mod error;
 pub mod eval;
@@ -13,9 +14,13 @@ pub mod loss;
 pub mod measured;
 pub mod model;
 pub mod optim;
+pub mod parity;
 pub mod platform;
+pub mod query;
 pub mod schedule;
 pub mod step;
 pub mod tensors;
+pub mod timing;
+pub mod train;
 
 pub use error::{Error, LoadError};

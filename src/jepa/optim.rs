@@ -192,7 +192,7 @@ impl Mapper for Apply<'_> {
     }
 }
 
-/// `average` moved towards `current`: `decay · average + (1 − decay) · current` for every learned parameter.
+/// `average` moved towards `current`: `decay · average + (1 − decay) · current` for every parameter, constants included.
 pub fn moving_average<P: Parameters>(average: P, current: &P, decay: f64) -> P {
     let mut flat = Flat(BTreeMap::new());
     current.visit("", &mut flat);
@@ -205,6 +205,10 @@ impl Visitor for Flat {
     fn parameter<const D: usize>(&mut self, name: &str, tensor: &Tensor<D>) {
         let n_values = tensor.dims().iter().product::<usize>();
         self.0.insert(name.to_owned(), tensor.clone().reshape([n_values]));
+    }
+
+    fn constant<const D: usize>(&mut self, name: &str, tensor: &Tensor<D>) {
+        self.parameter(name, tensor);
     }
 }
 
@@ -222,5 +226,9 @@ impl Mapper for Average<'_> {
             }
             None => tensor,
         }
+    }
+
+    fn constant<const D: usize>(&mut self, name: &str, tensor: Tensor<D>) -> Tensor<D> {
+        self.parameter(name, tensor)
     }
 }
