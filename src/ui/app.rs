@@ -255,8 +255,15 @@ impl State {
         self.enqueue(Job::new(Request::Predict { query }));
     }
 
-    /// Prepares the opened file as chosen.
+    /// Prepares the opened file as chosen; maps of the old cells are no longer waited for.
     pub fn prepare(&mut self) {
+        if self.opened.is_none() {
+            return;
+        }
+        self.queue.retain(|job| !matches!(job.request, Request::Embed));
+        if self.running.as_ref().is_some_and(|running| running.job.request == Request::Embed) {
+            self.cancel();
+        }
         let Some(opened) = &self.opened else { return };
         let job = Job::with_files(Request::Prepare { options: self.options.clone() }, opened.files);
         self.enqueue(job);
@@ -346,6 +353,12 @@ impl State {
         }
     }
 
+    /// Whether a job of a kind runs or waits.
+    pub fn has_job(&self, is_kind: impl Fn(&Request) -> bool) -> bool {
+        self.running.as_ref().is_some_and(|running| is_kind(&running.job.request))
+            || self.queue.iter().any(|job| is_kind(&job.request))
+    }
+
     /// Whether the files of a set may still be asked for.
     pub fn holds(&self, set: FileSet) -> bool {
         let shown = [
@@ -366,13 +379,15 @@ impl State {
         match answer {
             Event::Ready { device } => {
                 self.phase = Phase::Ready;
-                self.notices.extend(device.notice.clone());
+                let known = self.device.take().and_then(|device| device.notice);
+                self.notices.extend(device.notice.clone().filter(|notice| Some(notice) != known.as_ref()));
                 self.device = Some(device);
             }
             Event::CheckpointLoaded { header, card, targets, n_parameters } => {
                 self.checkpoint_files = job.files;
                 self.choose_first_question(&header, &targets);
                 self.checkpoint = Some(Shared::new(Checkpoint { header, card, targets, n_parameters }));
+                self.prepare_for_checkpoint();
             }
             Event::Opened { opened } => self.accept_opened(&job, opened),
             Event::Prepared { prepared } => self.accept_prepared(job, prepared),
@@ -382,6 +397,16 @@ impl State {
                 self.prediction = Some(Shared::new(prediction));
             }
             Event::Progress { .. } | Event::Cancelled | Event::Failed { .. } => {}
+        }
+    }
+
+    /// Prepares again what was prepared before this checkpoint came: its library size and genes count from now on.
+    fn prepare_for_checkpoint(&mut self) {
+        let (Some(dataset), Some(opened)) = (&self.dataset, &self.opened) else { return };
+        let is_replaced = self.has_job(|request| matches!(request, Request::Open | Request::Prepare { .. }));
+        if dataset.files == opened.files && !is_replaced {
+            let job = Job::with_files(Request::Prepare { options: dataset.options.clone() }, dataset.files);
+            self.enqueue(job);
         }
     }
 

@@ -1,8 +1,6 @@
 //! Ties the state to the link: what a person does and what the engine says go through here.
 
-use leptos::prelude::{
-    LocalStorage, Memo, RwSignal, StoredValue, Update, UpdateValue, With, WithUntracked, WithValue,
-};
+use leptos::prelude::{LocalStorage, Memo, RwSignal, StoredValue, Update, UpdateValue, With, WithUntracked, WithValue};
 use spec::device::BackendChoice;
 use spec::message::Request;
 use web_sys::File;
@@ -33,12 +31,15 @@ impl Control {
         slot.update_value(|slot| *slot = Some(control));
         control.start_worker();
         control.change(|state| state.enqueue(Job::new(Request::Start { backend: BackendChoice::Auto })));
-        control.open_example();
+        control.fetch_example(false);
         control
     }
 
     /// A part of the state that views follow; they run again only where it differs.
-    pub fn part<T: PartialEq + Send + Sync + 'static>(self, of: impl Fn(&State) -> T + Send + Sync + 'static) -> Memo<T> {
+    pub fn part<T: PartialEq + Send + Sync + 'static>(
+        self,
+        of: impl Fn(&State) -> T + Send + Sync + 'static,
+    ) -> Memo<T> {
         Memo::new(move |_| self.state.with(&of))
     }
 
@@ -69,21 +70,35 @@ impl Control {
 
     /// Fetches the built-in example and opens it.
     pub fn open_example(self) {
+        self.fetch_example(true);
+    }
+
+    /// Fetches the example; its cells are opened where they were asked for, or where nothing else is open.
+    fn fetch_example(self, is_asked_for: bool) {
         leptos::task::spawn_local(async move {
-            match demo::fetch().await {
-                Ok(files) => {
-                    let checkpoint = self.keep(files.checkpoint);
-                    self.change(|state| state.enqueue(Job::with_files(Request::LoadCheckpoint, checkpoint)));
-                    let cells = self.keep(files.cells);
-                    self.change(|state| {
-                        state.enqueue(Job { prepare_at_once: true, ..Job::with_files(Request::Open, cells) });
-                    });
-                }
-                Err(message) => self.change(|state| {
+            let files = match demo::fetch().await {
+                Ok(files) => files,
+                Err(message) => {
                     let hint = "Your own files can be opened all the same; predictions need a checkpoint.".into();
-                    state.failure = Some(Failure { task: "Fetching the built-in example".into(), message, hint });
-                }),
-            }
+                    let task = "Fetching the built-in example".into();
+                    return self.change(|state| state.failure = Some(Failure { task, message, hint }));
+                }
+            };
+            let (checkpoint, cells) = self
+                .link
+                .try_update_value(|link| {
+                    self.forget_files(link);
+                    (link.keep(files.checkpoint), link.keep(files.cells))
+                })
+                .unwrap_or_default();
+            self.change(|state| {
+                let is_in_use = state.opened.is_some() || state.has_job(|request| *request == Request::Open);
+                let at = state.queue.iter().position(|job| job.request == Request::Open).unwrap_or(state.queue.len());
+                state.queue.insert(at, Job::with_files(Request::LoadCheckpoint, checkpoint));
+                if is_asked_for || !is_in_use {
+                    state.enqueue(Job { prepare_at_once: true, ..Job::with_files(Request::Open, cells) });
+                }
+            });
         });
     }
 
@@ -122,9 +137,13 @@ impl Control {
 
     fn keep(self, files: Vec<File>) -> FileSet {
         let kept = self.link.try_update_value(|link| {
-            self.state.with_untracked(|state| link.retain(|set| state.holds(set)));
+            self.forget_files(link);
             link.keep(files)
         });
         kept.unwrap_or_default()
+    }
+
+    fn forget_files(self, link: &mut Link) {
+        self.state.with_untracked(|state| link.retain(|set| state.holds(set)));
     }
 }

@@ -22,7 +22,10 @@ pub fn csv(prediction: &Prediction) -> String {
     );
     if let Some(measured) = &prediction.measured {
         let (n, n_control) = (measured.n_cells, measured.n_control_cells);
-        out.push_str(&format!("# measured in {n} perturbed and {n_control} control cells: {}\n", one_line(&measured.source)));
+        out.push_str(&format!(
+            "# measured in {n} perturbed and {n_control} control cells: {}\n",
+            one_line(&measured.source)
+        ));
     }
     for score in &prediction.agreement {
         let delta_pearson = score.delta_pearson.map(|r| r.to_string()).unwrap_or_else(|| "undefined".into());

@@ -54,13 +54,22 @@ pub fn correlation(value: Option<f64>) -> String {
     }
 }
 
-/// A small positive number with three significant digits.
+/// A number with three significant digits, from 1,000 on whole.
 pub fn significant(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return if value == 0.0 { "0".into() } else { "–".into() };
     }
+    if value.abs() >= 1000.0 {
+        let sign = if value < 0.0 { "−" } else { "" };
+        return format!("{sign}{}", count(value.abs().round() as u64));
+    }
     let decimals = (2 - value.abs().log10().floor() as i32).clamp(0, 8) as usize;
     format!("{value:.decimals$}").replace('-', "−")
+}
+
+/// A number of things: `1 value`, `4 values`.
+pub fn plural(n: u64, thing: &str) -> String {
+    format!("{} {thing}{}", count(n), if n == 1 { "" } else { "s" })
 }
 
 /// Percent of a whole, without decimals.
@@ -76,7 +85,8 @@ pub fn tick(value: f64) -> String {
     let text = match value.abs() {
         0.0 => "0".into(),
         v if v >= 1e6 => format!("{}M", trim(value / 1e6)),
-        v if v >= 1e4 => format!("{}k", trim(value / 1e3)),
+        v if v >= 1e5 => format!("{}k", trim(value / 1e3)),
+        v if v >= 1e3 && v.fract() == 0.0 => format!("{}{}", if value < 0.0 { "-" } else { "" }, count(v as u64)),
         _ => trim(value),
     };
     text.replace('-', "−")
@@ -97,7 +107,7 @@ mod tests {
         assert_eq!([bytes(12), bytes(27_600_000), bytes(12_300_000_000)], ["12 bytes", "27.6 MB", "12.3 GB"]);
         assert_eq!([seconds(0.42), seconds(42.0), seconds(200.0)], ["0.4 s", "42 s", "3 min 20 s"]);
         assert_eq!([signed(0.1234), signed(-0.04), signed(-0.00001)], ["+0.123", "−0.040", "0.000"]);
-        assert_eq!([significant(0.001_234), significant(12.0)], ["0.00123", "12.0"]);
-        assert_eq!([tick(-0.5), tick(20_000.0), tick(0.0)], ["−0.5", "20k", "0"]);
+        assert_eq!([significant(0.001_234), significant(12.0), significant(3011.2)], ["0.00123", "12.0", "3,011"]);
+        assert_eq!([tick(-0.5), tick(20_000.0), tick(0.0)], ["−0.5", "20,000", "0"]);
     }
 }

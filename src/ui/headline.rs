@@ -60,7 +60,9 @@ fn judge(target: &str, beats_mean: Option<bool>, beats_none: Option<bool>) -> (V
     match (beats_mean, beats_none) {
         (Some(true), Some(true)) | (Some(true), None) | (None, Some(true)) => (
             Verdict::Ahead,
-            format!("On {target}, which the model never saw, it comes closer to the measurement than the simple methods."),
+            format!(
+                "On {target}, which the model never saw, it comes closer to the measurement than the simple methods."
+            ),
         ),
         (Some(true), Some(false)) => (
             Verdict::Mixed,

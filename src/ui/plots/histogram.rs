@@ -6,19 +6,19 @@ use crate::format::{count, significant, tick};
 use crate::plots::axis::{range, ticks};
 
 const WIDTH: f64 = 400.0;
-const HEIGHT: f64 = 150.0;
+const HEIGHT: f64 = 128.0;
 const LEFT: f64 = 46.0;
 const BOTTOM: f64 = 36.0;
 const TOP: f64 = 8.0;
-const N_BINS: usize = 40;
 
-/// How many of `values` fall into each of the bins of equal width over their range.
+/// How many of `values` fall into each of the bins of equal width over their range; more bins where there are more.
 fn bins(values: &[f32], low: f64, high: f64) -> Vec<usize> {
-    let mut counts = vec![0; N_BINS];
+    let n_bins = ((values.len() as f64).sqrt() as usize * 2).clamp(10, 40);
+    let mut counts = vec![0; n_bins];
     let span = (high - low).max(f64::MIN_POSITIVE);
     for value in values.iter().copied().filter(|value| value.is_finite()) {
-        let bin = ((f64::from(value) - low) / span * N_BINS as f64) as usize;
-        counts[bin.min(N_BINS - 1)] += 1;
+        let bin = ((f64::from(value) - low) / span * n_bins as f64) as usize;
+        counts[bin.min(n_bins - 1)] += 1;
     }
     counts
 }
@@ -35,7 +35,13 @@ fn median(values: &[f32]) -> f64 {
 
 /// Distribution of `values`; `label` names the quantity with its unit, `unit` what one row is.
 #[component]
-pub fn Histogram(values: Vec<f32>, title: &'static str, label: &'static str, unit: &'static str, testid: &'static str) -> impl IntoView {
+pub fn Histogram(
+    values: Vec<f32>,
+    title: &'static str,
+    label: String,
+    unit: &'static str,
+    testid: &'static str,
+) -> impl IntoView {
     let Some((low, high)) = range(&values) else {
         return view! { <figure class="plot" data-testid=testid><figcaption>{title}": nothing to show"</figcaption></figure> }
             .into_any();
@@ -46,7 +52,7 @@ pub fn Histogram(values: Vec<f32>, title: &'static str, label: &'static str, uni
     let top = counts.iter().copied().max().unwrap_or(1).max(1) as f64;
     let x = move |value: f64| LEFT + (value - low) / (high - low) * (WIDTH - LEFT - 8.0);
     let y = move |n: f64| HEIGHT - BOTTOM - n / top * (HEIGHT - BOTTOM - TOP);
-    let bin = (high - low) / N_BINS as f64;
+    let bin = (high - low) / counts.len() as f64;
     let bars = counts.iter().enumerate().filter(|(_, n)| **n > 0).map(|(i, n)| {
         let from = low + bin * i as f64;
         let (left, right, height) = (x(from), x(from + bin), y(*n as f64));

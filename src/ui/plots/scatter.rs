@@ -38,6 +38,7 @@ struct Frame {
     scale: f64,
     left: f64,
     bottom: f64,
+    width: f64,
 }
 
 impl Frame {
@@ -49,11 +50,20 @@ impl Frame {
         let scale = (room(width) / span(x_low, x_high)).min(room(height) / span(y_low, y_high));
         let left = (width - scale * (x_low + x_high)) / 2.0;
         let bottom = (height + scale * (y_low + y_high)) / 2.0;
-        Self { scale, left, bottom }
+        Self { scale, left, bottom, width }
     }
 
     fn place(&self, x: f32, y: f32) -> (f64, f64) {
         (self.left + self.scale * f64::from(x), self.bottom - self.scale * f64::from(y))
+    }
+
+    /// How far a tooltip at `left` is shifted so that it stays on the page.
+    fn shift(&self, left: f64) -> &'static str {
+        match left {
+            left if left < 120.0 => "-10px",
+            left if left > self.width - 120.0 => "calc(10px - 100%)",
+            _ => "-50%",
+        }
     }
 
     /// The dot nearest to a pixel, if one is in reach.
@@ -114,7 +124,7 @@ pub fn Scatter(
         let text = describe(cell);
         Some(view! {
             <div class="mark" style=format!("left:{left:.1}px;top:{top:.1}px")></div>
-            <div class="tip" style=format!("left:{left:.1}px;top:{top:.1}px")>{text}</div>
+            <div class="tip" style=format!("left:{left:.1}px;top:{top:.1}px;--shift:{}", frame.shift(left))>{text}</div>
         })
     };
     let [x_axis, y_axis] = axes;

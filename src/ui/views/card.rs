@@ -56,6 +56,34 @@ fn held_out(card: &Card) -> String {
     }
 }
 
+/// What is known of the built-in example before it is here; `index.html` paints the same.
+#[component]
+pub fn ExampleCard() -> impl IntoView {
+    let control = use_control();
+    let is_waiting = control.part(|state| state.checkpoint.is_none() && state.failure.is_none());
+    move || {
+        is_waiting.get().then(|| {
+            view! {
+                <div class="panel card">
+                    <h2>"The built-in example"</h2>
+                    <h3>"What it cannot do"</h3>
+                    <ul>
+                        <li>"It is a response model: it says how mean expression may change, not what a cell becomes."</li>
+                        <li>"It saw one cell line under one kind of perturbation, CRISPR knockout."</li>
+                        <li>"Beside every prediction stand two simple guesses; where they do as well, the screen says so."</li>
+                    </ul>
+                    <dl>
+                        <dt>"Cells"</dt>
+                        <dd>"THP-1, a human leukaemia line, as metacells: means of about 40 control cells each"</dd>
+                        <dt>"Data"</dt>
+                        <dd>"Papalexi et al. 2021, ECCITE-seq knockout screen"</dd>
+                    </dl>
+                </div>
+            }
+        })
+    }
+}
+
 /// Method, delta Pearson and mean squared error, a row each.
 #[component]
 pub fn Scores(scores: Vec<MethodScore>, testid: &'static str) -> impl IntoView {
@@ -86,5 +114,3 @@ pub fn Scores(scores: Vec<MethodScore>, testid: &'static str) -> impl IntoView {
         </table>
     }
 }
-
-

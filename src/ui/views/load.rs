@@ -5,7 +5,7 @@ use leptos::prelude::*;
 
 use crate::app::{Dataset, Screen};
 use crate::format::{count, percent};
-use crate::views::card::CardPanel;
+use crate::views::card::{CardPanel, ExampleCard};
 use crate::views::opened::OpenedPanel;
 use crate::views::shell::{files_of, use_control};
 
@@ -20,6 +20,7 @@ pub fn Load() -> impl IntoView {
                 <DropZone />
                 <PreparedPanel />
                 <CardPanel />
+                <ExampleCard />
             </section>
             <section class="column">
                 {move || match opened.get() {

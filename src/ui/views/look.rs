@@ -72,9 +72,9 @@ fn Cells(dataset: Shared<Dataset>) -> impl IntoView {
         <div class="look">
             <div class="headline"><h2>{heading}</h2><p class="quiet">{note}</p></div>
             <div class="histograms panel">
-                <Histogram values=quality.total_counts title="Total counts" label="counts per row" unit testid="qc-total-counts" />
-                <Histogram values=quality.n_genes_by_counts title="Genes found" label="genes with a count above 0" unit testid="qc-n-genes" />
-                <Histogram values=quality.pct_counts_mt title="Mitochondrial" label="% of counts in MT- genes" unit testid="qc-pct-mt" />
+                <Histogram values=quality.total_counts title="Total counts" label=format!("counts per {}", unit.trim_end_matches('s')) unit testid="qc-total-counts" />
+                <Histogram values=quality.n_genes_by_counts title="Genes found" label="genes with a count above 0".to_string() unit testid="qc-n-genes" />
+                <Histogram values=quality.pct_counts_mt title="Mitochondrial" label="% of counts in mitochondrial (MT-) genes".to_string() unit testid="qc-pct-mt" />
             </div>
             <Maps dataset=dataset.clone() />
             <Coverage coverage />
@@ -184,9 +184,11 @@ fn ColourChoice(dataset: Shared<Dataset>, colour_by: RwSignal<ColourBy>) -> impl
     let mut choices = vec![(ColourBy::TotalCounts, "total counts".to_string())];
     if perturbations.len() > 1 {
         choices.insert(0, (ColourBy::Perturbed, "control and perturbed".to_string()));
-        let ones = perturbations.iter().enumerate().skip(1).map(|(i, (label, n))| {
-            (ColourBy::One(i), format!("{label} ({})", count(*n as u64)))
-        });
+        let ones = perturbations
+            .iter()
+            .enumerate()
+            .skip(1)
+            .map(|(i, (label, n))| (ColourBy::One(i), format!("{label} ({})", count(*n as u64))));
         choices.extend(ones);
     }
     let options = choices.into_iter().map(|(by, text)| {

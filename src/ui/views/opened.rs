@@ -2,9 +2,10 @@
 
 use leptos::prelude::*;
 use spec::dataset::{ColumnInfo, ColumnKind, MatrixEncoding, MatrixInfo, Opened, PrepareOptions};
+use spec::message::Request;
 
 use crate::app::{OpenedFile, Shared};
-use crate::format::{bytes, count};
+use crate::format::{bytes, count, plural};
 use crate::views::load::Warnings;
 use crate::views::shell::use_control;
 
@@ -13,7 +14,7 @@ use crate::views::shell::use_control;
 pub fn OpenedPanel(file: Shared<OpenedFile>) -> impl IntoView {
     let control = use_control();
     let opened = &file.opened;
-    let is_busy = control.part(|state| state.running.is_some());
+    let is_busy = control.part(|state| state.has_job(|request| matches!(request, Request::Prepare { .. })));
     let options = control.part(|state| state.options.clone());
     let fits = {
         let file = file.clone();
@@ -176,7 +177,7 @@ fn PerturbationChoice(file: Shared<OpenedFile>) -> impl IntoView {
     let mut choices = vec![(String::new(), "none: all cells are controls".to_string())];
     choices.extend(file.opened.columns.iter().filter_map(|column| match &column.kind {
         ColumnKind::Labels { n_distinct, .. } => {
-            let label = format!("{} ({} values)", column.name, count(*n_distinct as u64));
+            let label = format!("{} ({})", column.name, plural(*n_distinct as u64, "value"));
             Some((column.name.clone(), label))
         }
         ColumnKind::Numbers { .. } => None,
@@ -223,9 +224,7 @@ fn ControlChoice(file: Shared<OpenedFile>) -> impl IntoView {
     move || {
         column.get().map(|column| {
             let values = labels(&file.opened.columns, &column);
-            let label = |(value, n): &(String, usize)| {
-                (value.clone(), format!("{value} ({} cells)", count(*n as u64)))
-            };
+            let label = |(value, n): &(String, usize)| (value.clone(), format!("{value} ({})", count(*n as u64)));
             let choices: Vec<_> = values.iter().map(label).collect();
             view! {
                 <Choice

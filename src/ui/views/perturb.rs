@@ -1,6 +1,7 @@
 //! Step 3: ask what perturbing a gene does to the control cells.
 
 use leptos::prelude::*;
+use spec::message::Request;
 use spec::model::Mode;
 
 use crate::app::Checkpoint;
@@ -27,11 +28,7 @@ pub fn Perturb() -> impl IntoView {
     let control = use_control();
     let checkpoint = control.part(|state| state.checkpoint.clone());
     let prediction = control.part(|state| state.prediction.clone());
-    let is_asking = control.part(|state| {
-        let asks = |request: &spec::message::Request| matches!(request, spec::message::Request::Predict { .. });
-        state.running.as_ref().is_some_and(|running| asks(&running.job.request))
-            || state.queue.iter().any(|job| asks(&job.request))
-    });
+    let is_asking = control.part(|state| state.has_job(|request| matches!(request, Request::Predict { .. })));
     view! {
         <div class="perturb">
             <section class="side">

@@ -39,6 +39,11 @@ fn matches(targets: &[TargetInfo], text: &str) -> (Vec<TargetInfo>, usize) {
     (found.into_iter().take(N_SHOWN).map(|(_, target)| target.clone()).collect(), n)
 }
 
+/// The symbol that `text` is, letter case aside.
+fn spelling(targets: &[TargetInfo], text: &str) -> Option<String> {
+    targets.iter().find(|target| target.symbol.eq_ignore_ascii_case(text)).map(|target| target.symbol.clone())
+}
+
 /// The badge of a gene.
 pub fn badge(support: Support) -> (&'static str, &'static str) {
     match support {
@@ -75,7 +80,13 @@ pub fn Picker() -> impl IntoView {
         let wanted = if is_typed.get() { text.get() } else { String::new() };
         checkpoint.get().map(|checkpoint| matches(&checkpoint.targets, &wanted)).unwrap_or_default()
     });
-    Effect::new(move |_| text.set(target.get()));
+    Effect::new(move |_| {
+        // Not what is being typed: that keeps its letter case.
+        let target = target.get();
+        if !text.get_untracked().trim().eq_ignore_ascii_case(&target) {
+            text.set(target);
+        }
+    });
     let take = move |symbol: String| {
         text.set(symbol.clone());
         is_open.set(false);
@@ -91,8 +102,10 @@ pub fn Picker() -> impl IntoView {
         text.set(value.clone());
         is_typed.set(true);
         open();
-        // What is typed in full is picked at once; anything else is no gene yet.
-        control.change(|state| state.target = value.trim().to_uppercase());
+        // What is typed in full is picked at once, in the checkpoint's spelling; anything else is no gene yet.
+        let wanted = value.trim().to_string();
+        let spelt = checkpoint.get_untracked().and_then(|checkpoint| spelling(&checkpoint.targets, &wanted));
+        control.change(|state| state.target = spelt.unwrap_or(wanted));
     };
     let key = move |event: KeyboardEvent| on_key(&event, is_open, active, found.get_untracked().0, take, open);
     let options = move || {

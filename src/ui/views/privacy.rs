@@ -1,7 +1,7 @@
 //! Shows what the page asks of the network: a count, and where the requests went.
 
-use leptos::prelude::*;
 use js_sys::Array;
+use leptos::prelude::*;
 use wasm_bindgen::prelude::{Closure, JsCast, JsValue};
 use web_sys::{PerformanceEntry, PerformanceObserver, PerformanceObserverEntryList, PerformanceObserverInit};
 
@@ -24,7 +24,7 @@ pub fn Privacy() -> impl IntoView {
         <span
             class="privacy"
             data-testid="privacy-chip"
-            title="Counted by the browser for this page: its own parts and the built-in example. A strict content security policy forbids requests to anywhere else, the engine's included."
+            title="Counted by the browser for this page: its own parts and the built-in example; the engine’s worker fetches its own parts. The page’s content security policy forbids requests to anywhere else."
         >
             <strong>"Nothing leaves this machine"</strong>
             " · "
@@ -49,10 +49,11 @@ fn watch(requests: RwSignal<Requests>) {
         let options = PerformanceObserverInit::new(&Array::new());
         // `type` instead of `entryTypes`, since only that reports what was asked before the observer was made.
         let object: &JsValue = options.as_ref();
-        let set = [("type", JsValue::from("resource")), ("buffered", JsValue::TRUE)].into_iter().all(|(name, value)| {
-            js_sys::Reflect::set(object, &name.into(), &value).is_ok()
-        });
-        let cleared = js_sys::Reflect::delete_property(object.unchecked_ref::<js_sys::Object>(), &"entryTypes".into()).is_ok();
+        let set = [("type", JsValue::from("resource")), ("buffered", JsValue::TRUE)]
+            .into_iter()
+            .all(|(name, value)| js_sys::Reflect::set(object, &name.into(), &value).is_ok());
+        let cleared =
+            js_sys::Reflect::delete_property(object.unchecked_ref::<js_sys::Object>(), &"entryTypes".into()).is_ok();
         if set && cleared {
             // A browser without resource entries shows a count of 0.
             let _ = observer.observe(&options);

@@ -67,23 +67,56 @@ impl Column {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Order {
     column: Column,
-    is_descending: bool,
+    direction: Direction,
 }
 
-/// Indices of the genes that contain `filter`, in order. Changes are ordered by size; what is missing comes last.
+/// Which value comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    /// The largest whatever its sign; for changes only.
+    Size,
+    /// The largest.
+    Descending,
+    /// The smallest.
+    Ascending,
+}
+
+impl Order {
+    /// The order after a click on the head of `column`.
+    fn clicked(self, column: Column) -> Self {
+        let is_change = matches!(column, Column::Predicted | Column::TrainingMean | Column::Measured);
+        let direction = match (self.column == column).then_some(self.direction) {
+            None if is_change => Direction::Size,
+            None if column == Column::Gene => Direction::Ascending,
+            None | Some(Direction::Size) => Direction::Descending,
+            Some(Direction::Descending) => Direction::Ascending,
+            Some(Direction::Ascending) if is_change => Direction::Size,
+            Some(Direction::Ascending) => Direction::Descending,
+        };
+        Self { column, direction }
+    }
+}
+
+/// Indices of the genes that contain `filter`, in order; what is missing comes last.
 fn rows(prediction: &Prediction, filter: &str, order: Order) -> Vec<usize> {
     let wanted = filter.trim().to_uppercase();
     let mut rows: Vec<usize> =
         (0..prediction.genes.len()).filter(|i| prediction.genes[*i].to_uppercase().contains(&wanted)).collect();
     if order.column == Column::Gene {
         rows.sort_by(|a, b| prediction.genes[*a].cmp(&prediction.genes[*b]));
-        if order.is_descending {
+        if order.direction == Direction::Descending {
             rows.reverse();
         }
         return rows;
     }
-    let sign = if order.is_descending { -1.0 } else { 1.0 };
-    let key = |i: usize| order.column.value(prediction, i).filter(|v| v.is_finite()).map_or(f64::INFINITY, |v| sign * v);
+    let key = |i: usize| match order.column.value(prediction, i).filter(|value| value.is_finite()) {
+        None => f64::INFINITY,
+        Some(value) => match order.direction {
+            Direction::Size => -value.abs(),
+            Direction::Descending => -value,
+            Direction::Ascending => value,
+        },
+    };
     rows.sort_by(|a, b| key(*a).total_cmp(&key(*b)));
     rows
 }
@@ -92,7 +125,7 @@ fn rows(prediction: &Prediction, filter: &str, order: Order) -> Vec<usize> {
 #[component]
 pub fn GeneTable(prediction: Shared<Prediction>) -> impl IntoView {
     let filter = RwSignal::new(String::new());
-    let order = RwSignal::new(Order { column: Column::Predicted, is_descending: true });
+    let order = RwSignal::new(Order { column: Column::Predicted, direction: Direction::Size });
     let page = RwSignal::new(0_usize);
     let found = {
         let prediction = prediction.clone();
@@ -138,26 +171,32 @@ pub fn GeneTable(prediction: Shared<Prediction>) -> impl IntoView {
 #[component]
 fn Head(column: Column, order: RwSignal<Order>, page: RwSignal<usize>) -> impl IntoView {
     let (title, unit) = column.title();
-    let sorted = move || match order.get() {
-        Order { column: by, is_descending: true } if by == column => "descending",
-        Order { column: by, .. } if by == column => "ascending",
-        _ => "none",
+    let direction = move || Some(order.get()).filter(|order| order.column == column).map(|order| order.direction);
+    let sorted = move || match direction() {
+        Some(Direction::Size) => "other",
+        Some(Direction::Descending) => "descending",
+        Some(Direction::Ascending) => "ascending",
+        None => "none",
     };
-    let arrow = move || match sorted() {
-        "descending" => " ↓",
-        "ascending" => " ↑",
-        _ => "",
+    let arrow = move || match direction() {
+        Some(Direction::Size) => " |↓|",
+        Some(Direction::Descending) => " ↓",
+        Some(Direction::Ascending) => " ↑",
+        None => "",
+    };
+    let hint = move || match direction() {
+        Some(Direction::Size) => "Largest change first, whatever its sign",
+        Some(Direction::Descending) => "Largest first",
+        Some(Direction::Ascending) => "Smallest first",
+        None => "Sort by this column",
     };
     let sort = move |_| {
-        order.update(|order| {
-            let is_descending = if order.column == column { !order.is_descending } else { column != Column::Gene };
-            *order = Order { column, is_descending };
-        });
+        order.update(|order| *order = order.clicked(column));
         page.set(0);
     };
     view! {
         <th scope="col" aria-sort=sorted>
-            <button type="button" on:click=sort>{title}{arrow}<small>{unit}</small></button>
+            <button type="button" title=hint on:click=sort>{title}{arrow}<small>{unit}</small></button>
         </th>
     }
 }
@@ -197,7 +236,7 @@ mod tests {
     use spec::model::Mode;
     use spec::prediction::{Prediction, Query, Support};
 
-    use super::{Column, Order, rows};
+    use super::{Column, Direction, Order, rows};
 
     #[test]
     fn rows_are_filtered_and_sorted() {
@@ -213,10 +252,11 @@ mod tests {
             n_control_cells: 1,
             elapsed_secs: 0.0,
         };
-        let by = |column, is_descending| Order { column, is_descending };
-        assert_eq!(rows(&prediction, "", by(Column::Predicted, true)), [2, 1, 0]);
-        assert_eq!(rows(&prediction, "b", by(Column::Predicted, false)), [0, 2]);
-        assert_eq!(rows(&prediction, "", by(Column::Gene, false)), [1, 0, 2]);
-        assert_eq!(rows(&prediction, "", by(Column::Measured, true)).len(), 3);
+        let by = |column, direction| Order { column, direction };
+        assert_eq!(rows(&prediction, "", by(Column::Predicted, Direction::Descending)), [2, 1, 0]);
+        assert_eq!(rows(&prediction, "", by(Column::Predicted, Direction::Size)), [0, 2, 1]);
+        assert_eq!(rows(&prediction, "b", by(Column::Predicted, Direction::Ascending)), [0, 2]);
+        assert_eq!(rows(&prediction, "", by(Column::Gene, Direction::Ascending)), [1, 0, 2]);
+        assert_eq!(rows(&prediction, "", by(Column::Measured, Direction::Size)).len(), 3);
     }
 }

@@ -3,6 +3,8 @@
 use leptos::html;
 use leptos::prelude::*;
 
+use spec::message::Request;
+
 use crate::app::Progress;
 use crate::format::{bytes, count, percent, seconds};
 use crate::views::shell::use_control;
@@ -30,8 +32,11 @@ pub fn TaskBar() -> impl IntoView {
             None => view! { <div class="track"><div class="fill unknown"></div></div> }.into_any(),
         })
     };
+    let can_cancel = control.part(|state| {
+        state.running.as_ref().is_some_and(|running| !matches!(running.job.request, Request::Start { .. }))
+    });
     let cancel = move || {
-        is_running().then(|| {
+        can_cancel.get().then(|| {
             view! {
                 <button type="button" class="small" data-testid="cancel" on:click=move |_| control.change(|state| state.cancel())>
                     "Cancel"
