@@ -9,6 +9,7 @@ mod error;
 mod frame;
 mod h5ad;
 mod hdf5;
+mod heap;
 mod matrix;
 mod rows;
 mod sniff;
@@ -245,17 +246,17 @@ impl OpenedFile {
             warnings.push(format!("{n_missing} cells have no label in {name}; they are called {UNLABELLED}"));
         }
         let labels = column.to_text(UNLABELLED);
-        if let Some(control) = &options.control_label {
-            if !labels.contains(control) {
-                let ColumnKind::Labels { values, .. } = summary(&Column::from_text(labels)) else {
-                    return Err(ReadError::Option(format!("obs column {name} holds no labels")));
-                };
-                return Err(ReadError::NoSuchControl {
-                    label: control.clone(),
-                    column: name.clone(),
-                    available: listed(values.iter().map(|(label, _)| label), 10),
-                });
-            }
+        if let Some(control) = &options.control_label
+            && !labels.contains(control)
+        {
+            let ColumnKind::Labels { values, .. } = summary(&Column::from_text(labels)) else {
+                return Err(ReadError::Option(format!("obs column {name} holds no labels")));
+            };
+            return Err(ReadError::NoSuchControl {
+                label: control.clone(),
+                column: name.clone(),
+                available: listed(values.iter().map(|(label, _)| label), 10),
+            });
         }
         Ok(Some(Labels::from_perturbations(&rows.pick(labels), options.control_label.as_deref())))
     }
@@ -266,11 +267,7 @@ impl OpenedFile {
             let object = format!("obs column {name}");
             return Err(ReadError::Malformed { object, what: "holds labels; library sizes are numbers".into() });
         };
-        if let Some(cell) = values.iter().position(|size| !(size.is_finite() && *size > 0.0)) {
-            let what =
-                format!("holds {} for cell {cell}; a library size must be above 0", number_label(values[cell], false));
-            return Err(ReadError::Malformed { object: format!("obs column {name}"), what });
-        }
+        check_above_zero(name, &values)?;
         Ok(Some(rows.pick(values)))
     }
 
@@ -279,13 +276,22 @@ impl OpenedFile {
             return Ok(None);
         }
         match self.column(WEIGHT_COLUMN)? {
-            Column::Numbers(values) => Ok(Some(rows.pick(values))),
+            Column::Numbers(values) => {
+                check_above_zero(WEIGHT_COLUMN, &values)?;
+                Ok(Some(rows.pick(values)))
+            }
             Column::Labels { .. } => Err(ReadError::Malformed {
                 object: format!("obs column {WEIGHT_COLUMN}"),
                 what: "holds labels; metacells need their number of cells".into(),
             }),
         }
     }
+}
+
+fn check_above_zero(column: &str, values: &[f64]) -> Result<(), ReadError> {
+    let Some(cell) = values.iter().position(|value| !(value.is_finite() && *value > 0.0)) else { return Ok(()) };
+    let what = format!("holds {} for cell {cell}; it must be above 0", number_label(values[cell], false));
+    Err(ReadError::Malformed { object: format!("obs column {column}"), what })
 }
 
 /// How far a reading is.

@@ -115,6 +115,20 @@ fn legacy_anndata_reads() {
     assert_eq!(kinds[1], &ColumnKind::Numbers { min: Some(0.0), max: Some(3.0) });
 }
 
+/// `tests/golden/records.h5ad`, made by `tests/golden/records.py`.
+#[test]
+fn half_floats_and_records_with_text_of_variable_length_read() {
+    let bytes = include_bytes!("../golden/records.h5ad").to_vec();
+    check("records", bytes.clone(), MatrixEncoding::Dense);
+    let opened = open("records", bytes).unwrap();
+    let kinds: Vec<&ColumnKind> = opened.opened().columns.iter().map(|column| &column.kind).collect();
+    let values = vec![("control".to_owned(), 4), ("grün".to_owned(), 3)];
+    assert_eq!(kinds[0], &ColumnKind::Labels { n_distinct: 2, values });
+    assert_eq!(kinds[1], &ColumnKind::Numbers { min: Some(0.0), max: Some(3.0) });
+    assert_eq!(kinds[2], &ColumnKind::Numbers { min: Some(-1.0), max: Some(0.0) });
+    assert_eq!(opened.opened().matrices[0].dtype, "float16");
+}
+
 #[test]
 fn columns_of_every_kind_read() {
     let obs = |obs: &mut GroupBuilder| {

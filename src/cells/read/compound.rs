@@ -5,6 +5,7 @@ use hdf5_pure::{CompoundMember, Datatype, DatatypeByteOrder};
 use crate::read::error::ReadError;
 use crate::read::frame::Column;
 use crate::read::hdf5::{Array, f32_of_half, numeric};
+use crate::read::heap::HeapReader;
 
 /// Records decoded at once.
 const WINDOW_ROWS: u64 = 1 << 14;
@@ -14,7 +15,7 @@ pub(crate) fn fields(array: &Array) -> Result<Vec<String>, ReadError> {
     Ok(members(array)?.iter().map(|member| member.name.clone()).collect())
 }
 
-/// One field of every record; none where it is neither text of fixed length nor a number.
+/// One field of every record; none where it is neither text nor a number.
 pub(crate) fn column(array: &Array, name: &str) -> Result<Option<Column>, ReadError> {
     let members = members(array)?;
     let Some(member) = members.iter().find(|member| member.name == name) else { return Ok(None) };
@@ -27,12 +28,17 @@ pub(crate) fn column(array: &Array, name: &str) -> Result<Option<Column>, ReadEr
     match &member.datatype {
         Datatype::String { size, .. } => {
             let range = field(*size)?;
-            Ok(Some(Column::from_text(decode(array, record, |bytes| text(&bytes[range.clone()]))?)))
+            Ok(Some(Column::from_text(decode(array, record, |bytes| Ok(text(&bytes[range.clone()])))?)))
+        }
+        Datatype::VariableLength { is_string: true, .. } => {
+            let mut heap = HeapReader::new(array.heap(), array.path());
+            let range = field(heap.reference_bytes() as u32)?;
+            Ok(Some(Column::from_text(decode(array, record, |bytes| heap.text(&bytes[range.clone()]))?)))
         }
         datatype => {
             let Some(number) = Number::of(datatype) else { return Ok(None) };
             let range = field(number.size)?;
-            Ok(Some(Column::Numbers(decode(array, record, |bytes| number.read(&bytes[range.clone()]))?)))
+            Ok(Some(Column::Numbers(decode(array, record, |bytes| Ok(number.read(&bytes[range.clone()])))?)))
         }
     }
 }
@@ -44,12 +50,18 @@ fn members(array: &Array) -> Result<&[CompoundMember], ReadError> {
     }
 }
 
-fn decode<T>(array: &Array, record: usize, read: impl Fn(&[u8]) -> T) -> Result<Vec<T>, ReadError> {
+fn decode<T>(
+    array: &Array,
+    record: usize,
+    mut read: impl FnMut(&[u8]) -> Result<T, ReadError>,
+) -> Result<Vec<T>, ReadError> {
     let mut column = Vec::new();
     let mut start = 0;
     while start < array.n_rows() {
         let raw = array.raw(start, WINDOW_ROWS)?;
-        column.extend(raw.chunks_exact(record.max(1)).map(&read));
+        for bytes in raw.chunks_exact(record.max(1)) {
+            column.push(read(bytes)?);
+        }
         start += WINDOW_ROWS;
     }
     Ok(column)

@@ -39,7 +39,7 @@ pub enum ReadError {
         detail: String,
     },
     /// The file is damaged, or holds something the HDF5 library does not read.
-    #[error("{object}: {reason}")]
+    #[error("{object} cannot be read: {reason}. If Python opens the file, write it again (adata.write_h5ad)")]
     Hdf5 {
         /// What was being read.
         object: String,

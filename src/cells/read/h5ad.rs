@@ -110,10 +110,10 @@ impl H5adFile {
     /// The first of some columns of `var` that is there, as text.
     fn text_column(&self, var: &Frame, names: &[&str]) -> Result<Option<Vec<String>>, ReadError> {
         for name in names {
-            if var.columns().iter().any(|column| column == name) {
-                if let Some(column @ Column::Labels { .. }) = var.read_column(&self.h5, name)? {
-                    return Ok(Some(column.to_text("")));
-                }
+            if var.columns().iter().any(|column| column == name)
+                && let Some(column @ Column::Labels { .. }) = var.read_column(&self.h5, name)?
+            {
+                return Ok(Some(column.to_text("")));
             }
         }
         Ok(None)

@@ -3,12 +3,15 @@
 //! It bounds what the library may allocate: a dataset that claims more than the file could hold, even compressed as
 //! hard as deflate can, is refused before it is read.
 
+use std::cell::Cell;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use hdf5_pure::{AttrValue, ChunkCacheConfig, Datatype, DatatypeByteOrder, FileAccessProperties, FormatError};
 use hdf5_pure::{MetadataCacheConfig, VlenStringReadOptions};
 
 use crate::read::error::{ReadError, human_bytes};
+use crate::read::heap::Heap;
 use crate::source::{Source, SourceError};
 
 /// Deflate's best ratio is 1,032 to 1; a claim beyond it is a lie.
@@ -19,7 +22,7 @@ const SLACK_BYTES: u64 = 1 << 20;
 pub(crate) const WINDOW_VALUES: u64 = 1 << 18;
 
 /// Lets the HDF5 library read a [`Source`].
-struct Adapter(Box<dyn Source>);
+struct Adapter(Arc<dyn Source>);
 
 impl hdf5_pure::Source for Adapter {
     fn len(&self) -> u64 {
@@ -40,6 +43,7 @@ impl hdf5_pure::Source for Adapter {
 /// An open HDF5 file.
 pub(crate) struct H5 {
     file: hdf5_pure::File,
+    heap: Heap,
     n_bytes: u64,
 }
 
@@ -54,12 +58,20 @@ impl H5 {
     /// Reads the superblock and nothing more.
     pub(crate) fn open(source: Box<dyn Source>) -> Result<H5, ReadError> {
         let n_bytes = source.len();
+        let source: Arc<dyn Source> = source.into();
         let access = FileAccessProperties::new()
             .with_metadata_cache(MetadataCacheConfig::new(8 << 20).with_max_entry_bytes(64 << 10))
             .with_chunk_cache(ChunkCacheConfig::from_h5p_cache(521, 8 << 20));
-        let file = hdf5_pure::File::from_source_with_options(Adapter(source), access)
+        let file = hdf5_pure::File::from_source_with_options(Adapter(Arc::clone(&source)), access)
             .map_err(|error| failed("the HDF5 header", &error))?;
-        let h5 = H5 { file, n_bytes };
+        let header = file.superblock();
+        let heap = Heap {
+            source,
+            base: header.base_address.get(),
+            offset_bytes: usize::from(header.offset_size),
+            length_bytes: usize::from(header.length_size),
+        };
+        let h5 = H5 { file, heap, n_bytes };
         let claimed = h5.file.superblock().eof_address;
         if claimed != u64::MAX && claimed > n_bytes {
             let detail = format!(": it says it is {claimed} bytes, but there are {n_bytes}");
@@ -115,7 +127,16 @@ impl H5 {
         let dataset = self.file.dataset(path).map_err(fail)?;
         let shape = dataset.shape().map_err(fail)?;
         let datatype = dataset.datatype().map_err(fail)?;
-        let array = Array { dataset, path: path.to_owned(), shape, datatype, n_file_bytes: self.n_bytes };
+        let (heap, n_file_bytes) = (self.heap.clone(), self.n_bytes);
+        let array = Array {
+            dataset,
+            path: path.to_owned(),
+            shape,
+            datatype,
+            heap,
+            n_file_bytes,
+            has_checked_chunks: Cell::new(false),
+        };
         array.check_claims()?;
         Ok(array)
     }
@@ -143,10 +164,17 @@ pub(crate) struct Array {
     path: String,
     shape: Vec<u64>,
     datatype: Datatype,
+    heap: Heap,
     n_file_bytes: u64,
+    has_checked_chunks: Cell<bool>,
 }
 
 impl Array {
+    /// Where text of variable length inside records lies.
+    pub(crate) fn heap(&self) -> Heap {
+        self.heap.clone()
+    }
+
     pub(crate) fn path(&self) -> &str {
         &self.path
     }
@@ -215,6 +243,7 @@ impl Array {
             return Ok(halves);
         }
         self.check_number()?;
+        self.check_chunks()?;
         self.dataset.read_f32_rows(start, count).map_err(|error| failed(&self.path, &error))
     }
 
@@ -224,6 +253,7 @@ impl Array {
             return Ok(halves.into_iter().map(f64::from).collect());
         }
         self.check_number()?;
+        self.check_chunks()?;
         self.dataset.read_f64_rows(start, count).map_err(|error| failed(&self.path, &error))
     }
 
@@ -231,6 +261,7 @@ impl Array {
     pub(crate) fn i64s(&self, start: u64, count: u64) -> Result<Vec<i64>, ReadError> {
         match numeric(&self.datatype) {
             Some(Datatype::FixedPoint { .. }) => {
+                self.check_chunks()?;
                 self.dataset.read_i64_rows(start, count).map_err(|error| failed(&self.path, &error))
             }
             _ => Err(self.malformed(&format!("holds {}; integers are expected", self.dtype()))),
@@ -242,6 +273,7 @@ impl Array {
         if !self.is_text() {
             return Err(self.malformed(&format!("holds {}; text is expected", self.dtype())));
         }
+        self.check_chunks()?;
         let read = match self.datatype {
             Datatype::VariableLength { .. } => {
                 // Strings may share their bytes in the file; beyond this they were made to.
@@ -258,6 +290,7 @@ impl Array {
         if !self.is_text() {
             return Err(self.malformed(&format!("holds {}; text is expected", self.dtype())));
         }
+        self.check_chunks()?;
         self.dataset.read_string_rows(0, count).map_err(|error| failed(&self.path, &error))
     }
 
@@ -271,6 +304,7 @@ impl Array {
 
     /// Raw bytes of a range of rows, as stored.
     pub(crate) fn raw(&self, start: u64, count: u64) -> Result<Vec<u8>, ReadError> {
+        self.check_chunks()?;
         self.dataset.read_raw_rows(start, count).map_err(|error| failed(&self.path, &error))
     }
 
@@ -302,6 +336,23 @@ impl Array {
         let bits =
             |two: &[u8]| if big { u16::from_be_bytes([two[0], two[1]]) } else { u16::from_le_bytes([two[0], two[1]]) };
         Ok(Some(raw.chunks_exact(2).map(|two| f32_of_half(bits(two))).collect()))
+    }
+
+    /// Refuses chunks that lie outside the file, before the library makes room for them.
+    fn check_chunks(&self) -> Result<(), ReadError> {
+        if self.has_checked_chunks.get() || !self.dataset.is_chunked() {
+            return Ok(());
+        }
+        let chunks = self.dataset.chunks().map_err(|error| failed(&self.path, &error))?;
+        let is_outside = |chunk: &hdf5_pure::Chunk| {
+            chunk.address.checked_add(chunk.storage_size).is_none_or(|end| end > self.n_file_bytes)
+        };
+        if chunks.iter().any(is_outside) {
+            let detail = " or damaged: a chunk lies past its end".into();
+            return Err(ReadError::Truncated { object: self.path.clone(), detail });
+        }
+        self.has_checked_chunks.set(true);
+        Ok(())
     }
 
     fn check_claims(&self) -> Result<(), ReadError> {

@@ -249,8 +249,7 @@ impl MtxReader<'_> {
     fn next_entry(&mut self) -> Result<Option<(usize, u32, f32)>, ReadError> {
         let info = &self.files.matrices[0];
         let Some(lines) = self.lines.as_mut() else { return Ok(None) };
-        loop {
-            let Some(line) = lines.next_line()? else { break };
+        while let Some(line) = lines.next_line()? {
             if line.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }
