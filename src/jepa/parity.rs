@@ -91,7 +91,7 @@ pub struct ParityReport {
 impl ParityReport {
     /// The comparisons that are further apart than their class allows on this backend.
     pub fn failures(&self, backend: Backend) -> impl Iterator<Item = &Comparison> {
-        self.comparisons.iter().filter(move |one| !(one.relative_error <= one.class.tolerance(backend)))
+        self.comparisons.iter().filter(move |one| one.relative_error > one.class.tolerance(backend))
     }
 
     /// The largest relative error of each class that occurs, with the tensor's name.
@@ -117,7 +117,9 @@ impl ParityReport {
         let difference = found.iter().zip(reference).map(|(a, b)| (f64::from(*a) - f64::from(*b)).abs());
         // `max` would pass over a NaN; so a NaN is made infinite first.
         let difference = difference.map(|d| if d.is_finite() { d } else { f64::INFINITY }).fold(0.0, f64::max);
-        let relative_error = if equal_lengths { difference / largest.max(f64::MIN_POSITIVE) } else { f64::INFINITY };
+        let relative_error = difference / largest.max(f64::MIN_POSITIVE);
+        let is_comparable = equal_lengths && largest.is_finite();
+        let relative_error = if is_comparable { relative_error } else { f64::INFINITY };
         self.comparisons.push(Comparison { name: name.to_owned(), class, relative_error });
     }
 }
