@@ -1,7 +1,7 @@
 //! What a prediction is worth, in one plain sentence.
 //!
 //! The sentence is decided by the numbers beside it: the model against the mean of the training perturbations (by
-//! delta Pearson) and against no change (by mean squared error). It never calls an unchecked prediction good.
+//! delta Pearson and mean squared error) and against no change (by mean squared error). It never calls an unchecked prediction good.
 
 use spec::checkpoint::{Card, MethodScore};
 use spec::prediction::{Prediction, Support};
@@ -42,8 +42,10 @@ pub fn headline(prediction: &Prediction, card: Option<&Card>) -> Headline {
     };
     let mean = find(&prediction.agreement, "training mean");
     let none = find(&prediction.agreement, "no change");
-    let beats_mean = mean.map(|mean| is_above(model.delta_pearson, mean.delta_pearson));
-    let beats_none = none.map(|none| model.mse < none.mse);
+    let orders_better = mean.is_none_or(|mean| is_above(model.delta_pearson, mean.delta_pearson));
+    let is_nearer_than = |other: Option<&MethodScore>| other.is_none_or(|other| model.mse < other.mse);
+    let standing =
+        Standing { orders_better, nearer_than_mean: is_nearer_than(mean), nearer_than_none: is_nearer_than(none) };
     let (verdict, sentence) = if prediction.support == Support::Seen {
         let sentence = format!(
             "{target} was in the training data: this prediction is a recollection, and its agreement with the \
@@ -51,34 +53,53 @@ pub fn headline(prediction: &Prediction, card: Option<&Card>) -> Headline {
         );
         (Verdict::Recollection, sentence)
     } else {
-        judge(target, beats_mean, beats_none)
+        judge(target, standing)
     };
     Headline { verdict, sentence, detail: numbers(model, mean, none) }
 }
 
-fn judge(target: &str, beats_mean: Option<bool>, beats_none: Option<bool>) -> (Verdict, String) {
-    match (beats_mean, beats_none) {
-        (Some(true), Some(true)) | (Some(true), None) | (None, Some(true)) => (
+/// The model against the simple methods that are there.
+#[derive(Debug, Clone, Copy)]
+struct Standing {
+    /// Its delta Pearson is above that of the training mean.
+    orders_better: bool,
+    /// Its mean squared error is below that of the training mean.
+    nearer_than_mean: bool,
+    /// Its mean squared error is below that of no change.
+    nearer_than_none: bool,
+}
+
+fn judge(target: &str, standing: Standing) -> (Verdict, String) {
+    let Standing { orders_better, nearer_than_mean, nearer_than_none } = standing;
+    match (orders_better, nearer_than_mean, nearer_than_none) {
+        (true, true, true) => (
             Verdict::Ahead,
             format!(
-                "On {target}, which the model never saw, it comes closer to the measurement than the simple methods."
+                "On {target}, which it never saw, the model comes closer to the measurement than the simple methods."
             ),
         ),
-        (Some(true), Some(false)) => (
+        (true, _, false) => (
             Verdict::Mixed,
             format!(
-                "On {target} the model orders the genes better than the training mean, but its sizes are further off \
-                 than predicting no change at all."
+                "On {target} the model orders the genes better than the training mean, but the sizes of its changes are \
+                 further off than predicting no change at all."
             ),
         ),
-        (Some(false), Some(true)) => (
+        (true, false, true) => (
+            Verdict::Mixed,
+            format!(
+                "On {target} the model orders the genes better than the training mean, but the sizes of its changes are \
+                 further off."
+            ),
+        ),
+        (false, _, true) => (
             Verdict::Mixed,
             format!(
                 "On {target} the model beats predicting no change, but not the mean of the training perturbations: \
                  it has found little that is particular to this gene."
             ),
         ),
-        _ => (
+        (false, _, false) => (
             Verdict::Behind,
             format!("On {target} the model does no better than the simple methods. Do not rely on this prediction."),
         ),
@@ -109,9 +130,13 @@ fn numbers(model: &MethodScore, mean: Option<&MethodScore>, none: Option<&Method
             correlation(mean.delta_pearson)
         ));
     }
-    if let Some(none) = none {
-        let (model, none) = (significant(model.mse), significant(none.mse));
-        parts.push(format!("mean squared error {model} for the model, {none} for no change"));
+    let errors = [("the training mean", mean), ("no change", none)];
+    let errors: Vec<String> = errors
+        .into_iter()
+        .filter_map(|(name, score)| score.map(|score| format!("{} for {name}", significant(score.mse))))
+        .collect();
+    if !errors.is_empty() {
+        parts.push(format!("mean squared error {} for the model, {}", significant(model.mse), errors.join(", ")));
     }
     let text = parts.join("; ");
     let mut letters = text.chars();
@@ -173,6 +198,7 @@ mod tests {
         let cases = [
             (prediction(Support::HeldOut, (0.6, 0.1), 0.3, 0.2), Verdict::Ahead),
             (prediction(Support::HeldOut, (0.6, 0.3), 0.3, 0.2), Verdict::Mixed),
+            (prediction(Support::HeldOut, (0.6, 1.5), 0.3, 2.0), Verdict::Mixed),
             (prediction(Support::HeldOut, (0.2, 0.1), 0.3, 0.2), Verdict::Mixed),
             (prediction(Support::HeldOut, (0.2, 0.3), 0.3, 0.2), Verdict::Behind),
             (prediction(Support::Seen, (0.9, 0.0), 0.3, 0.2), Verdict::Recollection),

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use crate::format::{signed, tick};
 use crate::plots::axis::ticks;
 
-const WIDTH: f64 = 640.0;
+const WIDTH: f64 = 560.0;
 const LEFT: f64 = 92.0;
 const RIGHT: f64 = 14.0;
 const ROW: f64 = 19.0;

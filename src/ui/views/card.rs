@@ -103,10 +103,10 @@ pub fn Scores(scores: Vec<MethodScore>, testid: &'static str) -> impl IntoView {
                 <tr>
                     <th scope="col">"Method"</th>
                     <th scope="col" title="Correlation of predicted and measured change over the genes; higher is better">
-                        "Delta Pearson ↑"
+                        "Delta Pearson\u{a0}↑"
                     </th>
                     <th scope="col" title="Mean squared error of the change, log1p units squared; lower is better">
-                        "MSE ↓"
+                        "MSE\u{a0}↓"
                     </th>
                 </tr>
             </thead>

@@ -12,8 +12,12 @@ use crate::plots::scatter::{Paint, Points, Scatter};
 use crate::views::load::{Warnings, unit_count};
 use crate::views::shell::{Theme, use_control};
 
-/// Dark to light, equally readable with colour blindness (cividis).
-const RAMP: [&str; 8] = ["#00224e", "#1f3a6f", "#434e6c", "#61656f", "#7e7c78", "#a09570", "#c7b35d", "#fee838"];
+/// Steps from low to high, defined per theme in the stylesheet; their lightness alone tells them apart.
+const N_RAMP: usize = 8;
+
+fn ramp() -> Vec<String> {
+    (0..N_RAMP).map(|i| format!("var(--ramp-{i})")).collect()
+}
 
 /// What the dots are coloured by.
 #[derive(Debug, Clone, PartialEq)]
@@ -212,10 +216,9 @@ fn painted(dataset: &Dataset, by: &ColourBy) -> Paint {
         ColourBy::TotalCounts => {
             let values = &prepared.quality.total_counts;
             let (low, high) = range(values).unwrap_or((0.0, 1.0));
-            let step = RAMP.len() as f64 / (high - low).max(f64::MIN_POSITIVE);
-            let class = |value: &f32| (((f64::from(*value) - low) * step) as usize).min(RAMP.len() - 1) as u8;
-            let palette = RAMP.iter().map(ToString::to_string).collect();
-            Paint { class_of_cell: values.iter().map(class).collect(), palette }
+            let step = N_RAMP as f64 / (high - low).max(f64::MIN_POSITIVE);
+            let class = |value: &f32| (((f64::from(*value) - low) * step) as usize).min(N_RAMP - 1) as u8;
+            Paint { class_of_cell: values.iter().map(class).collect(), palette: ramp() }
         }
         ColourBy::Perturbed => {
             let class = |i: &u32| u8::from(*i != 0);
@@ -247,7 +250,7 @@ fn Legend(dataset: Shared<Dataset>, by: ColourBy) -> impl IntoView {
     let entries = match by {
         ColourBy::TotalCounts => {
             let (low, high) = range(&prepared.quality.total_counts).unwrap_or((0.0, 0.0));
-            let ramp = format!("background:linear-gradient(to right,{})", RAMP.join(","));
+            let ramp = format!("background:linear-gradient(to right,{})", ramp().join(","));
             return view! {
                 <ul class="legend" data-testid="legend">
                     <li>{significant(low)}<i class="ramp" style=ramp></i>{significant(high)}" counts"</li>

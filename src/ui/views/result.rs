@@ -114,16 +114,21 @@ fn Agreement(prediction: Shared<Prediction>) -> impl IntoView {
     };
     let scores = (!prediction.agreement.is_empty())
         .then(|| view! { <Scores scores=prediction.agreement.clone() testid="agreement-table" /> });
+    let explained = prediction.measured.is_some().then(|| {
+        view! {
+            <p class="quiet">
+                "Delta Pearson compares which genes change and in which direction; MSE compares by how much (log1p units "
+                "squared). No change has no delta Pearson, since it does not vary."
+            </p>
+        }
+    });
     view! {
         <aside class="agreement">
             <h3>"Agreement with the measurement"</h3>
             {scores}
             <p class="quiet">{source}</p>
             <p class="quiet">{asked}</p>
-            <p class="quiet">
-                "Delta Pearson compares which genes change and in which direction; MSE compares by how much (log1p units "
-                "squared). No change has no delta Pearson, since it does not vary."
-            </p>
+            {explained}
         </aside>
     }
 }
