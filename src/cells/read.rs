@@ -5,6 +5,7 @@
 
 mod compound;
 mod container;
+mod dtype;
 mod error;
 mod frame;
 mod h5ad;
@@ -27,9 +28,9 @@ pub(crate) use crate::read::suggest::counts_layer;
 use crate::data::{CellData, Labels, UNLABELLED};
 use crate::genes::GeneNames;
 use crate::read::container::Container;
+use crate::read::dtype::number_label;
 use crate::read::error::listed;
 use crate::read::frame::Column;
-use crate::read::hdf5::number_label;
 use crate::read::matrix::MatrixReader;
 use crate::read::rows::Rows;
 use crate::source::NamedSource;

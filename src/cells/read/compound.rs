@@ -2,9 +2,10 @@
 
 use hdf5_pure::{CompoundMember, Datatype, DatatypeByteOrder};
 
+use crate::read::dtype::{f32_of_half, numeric};
 use crate::read::error::ReadError;
 use crate::read::frame::Column;
-use crate::read::hdf5::{Array, f32_of_half, numeric};
+use crate::read::hdf5::Array;
 use crate::read::heap::HeapReader;
 
 /// Records decoded at once.

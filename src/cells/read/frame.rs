@@ -7,8 +7,9 @@
 use hdf5_pure::AttrValue;
 
 use crate::read::compound;
+use crate::read::dtype::number_label;
 use crate::read::error::{ReadError, listed};
-use crate::read::hdf5::{Array, H5, Kind, number_label};
+use crate::read::hdf5::{Array, H5, Kind};
 
 /// Values of a column, one per row.
 #[derive(Debug, Clone, PartialEq)]
