@@ -1,5 +1,9 @@
 //! One test binary; each module checks one part of the house.
 
+mod browser_files;
+mod layers;
+mod metrics;
 mod parity;
 mod prepare;
 mod readers;
+mod training;

@@ -1,0 +1,190 @@
+// Types of the promise API. Fields are named as on the wire; columns of numbers have one value per cell or gene.
+
+export type BackendChoice = "auto" | "webgpu" | "cpu";
+export type Mode =
+  | "crispri" | "crispra" | "overexpression" | "knockout" | "inhibitor"
+  | "agonist" | "degrader" | "binder" | "control" | "unknown";
+/** What the checkpoint knows of a target. */
+export type Support = "seen" | "held_out" | "never_measured";
+
+export interface Progress {
+  type: "progress";
+  task: string;
+  done: number;
+  total: number | null;
+  /** `cells`, `bytes`, `shaders`. */
+  unit: string;
+  remaining_secs: number | null;
+}
+
+export interface RequestOptions {
+  onProgress?: (progress: Progress) => void;
+  /** Stops the request at its next step; the promise is rejected with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+export interface StartOptions extends RequestOptions {
+  /** Default: `"auto"`, the GPU if there is a real one, else the CPU. */
+  backend?: BackendChoice;
+  /** Where `worker.js` lies, if not beside `index.js`. */
+  workerUrl?: string | URL;
+}
+
+export interface DeviceReport {
+  backend: "webgpu" | "cpu";
+  adapter: string;
+  is_software: boolean;
+  max_buffer_bytes: number | null;
+  notice: string | null;
+}
+
+export interface ModelConfig {
+  version: "v04" | "v05";
+  n_genes: number;
+  d_model: number;
+  n_heads: number;
+  n_layers: number;
+  n_pretrain_layers: number;
+  composer: { n_protein: number; n_chemical: number; n_dna: number; n_latent: number; n_mode: number };
+}
+
+export interface CheckpointHeader {
+  format: number;
+  model: ModelConfig;
+  genes: string[];
+  /** Library size that cells are scaled to before log1p (counts per cell). */
+  target_sum: number;
+  modes: Mode[];
+  seen: string[];
+  held_out: string[];
+}
+
+export interface MethodScore {
+  method: string;
+  delta_pearson: number | null;
+  /** log1p units squared. */
+  mse: number;
+}
+
+export interface TargetScore {
+  target: string;
+  n_cells: number;
+  delta_pearson: (number | null)[];
+  mse: number[];
+}
+
+export interface Card {
+  title: string;
+  data_source: string;
+  data_licence: string;
+  split: string;
+  scores: MethodScore[];
+  targets: TargetScore[];
+  limitations: string[];
+  command: string;
+}
+
+export interface Checkpoint {
+  header: CheckpointHeader;
+  card: Card | null;
+  targets: { symbol: string; support: Support }[];
+  n_parameters: number;
+}
+
+export interface MatrixInfo {
+  name: string;
+  encoding: "csr" | "csc" | "dense" | "coordinate";
+  n_cells: number;
+  n_genes: number;
+  n_stored: number;
+  dtype: string;
+}
+
+export type ColumnKind =
+  | { labels: { n_distinct: number; values: [string, number][] } }
+  | { numbers: { min: number | null; max: number | null } };
+
+export interface PrepareOptions {
+  /** Default: the first matrix. */
+  matrix?: string | null;
+  perturbation_column?: string | null;
+  control_label?: string | null;
+  library_size_column?: string | null;
+  target_sum?: number | null;
+  max_cells?: number | null;
+  seed?: number;
+}
+
+export interface Opened {
+  name: string;
+  n_bytes: number;
+  format: "h5ad" | "tenx_h5_v2" | "tenx_h5_v3" | "tenx_mtx";
+  matrices: MatrixInfo[];
+  columns: { name: string; kind: ColumnKind }[];
+  first_genes: string[];
+  /** What the file's labels suggest; can be passed to `prepare` as it is. */
+  suggested: PrepareOptions;
+  bytes_needed: number;
+  bytes_available: number;
+  warnings: string[];
+}
+
+export interface Prepared {
+  n_cells: number;
+  n_genes: number;
+  n_nonzero: number;
+  unit: "cell" | "metacell";
+  quality: { total_counts: Float32Array; n_genes_by_counts: Float32Array; pct_counts_mt: Float32Array };
+  perturbations: [string, number][];
+  /** Index into `perturbations`. */
+  perturbation_of_cell: Uint32Array;
+  coverage: { n_checkpoint: number; n_found: number; missing: string[] } | null;
+  warnings: string[];
+}
+
+export interface EmbeddingMap {
+  name: string;
+  axes: [string, string];
+  x: Float32Array;
+  y: Float32Array;
+}
+
+export interface Measured {
+  source: string;
+  n_cells: number;
+  n_control_cells: number;
+  delta: Float32Array;
+  standard_error: Float32Array;
+}
+
+/** Columns have one value per gene of `genes`, in log1p units. */
+export interface Prediction {
+  query: { target: string; mode: Mode };
+  support: Support;
+  genes: string[];
+  control_mean: Float32Array;
+  delta: Float32Array;
+  training_mean: number[] | null;
+  measured: Measured | null;
+  agreement: MethodScore[];
+  n_control_cells: number;
+  elapsed_secs: number;
+}
+
+/** The engine said no: `message` names what was wrong, `hint` what to do about it. */
+export class WaddingtonError extends Error {
+  readonly hint: string;
+}
+
+export class Waddington {
+  private constructor(workerUrl: string | URL);
+  static start(options?: StartOptions): Promise<Waddington>;
+  readonly device: DeviceReport;
+  loadCheckpoint(files: Iterable<File>, options?: RequestOptions): Promise<Checkpoint>;
+  loadDemo(baseUrl: string | URL, options?: RequestOptions): Promise<{ checkpoint: Checkpoint; cells: File }>;
+  open(files: File | Iterable<File>, options?: RequestOptions): Promise<Opened>;
+  prepare(choices?: PrepareOptions, options?: RequestOptions): Promise<Prepared>;
+  embed(options?: RequestOptions): Promise<EmbeddingMap[]>;
+  predict(query: { target: string; mode: Mode }, options?: RequestOptions): Promise<Prediction>;
+  close(): void;
+}

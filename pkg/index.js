@@ -1,0 +1,150 @@
+// A promise for every request of the engine's worker. See index.d.ts for the types and README.md for a walk through.
+
+// Columns of numbers travel as bytes; these are whole numbers, all others are floats.
+const WHOLE = new Set(["perturbation_of_cell"]);
+
+/** The engine said no. `message` names what was wrong, `hint` what to do about it. */
+export class WaddingtonError extends Error {
+  constructor(message, hint) {
+    super(message);
+    this.name = "WaddingtonError";
+    this.hint = hint;
+  }
+}
+
+export class Waddington {
+  #worker;
+  #pending = new Map();
+  #lastId = 0;
+  #ended = null;
+
+  /** Starts a worker and chooses the device: `"auto"`, `"webgpu"` or `"cpu"`. */
+  static async start({ backend = "auto", onProgress, signal, workerUrl } = {}) {
+    const engine = new Waddington(workerUrl ?? new URL("./worker.js", import.meta.url));
+    try {
+      const { device } = await engine.#ask({ type: "start", backend }, { onProgress, signal });
+      engine.device = device;
+      return engine;
+    } catch (error) {
+      engine.close();
+      throw error;
+    }
+  }
+
+  /** Use `Waddington.start`. */
+  constructor(workerUrl) {
+    this.#worker = new Worker(workerUrl, { type: "module" });
+    this.#worker.onmessage = ({ data }) => this.#receive(data);
+    this.#worker.onerror = (event) => {
+      event.preventDefault?.();
+      this.#end(new WaddingtonError(`the worker stopped: ${event.message ?? "it could not be loaded"}`, "Start another."));
+    };
+  }
+
+  /** Loads a checkpoint from its files, in any order. */
+  async loadCheckpoint(files, options) {
+    const { type, ...checkpoint } = await this.#ask({ type: "load_checkpoint" }, { ...options, files: [...files] });
+    return checkpoint;
+  }
+
+  /** Loads the checkpoint of the built-in example from where the site keeps it; returns it and its control cells. */
+  async loadDemo(baseUrl, options) {
+    const names = ["model.safetensors", "bank.safetensors", "measured.safetensors", "card.json"];
+    const fetched = await Promise.all([...names, "metacells.h5ad"].map((name) => fetchFile(baseUrl, name, options?.signal)));
+    const cells = fetched.pop();
+    return { checkpoint: await this.loadCheckpoint(fetched, options), cells };
+  }
+
+  /** Understands one file, or the several that make one matrix; reads no value of it yet. */
+  async open(files, options) {
+    const list = files instanceof Blob ? [files] : [...files];
+    return (await this.#ask({ type: "open" }, { ...options, files: list })).opened;
+  }
+
+  /** Reads and prepares the opened file. */
+  async prepare(choices = {}, options) {
+    return (await this.#ask({ type: "prepare", options: { ...choices } }, options)).prepared;
+  }
+
+  /** Maps of the prepared cells: of expression and, with a checkpoint, of its latent states. */
+  async embed(options) {
+    return (await this.#ask({ type: "embed" }, options)).maps;
+  }
+
+  /** Predicts the response to a perturbation. */
+  async predict({ target, mode }, options) {
+    return (await this.#ask({ type: "predict", query: { target, mode } }, options)).prediction;
+  }
+
+  /** Ends the worker and frees what it holds. */
+  close() {
+    this.#end(new WaddingtonError("the engine was closed", "Start another."));
+  }
+
+  #ask(body, { onProgress, signal, files = [] } = {}) {
+    if (this.#ended) return Promise.reject(this.#ended);
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    const id = ++this.#lastId;
+    return new Promise((resolve, reject) => {
+      const abort = () => this.#worker.postMessage({ id: ++this.#lastId, body: { type: "cancel", request: id }, files: [] });
+      signal?.addEventListener("abort", abort, { once: true });
+      const settle = (how) => (value) => {
+        signal?.removeEventListener("abort", abort);
+        this.#pending.delete(id);
+        how(value);
+      };
+      this.#pending.set(id, { resolve: settle(resolve), reject: settle(reject), onProgress, signal });
+      this.#worker.postMessage({ id, body, files });
+    });
+  }
+
+  #receive({ id, body, fatal }) {
+    if (fatal) return this.#end(new WaddingtonError(body.message, body.hint));
+    // The download of the engine belongs to whoever waits for it.
+    const request = id === 0 ? this.#pending.values().next().value : this.#pending.get(id);
+    if (!request) return;
+    switch (body.type) {
+      case "progress":
+        request.onProgress?.(body);
+        break;
+      case "failed":
+        request.reject(new WaddingtonError(body.message, body.hint));
+        break;
+      case "cancelled":
+        request.reject(request.signal?.reason ?? new DOMException("stopped", "AbortError"));
+        break;
+      default:
+        request.resolve(withNumbers(body));
+    }
+  }
+
+  #end(error) {
+    if (this.#ended) return;
+    this.#ended = error;
+    this.#worker.terminate();
+    for (const request of [...this.#pending.values()]) request.reject(error);
+  }
+}
+
+/** Bytes become the numbers they are, without a copy. */
+function withNumbers(value, name) {
+  if (value instanceof Uint8Array) {
+    const Numbers = WHOLE.has(name) ? Uint32Array : Float32Array;
+    return new Numbers(value.buffer, value.byteOffset, value.byteLength / 4);
+  }
+  if (Array.isArray(value)) {
+    // Names and pairs hold no columns; records may.
+    if (value[0] !== null && typeof value[0] === "object") value.forEach((part) => withNumbers(part));
+    return value;
+  }
+  if (value !== null && typeof value === "object") {
+    for (const [key, part] of Object.entries(value)) value[key] = withNumbers(part, key);
+  }
+  return value;
+}
+
+async function fetchFile(baseUrl, name, signal) {
+  const response = await fetch(new URL(name, new URL(baseUrl, globalThis.location?.href)), { signal });
+  if (!response.ok) throw new WaddingtonError(`${name}: the site answered ${response.status}`, "Check the address.");
+  return new File([await response.blob()], name);
+}
