@@ -67,7 +67,7 @@ async fn open_webgpu() -> Result<(Device, DeviceReport), DeviceError> {
     let report = DeviceReport {
         backend: Backend::Webgpu,
         is_software,
-        max_buffer_bytes: Some(limits.max_buffer_size.min(u64::from(limits.max_storage_buffer_binding_size))),
+        max_buffer_bytes: Some(limits.max_buffer_size.min(limits.max_storage_buffer_binding_size)),
         notice: is_software.then(|| format!("{adapter} emulates a GPU in software; the CPU would be faster")),
         adapter,
     };

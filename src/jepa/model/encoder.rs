@@ -136,8 +136,10 @@ impl ExpressionFilm {
     /// `x` `[B, N, 1]` and gene embeddings `[1, N, d]` to tokens `[B, N, d]`: `a x E (1 + γ) + β`.
     fn forward(&self, x: Tensor<3>, genes: Tensor<3>) -> Tensor<3> {
         let scaled = x.clone() * self.linear_scaler.clone().unsqueeze::<3>() * genes;
-        let angle = x * self.fourier_input_scaler.clone().unsqueeze::<3>() * TAU;
-        let angle = angle * self.frequencies.0.clone().unsqueeze::<3>();
+        let turns =
+            x * self.fourier_input_scaler.clone().unsqueeze::<3>() * self.frequencies.0.clone().unsqueeze::<3>();
+        // Whole turns are taken off: WebGPU promises the accuracy of sine and cosine between -π and π only.
+        let angle = (turns.clone() - turns.detach().round()) * TAU;
         let features = Tensor::cat(vec![angle.clone().sin(), angle.cos()], 2);
         let film = self.film_out.forward(gelu_erf(self.film_in.forward(features)));
         let d_model = film.dims()[2] / 2;
