@@ -1,0 +1,285 @@
+//! Which cells each training step sees: seeded order, control partners and masks, and their dense arrays.
+//!
+//! Every draw is a pure function of (seed, stage, step): ChaCha with one stream per purpose. The step number alone is
+//! therefore the state of the generator, and a resumed run draws what the uninterrupted one would have drawn.
+//! As the reference: a perturbed cell is paired with a uniform random control (of its own batch where batches are
+//! known; drawn anew at every visit, where the reference draws once), and each gene is masked independently.
+
+use std::collections::HashMap;
+
+use cells::counts::Counts;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use spec::train::Stage;
+
+use crate::error::Error;
+
+/// A target with its perturbation vector.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Target {
+    /// Its name in the data.
+    pub name: String,
+    /// Its vector, as wide as the composer's protein input.
+    pub vector: Vec<f32>,
+}
+
+/// Prepared cells, aligned to the model's genes, sorted by the part they play in training.
+#[derive(Debug, Clone)]
+pub struct TrainingCells {
+    rows: Counts,
+    /// Per row, `ln(1 + sum of the row)`, the model's second input.
+    log_totals: Vec<f32>,
+    /// Rows that pretraining sees.
+    all: Vec<u32>,
+    /// Perturbed rows with their target.
+    perturbed: Vec<(u32, u32)>,
+    controls: Vec<u32>,
+    controls_of_batch: HashMap<u32, Vec<u32>>,
+    batch_of_row: Option<Vec<u32>>,
+    targets: Vec<Target>,
+}
+
+/// The part one row plays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// An unperturbed cell.
+    Control,
+    /// A cell whose target is trained on, by index into the targets.
+    Perturbed(u32),
+    /// A cell without a usable label: pretraining alone sees it.
+    Unlabelled,
+    /// A cell of a held-out target: no stage sees it.
+    HeldOut,
+}
+
+/// Dense cells of one step, row-major.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DenseCells {
+    /// log1p expression, `[n, n_genes]`.
+    pub x: Vec<f32>,
+    /// `ln(1 + sum)` per cell, `[n]`.
+    pub log_total: Vec<f32>,
+}
+
+/// Perturbed cells of one step with their controls.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pairs {
+    /// The control partners.
+    pub control: DenseCells,
+    /// The perturbed cells.
+    pub case: DenseCells,
+    /// Target of each pair, by index.
+    pub target: Vec<u32>,
+}
+
+impl TrainingCells {
+    /// Sorts `rows` (log1p expression in the model's gene order) by `roles`; `batches` names each row's batch.
+    ///
+    /// # Errors
+    /// Where the lengths disagree, a role names a target that is not there, or vectors differ in width.
+    pub fn new(rows: Counts, roles: &[Role], batches: Option<Vec<u32>>, targets: Vec<Target>) -> Result<Self, Error> {
+        let n = rows.n_cells();
+        if roles.len() != n || batches.as_ref().is_some_and(|b| b.len() != n) {
+            return Err(bad(format!("{n} cells, but {} roles or a batch column of another length", roles.len())));
+        }
+        if let Some(target) = targets.iter().find(|t| t.vector.len() != targets[0].vector.len()) {
+            return Err(bad(format!(
+                "the vector of {} has another width than that of {}",
+                target.name, targets[0].name
+            )));
+        }
+        let mut cells = Self {
+            log_totals: (0..n).map(|row| log_total(rows.row(row).1)).collect(),
+            rows,
+            all: Vec::new(),
+            perturbed: Vec::new(),
+            controls: Vec::new(),
+            controls_of_batch: HashMap::new(),
+            batch_of_row: batches,
+            targets,
+        };
+        for (row, role) in (0u32..).zip(roles) {
+            match role {
+                Role::HeldOut => continue,
+                Role::Unlabelled => {}
+                Role::Control => {
+                    cells.controls.push(row);
+                    if let Some(batches) = &cells.batch_of_row {
+                        cells.controls_of_batch.entry(batches[row as usize]).or_default().push(row);
+                    }
+                }
+                Role::Perturbed(target) if (*target as usize) < cells.targets.len() => {
+                    cells.perturbed.push((row, *target));
+                }
+                Role::Perturbed(target) => {
+                    return Err(bad(format!("row {row} names target {target}, which is not there")));
+                }
+            }
+            cells.all.push(row);
+        }
+        Ok(cells)
+    }
+
+    /// Genes per cell.
+    pub fn n_genes(&self) -> usize {
+        self.rows.n_genes()
+    }
+
+    /// The targets, in index order.
+    pub fn targets(&self) -> &[Target] {
+        &self.targets
+    }
+
+    /// Cells that `stage` can draw from.
+    pub fn n_cells(&self, stage: Stage) -> usize {
+        match stage {
+            Stage::Pretrain => self.all.len(),
+            Stage::Align => self.targets.len(),
+            Stage::Action | Stage::Decoder if self.controls.is_empty() => 0,
+            Stage::Action | Stage::Decoder => self.perturbed.len(),
+        }
+    }
+
+    /// The cells of a pretraining step.
+    pub fn cells(&self, order: &[u32]) -> DenseCells {
+        self.dense(order.iter().map(|&i| self.all[i as usize]))
+    }
+
+    /// The pairs of an action or decoder step.
+    pub fn pairs(&self, order: &[u32], draws: &Draws, step: usize) -> Pairs {
+        let mut rng = draws.stream(Purpose::Control, step as u64);
+        let chosen: Vec<(u32, u32)> = order.iter().map(|&i| self.perturbed[i as usize]).collect();
+        let partners: Vec<u32> = chosen
+            .iter()
+            .map(|&(row, _)| {
+                let same = self.batch_of_row.as_ref().and_then(|b| self.controls_of_batch.get(&b[row as usize]));
+                let pool = same.unwrap_or(&self.controls);
+                pool[rng.random_range(0..pool.len() as u32) as usize]
+            })
+            .collect();
+        Pairs {
+            control: self.dense(partners.into_iter()),
+            case: self.dense(chosen.iter().map(|&(row, _)| row)),
+            target: chosen.iter().map(|&(_, target)| target).collect(),
+        }
+    }
+
+    fn dense(&self, rows: impl Iterator<Item = u32>) -> DenseCells {
+        let mut dense = DenseCells::default();
+        for row in rows {
+            push_row(&self.rows, row as usize, &mut dense.x);
+            dense.log_total.push(self.log_totals[row as usize]);
+        }
+        dense
+    }
+}
+
+/// The model's second input: `ln(1 + sum of the log1p values)`, as the reference computes it.
+pub fn log_total(values: &[f32]) -> f32 {
+    values.iter().map(|&v| f64::from(v)).sum::<f64>().ln_1p() as f32
+}
+
+/// Appends one row of `rows` to `dense` as `n_genes` values.
+pub fn push_row(rows: &Counts, row: usize, dense: &mut Vec<f32>) {
+    let start = dense.len();
+    dense.resize(start + rows.n_genes(), 0.0);
+    let (genes, values) = rows.row(row);
+    for (&gene, &value) in genes.iter().zip(values) {
+        dense[start + gene as usize] = value;
+    }
+}
+
+/// The random draws of one stage.
+#[derive(Debug, Clone)]
+pub struct Draws {
+    seed: u64,
+    stage: Stage,
+    /// The shuffled order of the last epoch asked for.
+    epoch: Option<(u64, Vec<u32>)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Purpose {
+    Order = 1,
+    Control = 2,
+    Mask = 3,
+}
+
+impl Draws {
+    /// The draws of `stage` under `seed`.
+    pub fn new(seed: u64, stage: Stage) -> Self {
+        Self { seed, stage, epoch: None }
+    }
+
+    /// Indices below `n` for one step: each epoch visits all once in a fresh order; a batch may span two epochs.
+    pub fn order(&mut self, n: usize, batch_size: usize, step: usize) -> Vec<u32> {
+        let first = step as u64 * batch_size as u64;
+        (first..first + batch_size as u64)
+            .map(|position| {
+                let (epoch, within) = (position / n as u64, (position % n as u64) as usize);
+                if self.epoch.as_ref().is_none_or(|(current, order)| *current != epoch || order.len() != n) {
+                    self.epoch = Some((epoch, self.shuffled(n, epoch)));
+                }
+                self.epoch.as_ref().map_or(0, |(_, order)| order[within])
+            })
+            .collect()
+    }
+
+    /// A mask of `n` genes in all: 1 where masked, each independently with probability `ratio`.
+    pub fn mask(&self, n: usize, ratio: f64, step: usize) -> Vec<f32> {
+        let mut rng = self.stream(Purpose::Mask, step as u64);
+        (0..n).map(|_| if rng.random_bool(ratio) { 1.0 } else { 0.0 }).collect()
+    }
+
+    fn shuffled(&self, n: usize, epoch: u64) -> Vec<u32> {
+        let mut rng = self.stream(Purpose::Order, epoch);
+        let mut order: Vec<u32> = (0..n as u32).collect();
+        for i in (1..order.len()).rev() {
+            order.swap(i, rng.random_range(0..=i as u32) as usize);
+        }
+        order
+    }
+
+    fn stream(&self, purpose: Purpose, index: u64) -> ChaCha8Rng {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        rng.set_stream((purpose as u64) << 60 | (self.stage as u64) << 56 | index);
+        rng
+    }
+}
+
+fn bad(problem: String) -> Error {
+    Error::TrainingCells { problem }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_epoch_visits_everything_once() {
+        let mut draws = Draws::new(7, Stage::Pretrain);
+        let mut seen: Vec<u32> = (0..5).flat_map(|step| draws.order(10, 4, step)).collect();
+        let second = seen.split_off(10);
+        assert_ne!(seen, second);
+        for mut epoch in [seen, second] {
+            epoch.sort_unstable();
+            assert_eq!(epoch, (0..10).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_step_draws_the_same_wherever_the_run_began() {
+        let (mut whole, mut resumed) = (Draws::new(7, Stage::Action), Draws::new(7, Stage::Action));
+        let orders: Vec<_> = (0..9).map(|step| whole.order(10, 4, step)).collect();
+        assert_eq!(resumed.order(10, 4, 8), orders[8]);
+        assert_eq!(resumed.mask(100, 0.6, 8), whole.mask(100, 0.6, 8));
+        assert_ne!(resumed.mask(100, 0.6, 7), whole.mask(100, 0.6, 8));
+        assert_ne!(Draws::new(8, Stage::Action).mask(100, 0.6, 8), whole.mask(100, 0.6, 8));
+    }
+
+    #[test]
+    fn the_mask_covers_its_share() {
+        let masked: f32 = Draws::new(7, Stage::Pretrain).mask(20_000, 0.6, 0).iter().sum();
+        assert!((masked / 20_000.0 - 0.6).abs() < 0.02, "{masked}");
+    }
+}

@@ -1,0 +1,218 @@
+//! Asking a trained model: latent states of cells, and the mean response of control cells to a perturbation.
+//!
+//! Both run chunk by chunk (`advance` until none, then `finish`), so that memory stays bounded whatever the number of
+//! cells, and progress, cancelling and the event loop get their turn between two chunks. Nothing is masked.
+//! The response is `decoder(mu) - decoder(student(control))`, averaged over the control cells: one latent space, one
+//! decoder, so that what the decoder gets wrong of both sides cancels.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use cells::counts::Counts;
+use spec::checkpoint::CheckpointHeader;
+use spec::model::{Modality, Mode};
+
+use crate::batch::{log_total, push_row};
+use crate::checkpoint;
+use crate::error::Error;
+use crate::model::BioJepa;
+use crate::model::composer::Actions;
+use crate::model::decoder::Decoder;
+use crate::model::encoder::CellBatch;
+use crate::model::parameters::{Parameters, read_back};
+
+/// Numbers that the widest intermediate of one chunk may hold (4 bytes each): the predictor's feed-forward layer, four
+/// times the width for two tokens per gene.
+const CHUNK_VALUES: usize = 16 << 20;
+
+/// A trained model with what is needed to ask it.
+#[derive(Debug, Clone)]
+pub struct Predictor {
+    model: BioJepa,
+    decoder: Decoder,
+    header: CheckpointHeader,
+    device: Device,
+}
+
+impl Predictor {
+    /// Puts a checkpoint's model on a device.
+    ///
+    /// # Errors
+    /// Where the tensors do not fit the header, or the header contradicts itself.
+    pub fn new(checkpoint: &checkpoint::Checkpoint, device: &Device) -> Result<Self, Error> {
+        let header = checkpoint.header.clone();
+        let (model, decoder) = checkpoint.build(device)?;
+        Ok(Self { model, decoder, header, device: device.clone() })
+    }
+
+    /// As [`Predictor::new`], from the bytes of the checkpoint's file.
+    ///
+    /// # Errors
+    /// Where the file is no checkpoint, or as [`Predictor::new`].
+    pub fn from_bytes(bytes: &[u8], device: &Device) -> Result<Self, Error> {
+        Self::new(&checkpoint::read(bytes)?, device)
+    }
+
+    /// What the checkpoint says of itself.
+    pub fn header(&self) -> &CheckpointHeader {
+        &self.header
+    }
+
+    /// Numbers learned by encoder, composer, predictors and decoder.
+    pub fn n_parameters(&self) -> usize {
+        let by_part = self.model.n_parameters_by_part();
+        by_part.encoder + by_part.predictor + by_part.composer + by_part.masked_predictor + self.decoder.n_parameters()
+    }
+
+    /// Begins the response of `rows` of `cells` (log1p, columns in the header's gene order) to the perturbation with
+    /// this vector; `weights` are the cells that each row of `cells` stands for, 1 where none.
+    ///
+    /// # Errors
+    /// Where the cells have another number of genes, a row is not there, or the vector is too narrow.
+    pub fn predict<'a>(
+        &'a self,
+        cells: &'a Counts,
+        rows: &'a [usize],
+        weights: Option<&'a [f64]>,
+        vector: &[f32],
+        mode: Mode,
+    ) -> Result<Response<'a>, Error> {
+        let cursor = Cursor::new(self, cells, rows)?;
+        if weights.is_some_and(|weights| weights.len() != cells.n_cells()) {
+            return Err(Error::TrainingCells { problem: "there must be one weight per cell".into() });
+        }
+        let width = vector.len();
+        let action = |n: usize| -> Result<Actions, Error> {
+            let (modalities, modes) = (vec![Modality::Protein; n], vec![mode; n]);
+            self.model.composer.actions(vector.repeat(n), width, modalities, modes, &self.device)
+        };
+        action(1)?;
+        let n_genes = cells.n_genes();
+        Ok(Response { cursor, weights, vector: vector.to_vec(), mode, sum: vec![0.0; n_genes], total_weight: 0.0 })
+    }
+
+    /// Begins the latent states of `rows` of `cells`.
+    ///
+    /// # Errors
+    /// Where the cells have another number of genes, or a row is not there.
+    pub fn embed<'a>(&'a self, cells: &'a Counts, rows: &'a [usize]) -> Result<Embedding<'a>, Error> {
+        Ok(Embedding { cursor: Cursor::new(self, cells, rows)?, latent: Vec::new() })
+    }
+}
+
+/// The rows still to be done.
+struct Cursor<'a> {
+    predictor: &'a Predictor,
+    cells: &'a Counts,
+    rows: &'a [usize],
+    n_done: usize,
+    n_per_chunk: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn new(predictor: &'a Predictor, cells: &'a Counts, rows: &'a [usize]) -> Result<Self, Error> {
+        let model = &predictor.header.model;
+        let problem = |problem: String| Err(Error::TrainingCells { problem });
+        if cells.n_genes() != model.n_genes {
+            return problem(format!("the cells have {} genes, the model {}", cells.n_genes(), model.n_genes));
+        }
+        if let Some(row) = rows.iter().find(|&&row| row >= cells.n_cells()) {
+            return problem(format!("row {row} of {} cells", cells.n_cells()));
+        }
+        let values_per_cell = 8usize.saturating_mul(model.n_genes).saturating_mul(model.d_model).max(1);
+        Ok(Self { predictor, cells, rows, n_done: 0, n_per_chunk: (CHUNK_VALUES / values_per_cell).clamp(1, 64) })
+    }
+
+    /// The next rows and their cells on the device; none where all are done.
+    fn next(&mut self) -> Option<(&'a [usize], CellBatch)> {
+        let rows = &self.rows[self.n_done..];
+        let rows = &rows[..rows.len().min(self.n_per_chunk)];
+        if rows.is_empty() {
+            return None;
+        }
+        let mut x = Vec::with_capacity(rows.len() * self.cells.n_genes());
+        let mut log_totals = Vec::with_capacity(rows.len());
+        for &row in rows {
+            push_row(self.cells, row, &mut x);
+            log_totals.push(log_total(self.cells.row(row).1));
+        }
+        self.n_done += rows.len();
+        Some((rows, cell_batch(x, log_totals, self.cells.n_genes(), &self.predictor.device)))
+    }
+}
+
+/// Dense rows on a device.
+pub(crate) fn cell_batch(x: Vec<f32>, log_totals: Vec<f32>, n_genes: usize, device: &Device) -> CellBatch {
+    let n = log_totals.len();
+    CellBatch {
+        x: Tensor::from_data(TensorData::new(x, [n, n_genes]), device),
+        log_total: Tensor::from_data(TensorData::new(log_totals, [n]), device),
+    }
+}
+
+/// A response being computed.
+pub struct Response<'a> {
+    cursor: Cursor<'a>,
+    weights: Option<&'a [f64]>,
+    vector: Vec<f32>,
+    mode: Mode,
+    sum: Vec<f64>,
+    total_weight: f64,
+}
+
+impl Response<'_> {
+    /// Does the next chunk; returns the cells done so far, or none where all were done before.
+    ///
+    /// # Errors
+    /// Where the device fails to give the values back.
+    pub async fn advance(&mut self) -> Result<Option<usize>, Error> {
+        let Some((rows, batch)) = self.cursor.next() else { return Ok(None) };
+        let Predictor { model, decoder, device, .. } = self.cursor.predictor;
+        let n = rows.len();
+        let (modalities, modes) = (vec![Modality::Protein; n], vec![self.mode; n]);
+        let (features, width) = (self.vector.repeat(n), self.vector.len());
+        let actions = model.composer.actions(features, width, modalities, modes, device)?;
+        let context = model.encode(&batch);
+        let predicted = model.predict(context.clone(), &actions);
+        let delta = decoder.forward(predicted.mu) - decoder.forward(context);
+        let delta = read_back("the predicted change", delta).await?;
+        for (&row, delta) in rows.iter().zip(delta.chunks_exact(self.sum.len().max(1))) {
+            let weight = self.weights.map_or(1.0, |weights| weights[row]);
+            self.total_weight += weight;
+            for (sum, &value) in self.sum.iter_mut().zip(delta) {
+                *sum += weight * f64::from(value);
+            }
+        }
+        Ok(Some(self.cursor.n_done))
+    }
+
+    /// The mean predicted change per gene (log1p units) over the cells done; zero without any.
+    pub fn finish(self) -> Vec<f32> {
+        let divisor = if self.total_weight > 0.0 { self.total_weight } else { 1.0 };
+        self.sum.into_iter().map(|sum| (sum / divisor) as f32).collect()
+    }
+}
+
+/// Latent states being computed.
+pub struct Embedding<'a> {
+    cursor: Cursor<'a>,
+    latent: Vec<f32>,
+}
+
+impl Embedding<'_> {
+    /// Does the next chunk; returns the cells done so far, or none where all were done before.
+    ///
+    /// # Errors
+    /// Where the device fails to give the values back.
+    pub async fn advance(&mut self) -> Result<Option<usize>, Error> {
+        let Some((rows, batch)) = self.cursor.next() else { return Ok(None) };
+        let tokens = self.cursor.predictor.model.encode(&batch);
+        let d_model = tokens.dims()[2];
+        let mean = tokens.mean_dim(1).reshape([rows.len(), d_model]);
+        self.latent.extend(read_back("the latent states", mean).await?);
+        Ok(Some(self.cursor.n_done))
+    }
+
+    /// Mean over genes of the encoder's tokens, row-major `[cells done, d_model]`.
+    pub fn finish(self) -> Vec<f32> {
+        self.latent
+    }
+}
