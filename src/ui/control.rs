@@ -104,7 +104,7 @@ impl Control {
 
     fn arrive(self, arrival: Arrival) {
         match arrival {
-            Arrival::Event { id, event } => self.change(|state| state.apply(id, event)),
+            Arrival::Event { id, event } => self.change(|state| state.apply(id, *event)),
             Arrival::Fatal { message } => {
                 let mut restarts = false;
                 self.state.update(|state| {

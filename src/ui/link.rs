@@ -3,14 +3,16 @@
 //! It knows the wire form alone (`{id, body, files}` out, `{id, body, fatal?}` in); what an event means is `app`'s.
 //! Files stay handles: their bytes are read by the worker, range by range.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use js_sys::{Array, Object, Reflect};
 use serde::Serialize;
 use serde_wasm_bindgen::Serializer;
 use spec::message::Event;
 use wasm_bindgen::prelude::{Closure, JsCast, JsValue};
-use web_sys::{ErrorEvent, File, MessageEvent, Worker, WorkerOptions, WorkerType};
+use web_sys::{ErrorEvent, EventTarget, File, MessageEvent, Worker, WorkerOptions, WorkerType};
 
 use crate::app::{FileSet, Post};
 
@@ -24,7 +26,7 @@ pub enum Arrival {
         /// Id of the request; 0 is the engine's own download.
         id: u32,
         /// What the engine says.
-        event: Event,
+        event: Box<Event>,
     },
     /// The engine is gone.
     Fatal {
@@ -33,9 +35,12 @@ pub enum Arrival {
     },
 }
 
+/// The worker that counts; what an ended one may still say does not.
+type Current = Rc<RefCell<Option<Worker>>>;
+
 /// A worker and the files it may be asked to open.
 pub struct Link {
-    worker: Option<Worker>,
+    worker: Current,
     files: HashMap<FileSet, Vec<File>>,
     last_set: FileSet,
     on_message: Closure<dyn FnMut(MessageEvent)>,
@@ -45,9 +50,18 @@ pub struct Link {
 impl Link {
     /// A link without a worker yet; `arrive` is called with everything that comes.
     pub fn new(arrive: impl Fn(Arrival) + Clone + 'static) -> Self {
-        let tell = arrive.clone();
-        let on_message = Closure::new(move |message: MessageEvent| tell(read(&message.data())));
+        let worker = Current::default();
+        let (current, tell) = (worker.clone(), arrive.clone());
+        let on_message = Closure::new(move |message: MessageEvent| {
+            if is_from(&current, message.target()) {
+                tell(read(&message.data()));
+            }
+        });
+        let current = worker.clone();
         let on_error = Closure::new(move |error: ErrorEvent| {
+            if !is_from(&current, error.target()) {
+                return;
+            }
             error.prevent_default();
             let said = error.message();
             let message = match said.is_empty() {
@@ -56,7 +70,7 @@ impl Link {
             };
             arrive(Arrival::Fatal { message });
         });
-        Self { worker: None, files: HashMap::new(), last_set: 0, on_message, on_error }
+        Self { worker, files: HashMap::new(), last_set: 0, on_message, on_error }
     }
 
     /// Ends the worker, if there is one, and starts another.
@@ -64,7 +78,7 @@ impl Link {
     /// # Errors
     /// In words, where the browser refuses to make a worker.
     pub fn start(&mut self) -> Result<(), String> {
-        if let Some(old) = self.worker.take() {
+        if let Some(old) = self.worker.borrow_mut().take() {
             old.terminate();
         }
         let options = WorkerOptions::new();
@@ -72,7 +86,7 @@ impl Link {
         let worker = Worker::new_with_options(WORKER_URL, &options).map_err(|error| said(&error))?;
         worker.set_onmessage(Some(self.on_message.as_ref().unchecked_ref()));
         worker.set_onerror(Some(self.on_error.as_ref().unchecked_ref()));
-        self.worker = Some(worker);
+        *self.worker.borrow_mut() = Some(worker);
         Ok(())
     }
 
@@ -93,7 +107,8 @@ impl Link {
     /// # Errors
     /// In words, where it cannot be posted.
     pub fn post(&self, post: &Post) -> Result<(), String> {
-        let worker = self.worker.as_ref().ok_or("The engine is not running")?;
+        let worker = self.worker.borrow();
+        let worker = worker.as_ref().ok_or("The engine is not running")?;
         let body = post.request.serialize(&Serializer::json_compatible()).map_err(|error| error.to_string())?;
         let files: Array = post.files.and_then(|set| self.files.get(&set)).into_iter().flatten().collect();
         let message = Object::new();
@@ -103,6 +118,10 @@ impl Link {
         }
         worker.post_message(&message).map_err(|error| said(&error))
     }
+}
+
+fn is_from(current: &Current, target: Option<EventTarget>) -> bool {
+    current.borrow().as_ref().is_some_and(|worker| target.as_ref() == Some(worker.as_ref()))
 }
 
 /// Reads one message of the worker.
@@ -117,7 +136,7 @@ fn read(data: &JsValue) -> Arrival {
     };
     match event {
         Event::Failed { message, .. } if field("fatal").is_truthy() => Arrival::Fatal { message },
-        event => Arrival::Event { id, event },
+        event => Arrival::Event { id, event: Box::new(event) },
     }
 }
 

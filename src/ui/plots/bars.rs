@@ -8,7 +8,7 @@ use crate::plots::axis::ticks;
 const WIDTH: f64 = 560.0;
 const LEFT: f64 = 92.0;
 const RIGHT: f64 = 14.0;
-const ROW: f64 = 19.0;
+const ROW: f64 = 17.5;
 const TOP: f64 = 6.0;
 const BOTTOM: f64 = 38.0;
 
@@ -101,7 +101,7 @@ fn draw(row: &BarRow, y: f64, x: impl Fn(f64) -> f64) -> AnyView {
             <title>{row.spoken()}</title>
             <rect class="hit" x="0" y=y - ROW / 2.0 width=WIDTH height=ROW />
             <text class="gene" x=LEFT - 8.0 y=y + 4.0 text-anchor="end">{row.gene.clone()}</text>
-            <rect class="predicted" x=from y=y - 5.5 width=(to - from).max(0.8) height="11" />
+            <rect class="predicted" x=from y=y - 5.0 width=(to - from).max(0.8) height="10" />
             {mean}
             {measured}
         </g>

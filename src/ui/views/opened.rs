@@ -29,7 +29,7 @@ pub fn OpenedPanel(file: Shared<OpenedFile>) -> impl IntoView {
             <div data-testid="opened-summary">
                 <p>{described(opened)}</p>
                 <p class="quiet">"First genes: "<span class="mono">{genes}</span></p>
-                <p class="quiet">"Label columns: "{columns(opened)}</p>
+                <p class="quiet">"Columns that describe the cells: "{columns(opened)}</p>
             </div>
             <Warnings warnings />
             <Choices file=file.clone() />

@@ -56,7 +56,7 @@ fn watch(requests: RwSignal<Requests>) {
             js_sys::Reflect::delete_property(object.unchecked_ref::<js_sys::Object>(), &"entryTypes".into()).is_ok();
         if set && cleared {
             // A browser without resource entries shows a count of 0.
-            let _ = observer.observe(&options);
+            observer.observe(&options);
         }
     }
     // It lives as long as the page.
