@@ -1,1 +1,19 @@
-//! The session: requests in, events out.
+//! The session: requests in, events out. The only crate that sees cells, atlas and jepa together.
+//!
+//! The engine emits events and never prints; every request ends in exactly one final event; a request that fails or is
+//! cancelled leaves what was there before. `cells` and `jepa` are re-exported for the leaves that drive the engine.
+
+mod checkpoint;
+mod failure;
+mod look;
+mod perturb;
+mod population;
+mod session;
+mod task;
+
+pub use cells;
+pub use cells::source::{NamedSource, Source};
+pub use jepa;
+
+pub use failure::EngineError;
+pub use session::{Canceller, Session, Sink};

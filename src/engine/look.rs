@@ -1,0 +1,90 @@
+//! Maps of the prepared cells: principal components of their expression and of their latent states.
+
+use atlas::pca::{Pca, pca};
+use spec::message::EmbeddingMap;
+
+use crate::checkpoint::Checkpoint;
+use crate::failure::EngineError;
+use crate::population::{Population, spread};
+use crate::task::Task;
+
+/// Cells whose latent states are computed for the map; more would keep a laptop busy for minutes.
+const MAX_LATENT_CELLS: usize = 2000;
+
+/// The maps that can be made of `population`.
+pub async fn maps(
+    task: &mut Task,
+    population: &Population,
+    checkpoint: Option<&Checkpoint>,
+) -> Result<Vec<EmbeddingMap>, EngineError> {
+    let mut maps = vec![expression(task, population).await?];
+    if let Some(checkpoint) = checkpoint {
+        maps.push(latent(task, population, checkpoint).await?);
+    }
+    Ok(maps)
+}
+
+async fn expression(task: &mut Task, population: &Population) -> Result<EmbeddingMap, EngineError> {
+    let cells = &population.expression;
+    let mut stretch = task.begin("Mapping the expression", "maps", 1).await?;
+    let pca = pca(cells.n_cells(), cells.n_genes(), 2, |cell, dense| {
+        let (genes, values) = cells.row(cell);
+        for (&gene, &value) in genes.iter().zip(values) {
+            dense[gene as usize] = f64::from(value);
+        }
+    })?;
+    stretch.reached(1).await?;
+    let name = if pca.columns.len() < cells.n_genes() {
+        format!("expression ({} most variable genes)", pca.columns.len())
+    } else {
+        "expression".into()
+    };
+    Ok(map(name, pca))
+}
+
+async fn latent(
+    task: &mut Task,
+    population: &Population,
+    checkpoint: &Checkpoint,
+) -> Result<EmbeddingMap, EngineError> {
+    let aligned = population.aligned()?;
+    let n_cells = aligned.n_cells();
+    let all: Vec<usize> = (0..n_cells).collect();
+    let rows = spread(&all, MAX_LATENT_CELLS);
+    let mut stretch = task.begin("Encoding the cells", "cells", rows.len()).await?;
+    let mut embedding = checkpoint.predictor.embed(&aligned, &rows)?;
+    while let Some(done) = embedding.advance().await? {
+        stretch.reached(done).await?;
+    }
+    let states = embedding.finish();
+    let d_model = checkpoint.header().model.d_model;
+    let pca = pca(rows.len(), d_model, 2, |row, dense| {
+        for (dense, &value) in dense.iter_mut().zip(&states[row * d_model..]) {
+            *dense = f64::from(value);
+        }
+    })?;
+    if rows.len() == n_cells {
+        return Ok(map("latent states".into(), pca));
+    }
+    let mut map = map(format!("latent states ({} of {n_cells} cells, evenly drawn)", rows.len()), pca);
+    map.x = scatter(&rows, &map.x, n_cells);
+    map.y = scatter(&rows, &map.y, n_cells);
+    Ok(map)
+}
+
+fn map(name: String, mut pca: Pca) -> EmbeddingMap {
+    let axis = |k: usize| format!("PC{} ({:.1} % of variance)", k + 1, 100.0 * pca.variance_ratio[k]);
+    let axes = [axis(0), axis(1)];
+    let y = pca.scores.pop().unwrap_or_default();
+    let x = pca.scores.pop().unwrap_or_default();
+    EmbeddingMap { name, axes, x, y }
+}
+
+/// Coordinates of all cells: NaN for those that were not drawn.
+fn scatter(rows: &[usize], values: &[f32], n_cells: usize) -> Vec<f32> {
+    let mut all = vec![f32::NAN; n_cells];
+    for (&row, &value) in rows.iter().zip(values) {
+        all[row] = value;
+    }
+    all
+}
