@@ -1,0 +1,220 @@
+//! `waddington demo`: makes what ships with the site from a data file.
+//!
+//! Into `--out` go `model.safetensors` (trained here, or taken from `--checkpoint`), `bank.safetensors` (all vectors,
+//! quantised), `metacells.h5ad`, `measured.safetensors` and `card.json`. No single cell leaves the data file.
+//!
+//! A metacell is the mean of the log1p expression of up to `--cells-per-metacell` cells of one condition. It is stored
+//! as `expm1` of that mean with a library size of `target_sum`: preparation (scale to the target sum, then log1p) gives
+//! back the mean exactly, so that the mean over metacells is the mean over cells.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use engine::cells::write::h5ad::{Frame, H5ad, Matrix, Values, write_h5ad};
+use engine::jepa::eval::response::Response;
+use engine::jepa::measured::MeasuredTable;
+use engine::jepa::query::Predictor;
+use futures_lite::future::block_on;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use spec::checkpoint::Card;
+use spec::train::TrainConfig;
+
+use crate::dataset::{self, Dataset};
+use crate::evaluate::Evaluation;
+
+/// Arguments of `demo`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The training configuration (TOML).
+    config: PathBuf,
+    /// The data file.
+    data: PathBuf,
+    /// Perturbation vectors by gene (.npz or .safetensors).
+    #[arg(long)]
+    bank: PathBuf,
+    /// A trained checkpoint. Default: train one now.
+    #[arg(long)]
+    checkpoint: Option<PathBuf>,
+    /// The folder to fill.
+    #[arg(long, default_value = "web/demo")]
+    out: PathBuf,
+    /// Where the data come from, for the card.
+    #[arg(long, default_value = "Papalexi et al. 2021, ECCITE-seq of THP-1 cells, GEO GSE153056")]
+    data_source: String,
+    /// Under which terms the derived tables are shared, for the card.
+    #[arg(
+        long,
+        default_value = "aggregates derived from public GEO data; perturbation vectors from GO (CC BY 4.0) and Pfam (CC0)"
+    )]
+    data_licence: String,
+    /// Cells per metacell.
+    #[arg(long, default_value_t = 40)]
+    cells_per_metacell: usize,
+    /// Compute on the CPU even where there is a GPU.
+    #[arg(long)]
+    cpu: bool,
+}
+
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let config = crate::train::read_config(&arguments.config)?;
+    std::fs::create_dir_all(&arguments.out).with_context(|| format!("making {}", arguments.out.display()))?;
+    let loaded = crate::vectors::load(&arguments.bank)?;
+    if let Some((mean, smallest)) = loaded.cosine {
+        eprintln!("bank: cosine of quantised and exact vectors: mean {mean:.6}, smallest {smallest:.6}");
+    }
+    let bank = loaded.bank;
+    let data = std::slice::from_ref(&arguments.data);
+    let model = arguments.out.join("model.safetensors");
+    match &arguments.checkpoint {
+        Some(checkpoint) => crate::file::write(&model, &crate::file::read(checkpoint)?)?,
+        None => crate::train::train(&config, data, &bank, &model, false, arguments.cpu)?,
+    }
+    let device = block_on(crate::train::open_device(arguments.cpu))?;
+    let predictor = Predictor::from_bytes(&crate::file::read(&model)?, &device)?;
+    let header = predictor.header().clone();
+    let dataset = dataset::load(data, &config.data, Some(&header.genes), header.target_sum)?;
+    let measured = crate::evaluate::measured(&dataset)?;
+    let evaluation = block_on(crate::evaluate::evaluate(&predictor, &bank, &dataset, &measured, 300))?;
+
+    let write = |name: &str, bytes: &[u8]| crate::file::write(&arguments.out.join(name), bytes);
+    write("bank.safetensors", &bank.to_bytes()?)?;
+    write("measured.safetensors", &measured_table(arguments, &dataset, measured)?.to_bytes()?)?;
+    write("metacells.h5ad", &metacells(&dataset, arguments.cells_per_metacell, config.seed, &arguments.data_source)?)?;
+    let card = card(arguments, &config, &dataset, &evaluation)?;
+    write("card.json", serde_json::to_string_pretty(&card)?.as_bytes())?;
+    check_sizes(&arguments.out)
+}
+
+fn measured_table(arguments: &Arguments, dataset: &Dataset, responses: Vec<Response>) -> Result<MeasuredTable> {
+    let control = dataset.mean_of(&dataset.control_rows()?).context("no control cell")?;
+    Ok(MeasuredTable {
+        source: arguments.data_source.clone(),
+        genes: dataset.genes.clone(),
+        control_mean: control.mean,
+        n_control_cells: control.n_cells,
+        responses,
+    })
+}
+
+/// Groups of cells of one label: (label, rows), the cells of each label shuffled by seed and cut evenly.
+fn groups(dataset: &Dataset, cells_per_metacell: usize, seed: u64) -> Result<Vec<(String, Vec<usize>)>> {
+    ensure!(cells_per_metacell >= 10, "a metacell of fewer than 10 cells comes too close to a single cell");
+    let labels = dataset.labels.as_ref().context("no perturbation labels: set data.perturbation_column")?;
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut groups = Vec::new();
+    for (label, name) in labels.names.iter().enumerate() {
+        let mut rows = dataset.rows_of(label);
+        for i in (1..rows.len()).rev() {
+            rows.swap(i, rng.random_range(0..=i as u32) as usize);
+        }
+        // As many groups as come closest to the wanted size; too few cells for one group of ten are left out.
+        let n_groups = (rows.len() as f64 / cells_per_metacell as f64).round().max(1.0) as usize;
+        if rows.len() < 10 {
+            continue;
+        }
+        for group in 0..n_groups {
+            let (from, to) = (group * rows.len() / n_groups, (group + 1) * rows.len() / n_groups);
+            groups.push((name.clone(), rows[from..to].to_vec()));
+        }
+    }
+    Ok(groups)
+}
+
+fn metacells(dataset: &Dataset, cells_per_metacell: usize, seed: u64, source: &str) -> Result<Vec<u8>> {
+    let groups = groups(dataset, cells_per_metacell, seed)?;
+    let mut dense = Vec::with_capacity(groups.len() * dataset.genes.len());
+    for (_, rows) in &groups {
+        let mean = dataset.mean_of(rows).context("an empty group")?.mean;
+        dense.extend(mean.iter().map(|value| value.exp_m1()));
+    }
+    let conditions: Vec<&str> = groups.iter().map(|(label, _)| label.as_str()).collect();
+    let n_cells = groups.iter().map(|(_, rows)| rows.len() as f64).collect();
+    let file = H5ad {
+        obs: Frame {
+            index: (0..groups.len()).map(|group| format!("metacell_{group}")).collect(),
+            columns: vec![
+                ("condition".into(), Values::categorical(&conditions)),
+                ("n_cells".into(), Values::F64(n_cells)),
+                ("library_size".into(), Values::F64(vec![dataset.target_sum; groups.len()])),
+            ],
+        },
+        var: Frame { index: dataset.genes.clone(), columns: Vec::new() },
+        x: Matrix::Dense { values: dense, n_obs: groups.len(), n_vars: dataset.genes.len() },
+        obsm: Vec::new(),
+        uns: vec![
+            ("waddington/unit".into(), "metacell".into()),
+            ("waddington/source".into(), source.into()),
+            ("waddington/X".into(), "expm1 of the mean of log1p expression, scaled to library_size".into()),
+        ],
+    };
+    Ok(write_h5ad(&file)?)
+}
+
+fn card(arguments: &Arguments, config: &TrainConfig, dataset: &Dataset, evaluation: &Evaluation) -> Result<Card> {
+    let scores = &evaluation.scores;
+    let (model, best) = (&scores[0], &scores[1..]);
+    let better = |score: &&spec::checkpoint::MethodScore| score.delta_pearson > model.delta_pearson;
+    let stronger: Vec<&str> = best.iter().filter(better).map(|score| score.method.as_str()).collect();
+    let lower: Vec<&str> = best.iter().filter(|score| score.mse < model.mse).map(|s| s.method.as_str()).collect();
+    let verdict = match (stronger.is_empty(), lower.is_empty()) {
+        (true, true) => {
+            "On held-out targets the model beats every baseline shown here; with so few targets that is weak evidence."
+                .to_owned()
+        }
+        _ => {
+            let clause = |what: &str, names: &[&str]| {
+                if names.is_empty() {
+                    format!("by {what} no baseline does")
+                } else {
+                    format!("by {what}: {}", names.join(", "))
+                }
+            };
+            format!(
+                "On held-out targets simple baselines do better than the model ({}; {}). Do not rely on its predictions.",
+                clause("correlation", &stronger),
+                clause("squared error", &lower)
+            )
+        }
+    };
+    let n_genes = dataset.genes.len();
+    let name = |path: &Path| path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    Ok(Card {
+        title: format!(
+            "BioJEPA-AC {:?}, {n_genes} genes, width {}, {} layers, trained by this project's own code",
+            config.model.version, config.model.d_model, config.model.n_layers
+        ),
+        data_source: arguments.data_source.clone(),
+        data_licence: arguments.data_licence.clone(),
+        split: format!(
+            "Whole targets held out of every stage: {}. Control cells are shared between training and evaluation.",
+            config.held_out.join(", ")
+        ),
+        scores: evaluation.scores.clone(),
+        targets: evaluation.targets.clone(),
+        limitations: vec![
+            verdict,
+            format!("One cell line, one condition, one mode, {n_genes} genes: it says nothing about other cells."),
+            "A gene outside the screen is predicted from its GO and Pfam annotation alone; most such predictions cannot be checked.".into(),
+            "Predictions are mean changes; the spread between cells and the model's own variance are not calibrated.".into(),
+            "A model of responses, trained small enough for a browser; not a substitute for an experiment.".into(),
+        ],
+        command: format!(
+            "waddington demo {} {} --bank {}",
+            arguments.config.display(), name(&arguments.data), name(&arguments.bank)
+        ),
+    })
+}
+
+/// The demo is downloaded at the first visit: it must stay small.
+fn check_sizes(folder: &Path) -> Result<()> {
+    let mut total = 0;
+    for name in ["model.safetensors", "bank.safetensors", "measured.safetensors", "metacells.h5ad", "card.json"] {
+        let n_bytes =
+            std::fs::metadata(folder.join(name)).with_context(|| format!("asking for the size of {name}"))?.len();
+        eprintln!("{name}: {n_bytes} bytes");
+        total += n_bytes;
+    }
+    ensure!(total < 8_000_000, "the demo takes {total} bytes; it must stay under 8,000,000");
+    Ok(())
+}
