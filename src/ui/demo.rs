@@ -30,7 +30,7 @@ pub async fn fetch() -> Result<Demo, String> {
 async fn fetch_all(names: &[&str]) -> Result<Vec<File>, String> {
     let mut files = Vec::with_capacity(names.len());
     for name in names {
-        files.push(fetch_one(name).await.map_err(|error| format!("{name} of the example: {error}"))?);
+        files.push(fetch_one(name).await.map_err(|error| format!("the example’s {name}: {error}"))?);
     }
     Ok(files)
 }

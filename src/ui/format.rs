@@ -72,6 +72,12 @@ pub fn plural(n: u64, thing: &str) -> String {
     format!("{} {thing}{}", count(n), if n == 1 { "" } else { "s" })
 }
 
+/// Text that begins with a capital.
+pub fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| format!("{}{}", first.to_uppercase(), letters.as_str())).unwrap_or_default()
+}
+
 /// Percent of a whole, without decimals.
 pub fn percent(part: usize, whole: usize) -> String {
     if whole == 0 {

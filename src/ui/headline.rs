@@ -6,7 +6,7 @@
 use spec::checkpoint::{Card, MethodScore};
 use spec::prediction::{Prediction, Support};
 
-use crate::format::{correlation, significant};
+use crate::format::{correlation, sentence, significant};
 
 /// How a prediction fares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,11 +138,9 @@ fn numbers(model: &MethodScore, mean: Option<&MethodScore>, none: Option<&Method
     if !errors.is_empty() {
         parts.push(format!("mean squared error {} for the model, {}", significant(model.mse), errors.join(", ")));
     }
-    let text = parts.join("; ");
-    let mut letters = text.chars();
-    match letters.next() {
-        Some(first) => format!("{}{}.", first.to_uppercase(), letters.as_str()),
-        None => text,
+    match parts.is_empty() {
+        true => String::new(),
+        false => sentence(&parts.join("; ")) + ".",
     }
 }
 

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_wasm_bindgen::Serializer;
 use spec::message::Event;
 use wasm_bindgen::prelude::{Closure, JsCast, JsValue};
-use web_sys::{ErrorEvent, EventTarget, File, MessageEvent, Worker, WorkerOptions, WorkerType};
+use web_sys::{EventTarget, File, MessageEvent, Worker, WorkerOptions, WorkerType};
 
 use crate::app::{FileSet, Post};
 
@@ -44,7 +44,7 @@ pub struct Link {
     files: HashMap<FileSet, Vec<File>>,
     last_set: FileSet,
     on_message: Closure<dyn FnMut(MessageEvent)>,
-    on_error: Closure<dyn FnMut(ErrorEvent)>,
+    on_error: Closure<dyn FnMut(web_sys::Event)>,
 }
 
 impl Link {
@@ -58,15 +58,16 @@ impl Link {
             }
         });
         let current = worker.clone();
-        let on_error = Closure::new(move |error: ErrorEvent| {
+        // A worker that cannot be loaded ends in an event without a message, one that throws in an `ErrorEvent`.
+        let on_error = Closure::new(move |error: web_sys::Event| {
             if !is_from(&current, error.target()) {
                 return;
             }
             error.prevent_default();
-            let said = error.message();
-            let message = match said.is_empty() {
-                true => "The engine could not be loaded from this site".to_string(),
-                false => format!("The engine stopped: {said}"),
+            let said = Reflect::get(&error, &"message".into()).ok().and_then(|message| message.as_string());
+            let message = match said {
+                None => "The engine could not be loaded from this site".to_string(),
+                Some(said) => format!("The engine stopped: {said}"),
             };
             arrive(Arrival::Fatal { message });
         });

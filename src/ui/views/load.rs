@@ -3,7 +3,7 @@
 use leptos::html;
 use leptos::prelude::*;
 
-use crate::app::{Dataset, Screen};
+use crate::app::{Dataset, Phase, Screen};
 use crate::format::{count, percent};
 use crate::views::card::{CardPanel, ExampleCard};
 use crate::views::opened::OpenedPanel;
@@ -34,15 +34,29 @@ pub fn Load() -> impl IntoView {
 
 #[component]
 fn Waiting() -> impl IntoView {
-    view! {
-        <div class="panel waiting">
-            <h2>"The built-in example is on its way"</h2>
-            <p>
-                "Control cells of a human leukaemia line (THP-1), from a CRISPR knockout screen, and a model trained on the "
-                "screen’s other cells. It opens by itself as soon as the engine is here."
-            </p>
-            <p class="quiet">"You can drop your own file meanwhile; it is opened next."</p>
-        </div>
+    let control = use_control();
+    let is_coming = control.part(|state| state.failure.is_none() && state.phase != Phase::Lost);
+    move || {
+        match is_coming.get() {
+        true => view! {
+            <div class="panel waiting">
+                <h2>"The built-in example is on its way"</h2>
+                <p>
+                    "Control cells of a human leukaemia line (THP-1), from a CRISPR knockout screen, and a model trained "
+                    "on the screen’s other cells. It opens by itself as soon as the engine is here."
+                </p>
+                <p class="quiet">"You can drop your own file meanwhile; it is opened next."</p>
+            </div>
+        }
+        .into_any(),
+        false => view! {
+            <div class="panel waiting">
+                <h2>"No file is open"</h2>
+                <p>"Drop a count matrix on this page, or choose its files."</p>
+            </div>
+        }
+        .into_any(),
+    }
     }
 }
 

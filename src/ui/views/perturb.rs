@@ -27,6 +27,7 @@ const MODES: [Mode; 8] = [
 pub fn Perturb() -> impl IntoView {
     let control = use_control();
     let checkpoint = control.part(|state| state.checkpoint.clone());
+    let has_model = move || checkpoint.with(Option::is_some);
     let prediction = control.part(|state| state.prediction.clone());
     let is_asking = control.part(|state| state.has_job(|request| matches!(request, Request::Predict { .. })));
     view! {
@@ -39,9 +40,10 @@ pub fn Perturb() -> impl IntoView {
                 <CardPanel />
             </section>
             <section class="answer" class:stale=move || is_asking.get() aria-busy=move || is_asking.get().to_string()>
-                {move || match prediction.get() {
-                    Some(prediction) => view! { <PredictionView prediction /> }.into_any(),
-                    None => view! { <NoAnswer /> }.into_any(),
+                {move || match (prediction.get(), has_model()) {
+                    (Some(prediction), _) => view! { <PredictionView prediction /> }.into_any(),
+                    (None, true) => view! { <NoAnswer /> }.into_any(),
+                    (None, false) => ().into_any(),
                 }}
             </section>
         </div>

@@ -41,7 +41,7 @@ pub fn Shell() -> impl IntoView {
     let screen = control.part(|state| state.screen);
     view! {
         <header class="top">
-            <div class="brand"><strong>"Waddington"</strong><span>"A cell world model in a browser tab"</span></div>
+            <div class="brand"><h1>"Waddington"</h1><span>"A cell world model in a browser tab"</span></div>
             <Steps />
             <div class="chips"><DeviceChip /><ThemeToggle theme /></div>
         </header>

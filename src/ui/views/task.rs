@@ -5,8 +5,8 @@ use leptos::prelude::*;
 
 use spec::message::Request;
 
-use crate::app::Progress;
-use crate::format::{bytes, count, percent, seconds};
+use crate::app::{Phase, Progress};
+use crate::format::{bytes, count, percent, seconds, sentence};
 use crate::views::shell::use_control;
 
 /// Task, units, time left and the button that stops it; empty when nothing runs.
@@ -15,11 +15,13 @@ pub fn TaskBar() -> impl IntoView {
     let control = use_control();
     let label = control.part(|state| state.running.as_ref().map(|running| (running.job.label(), running.cancelling)));
     let progress = control.part(|state| state.progress.clone());
+    let phase = control.part(|state| state.phase);
     let is_running = move || label.get().is_some();
     let text = move || match (label.get(), progress.get()) {
         (Some((label, true)), _) => format!("{label}: stopping"),
         (_, Some(progress)) => describe(&progress),
         (Some((label, false)), None) => label,
+        (None, None) if phase.get() == Phase::Lost => "The engine stopped".to_string(),
         (None, None) => "Ready".to_string(),
     };
     let share = move || progress.get().and_then(|progress| share(&progress));
@@ -94,7 +96,7 @@ pub fn ErrorPanel() -> impl IntoView {
                 <div class="error" role="alert" tabindex="-1" data-testid="error" node_ref=panel>
                     <div>
                         <strong>{format!("{} did not work", failure.task)}</strong>
-                        <p>{failure.message}</p>
+                        <p>{sentence(&failure.message)}</p>
                         <p class="hint">{failure.hint}</p>
                     </div>
                     <button
