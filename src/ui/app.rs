@@ -4,9 +4,10 @@
 //! [`State::apply`] is the only place where an event changes the state, [`State::take_posts`] the only place where a
 //! request leaves it. Files are named by a [`FileSet`] here and held by the link, because a `File` is no plain data.
 
+mod job;
+mod shared;
+
 use std::collections::VecDeque;
-use std::ops::Deref;
-use std::sync::Arc;
 
 use spec::checkpoint::{Card, CheckpointHeader};
 use spec::dataset::{Opened, PrepareOptions, Prepared};
@@ -15,36 +16,8 @@ use spec::message::{EmbeddingMap, Event, Request};
 use spec::model::Mode;
 use spec::prediction::{Prediction, Query, Support, TargetInfo};
 
-/// Large data the views share without copying; equal only to itself.
-#[derive(Debug)]
-pub struct Shared<T>(Arc<T>);
-
-impl<T> Shared<T> {
-    /// Wraps a value.
-    pub fn new(value: T) -> Self {
-        Self(Arc::new(value))
-    }
-}
-
-impl<T> Clone for Shared<T> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl<T> PartialEq for Shared<T> {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl<T> Deref for Shared<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
+pub use job::{FileSet, Job, Post, Progress, Running};
+pub use shared::Shared;
 
 /// The three steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -69,9 +42,6 @@ pub enum Phase {
     /// It stopped and could not be started again.
     Lost,
 }
-
-/// Names files that the link holds: those of the n-th drop.
-pub type FileSet = u32;
 
 /// A loaded checkpoint.
 #[derive(Debug)]
@@ -115,68 +85,6 @@ pub struct Dataset {
     pub prepared: Prepared,
 }
 
-/// A request that waits or runs.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Job {
-    /// What is asked.
-    pub request: Request,
-    /// The files that go with it.
-    pub files: Option<FileSet>,
-    /// Whether an opened file is prepared at once, as its labels suggest.
-    pub prepare_at_once: bool,
-}
-
-impl Job {
-    /// A request without files.
-    pub fn new(request: Request) -> Self {
-        Self { request, files: None, prepare_at_once: false }
-    }
-
-    /// A request with files.
-    pub fn with_files(request: Request, files: FileSet) -> Self {
-        Self { request, files: Some(files), prepare_at_once: false }
-    }
-
-    /// What it does, in plain words.
-    pub fn label(&self) -> String {
-        match &self.request {
-            Request::Start { .. } => "Starting the engine".into(),
-            Request::LoadCheckpoint => "Loading the model".into(),
-            Request::Open => "Opening the file".into(),
-            Request::Prepare { .. } => "Preparing the cells".into(),
-            Request::Embed => "Mapping the cells".into(),
-            Request::Predict { query } => format!("Predicting {} {}", query.target, query.mode.label()),
-            Request::Cancel { .. } => "Cancelling".into(),
-        }
-    }
-}
-
-/// The job that the engine works on.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Running {
-    /// Its id.
-    pub id: u32,
-    /// What it is.
-    pub job: Job,
-    /// Whether a person asked to stop it.
-    pub cancelling: bool,
-}
-
-/// How far a task is.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Progress {
-    /// What is being done.
-    pub task: String,
-    /// Units done.
-    pub done: f64,
-    /// Units in all.
-    pub total: Option<f64>,
-    /// The unit.
-    pub unit: String,
-    /// Seconds left.
-    pub remaining_secs: Option<f64>,
-}
-
 /// Something went wrong; what was there before is still there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -186,17 +94,6 @@ pub struct Failure {
     pub message: String,
     /// What to do about it.
     pub hint: String,
-}
-
-/// A request on its way to the engine.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Post {
-    /// Its id.
-    pub id: u32,
-    /// What is asked.
-    pub request: Request,
-    /// The files that go with it.
-    pub files: Option<FileSet>,
 }
 
 /// Everything the screen shows.

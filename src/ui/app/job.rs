@@ -1,0 +1,79 @@
+//! What is asked of the engine, from waiting to posted.
+
+use spec::message::Request;
+
+/// Names files that the link holds: those of the n-th drop.
+pub type FileSet = u32;
+
+/// A request that waits or runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job {
+    /// What is asked.
+    pub request: Request,
+    /// The files that go with it.
+    pub files: Option<FileSet>,
+    /// Whether an opened file is prepared at once, as its labels suggest.
+    pub prepare_at_once: bool,
+}
+
+impl Job {
+    /// A request without files.
+    pub fn new(request: Request) -> Self {
+        Self { request, files: None, prepare_at_once: false }
+    }
+
+    /// A request with files.
+    pub fn with_files(request: Request, files: FileSet) -> Self {
+        Self { request, files: Some(files), prepare_at_once: false }
+    }
+
+    /// What it does, in plain words.
+    pub fn label(&self) -> String {
+        match &self.request {
+            Request::Start { .. } => "Starting the engine".into(),
+            Request::LoadCheckpoint => "Loading the model".into(),
+            Request::Open => "Opening the file".into(),
+            Request::Prepare { .. } => "Preparing the cells".into(),
+            Request::Embed => "Mapping the cells".into(),
+            Request::Predict { query } => format!("Predicting {} {}", query.target, query.mode.label()),
+            Request::Cancel { .. } => "Cancelling".into(),
+        }
+    }
+}
+
+/// The job that the engine works on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Running {
+    /// Its id.
+    pub id: u32,
+    /// What it is.
+    pub job: Job,
+    /// Whether a person asked to stop it.
+    pub cancelling: bool,
+}
+
+/// How far a task is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Progress {
+    /// What is being done.
+    pub task: String,
+    /// Units done.
+    pub done: f64,
+    /// Units in all.
+    pub total: Option<f64>,
+    /// The unit.
+    pub unit: String,
+    /// Seconds left.
+    pub remaining_secs: Option<f64>,
+}
+
+/// A request on its way to the engine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Post {
+    /// Its id.
+    pub id: u32,
+    /// What is asked.
+    pub request: Request,
+    /// The files that go with it.
+    pub files: Option<FileSet>,
+}
