@@ -4,7 +4,7 @@
 
 The PyTorch side is a plain twin of BioJEPA-AC v0.5, written from its formulas, with the same arithmetic in the same
 order; its parameters are counted and compared with the binary's own count, so that both sides time the same model.
-The two take turns (three rounds each) and the smallest median of each is reported: other load on the machine then hits
+The two take turns (three rounds each unless told) and the smallest median of each is reported: other load on the machine then hits
 both. Without PyTorch the binary's times alone are printed.
 """
 
@@ -21,7 +21,6 @@ SIZES = [
     {"n_genes": 299, "d_model": 64, "n_heads": 4, "n_layers": 4, "n_pretrain_layers": 2, "batch": 32},
     {"n_genes": 2000, "d_model": 64, "n_heads": 4, "n_layers": 4, "n_pretrain_layers": 2, "batch": 8},
 ]
-ROUNDS = 3
 REPEATS = 5
 TIMES = ["encoder", "predictor", "pretrain_step"]
 
@@ -201,6 +200,7 @@ def main():
     parser = argparse.ArgumentParser(description="Times the model against PyTorch on the same cores.")
     parser.add_argument("binary", nargs="?", default=os.path.join("target", "release", "waddington"))
     parser.add_argument("--threads", type=int, help="threads of each side (default: all cores)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each side (default: 3)")
     arguments = parser.parse_args()
     binary = arguments.binary
     n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -217,7 +217,7 @@ def main():
     print("|---|---|---|---|---|")
     for s in SIZES:
         ours, theirs = [], []
-        for _ in range(ROUNDS):
+        for _ in range(arguments.rounds):
             ours.append(time_waddington(binary, s))
             if torch is not None:
                 theirs.append(time_torch(s))

@@ -45,7 +45,7 @@ pub struct Arguments {
     /// Under which terms the derived tables are shared, for the card.
     #[arg(
         long,
-        default_value = "aggregates derived from public GEO data; perturbation vectors from GO (CC BY 4.0) and Pfam (CC0)"
+        default_value = "aggregates of a public GEO deposit, no single cells; vectors derived from GO (CC BY 4.0) and Pfam annotation"
     )]
     data_licence: String,
     /// Cells per metacell.
@@ -81,7 +81,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     write("bank.safetensors", &bank.to_bytes()?)?;
     write("measured.safetensors", &measured_table(arguments, &dataset, measured)?.to_bytes()?)?;
     write("metacells.h5ad", &metacells(&dataset, arguments.cells_per_metacell, config.seed, &arguments.data_source)?)?;
-    let card = card(arguments, &config, &dataset, &evaluation)?;
+    let card = card(arguments, &config, &dataset, &evaluation, bank.source());
     write("card.json", serde_json::to_string_pretty(&card)?.as_bytes())?;
     check_sizes(&arguments.out)
 }
@@ -151,7 +151,7 @@ fn metacells(dataset: &Dataset, cells_per_metacell: usize, seed: u64, source: &s
     Ok(write_h5ad(&file)?)
 }
 
-fn card(arguments: &Arguments, config: &TrainConfig, dataset: &Dataset, evaluation: &Evaluation) -> Result<Card> {
+fn card(arguments: &Arguments, config: &TrainConfig, dataset: &Dataset, evaluation: &Evaluation, bank: &str) -> Card {
     let scores = &evaluation.scores;
     let (model, best) = (&scores[0], &scores[1..]);
     let better = |score: &&spec::checkpoint::MethodScore| score.delta_pearson > model.delta_pearson;
@@ -179,7 +179,7 @@ fn card(arguments: &Arguments, config: &TrainConfig, dataset: &Dataset, evaluati
     };
     let n_genes = dataset.genes.len();
     let name = |path: &Path| path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    Ok(Card {
+    Card {
         title: format!(
             "BioJEPA-AC {:?}, {n_genes} genes, width {}, {} layers, trained by this project's own code",
             config.model.version, config.model.d_model, config.model.n_layers
@@ -194,16 +194,21 @@ fn card(arguments: &Arguments, config: &TrainConfig, dataset: &Dataset, evaluati
         targets: evaluation.targets.clone(),
         limitations: vec![
             verdict,
+            format!(
+                "Trained briefly: {} pretraining, {} action and {} decoder steps; not a converged model.",
+                config.pretrain.n_steps, config.action.n_steps, config.decoder.n_steps
+            ),
             format!("One cell line, one condition, one mode, {n_genes} genes: it says nothing about other cells."),
             "A gene outside the screen is predicted from its GO and Pfam annotation alone; most such predictions cannot be checked.".into(),
             "Predictions are mean changes; the spread between cells and the model's own variance are not calibrated.".into(),
             "A model of responses, trained small enough for a browser; not a substitute for an experiment.".into(),
         ],
         command: format!(
-            "waddington demo {} {} --bank {}",
-            arguments.config.display(), name(&arguments.data), name(&arguments.bank)
+            "waddington demo {} {} --bank {bank} --cpu",
+            arguments.config.display(),
+            name(&arguments.data)
         ),
-    })
+    }
 }
 
 /// The demo is downloaded at the first visit: it must stay small.
