@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
-use crate::{browser, command, site, tools, workspace};
+use crate::{browser, command, server, site, tools, workspace};
 
 /// Arguments of `test`.
 #[derive(Debug, clap::Args)]
@@ -101,11 +101,18 @@ fn run_phase(phase: Phase, filter: Option<&str>, counts: &mut Counts) -> Result<
         Phase::Build => site::build(&tools::set_up()?).map(drop),
         Phase::Browser => {
             tools::npm_packages("tests/browser")?;
-            if !workspace::root().join("web").join("dist").join("index.html").is_file() {
+            let site = workspace::root().join("web").join("dist");
+            if !site.join("index.html").is_file() {
                 bail!("the site is not built: run `cargo xtask test --only build` first");
             }
+            if !workspace::target().join("browser-files").is_dir() {
+                // The files that the tests drop onto the page are made by a native test.
+                command::run("cargo", ["test", "--locked", "--quiet", "--test", "suite", "files_for_the_browser"])?;
+            }
+            let chrome = browser::find_or_install()?;
+            let (port, _threads) = server::start(&site, None)?;
             let mut node = command::program("node", ["tests/browser/run.mjs"]);
-            node.args(filter).env("CHROME", browser::find_or_install()?);
+            node.args(filter).env("CHROME", chrome).env("SITE", format!("http://localhost:{port}/"));
             count(node, counts, browser_counts)
         }
     }

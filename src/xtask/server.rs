@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::Empty;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result, anyhow};
 use tiny_http::{Header, Method, Request, Response, Server};
@@ -35,27 +35,34 @@ pub struct Arguments {
 /// # Errors
 /// Where no port is free.
 pub fn run(site: &Path, arguments: &Arguments) -> Result<()> {
-    let (server, port) = listen(arguments.port)?;
+    let (port, threads) = start(site, arguments.port)?;
     let address = format!("http://localhost:{port}/");
     println!("Serving Waddington at {address} (end with Ctrl-C).");
     if !arguments.no_open {
         open(&address);
     }
-    let server = Arc::new(server);
-    let threads: Vec<_> = (0..N_THREADS)
-        .map(|_| {
-            let (server, site) = (Arc::clone(&server), site.to_path_buf());
-            thread::spawn(move || {
-                while let Ok(request) = server.recv() {
-                    answer(request, &site);
-                }
-            })
-        })
-        .collect();
     for thread in threads {
         thread.join().map_err(|_| anyhow!("a thread of the server stopped"))?;
     }
     Ok(())
+}
+
+/// Serves a folder from threads that end with the process; returns the port and the threads.
+///
+/// # Errors
+/// Where no port is free.
+pub fn start(site: &Path, port: Option<u16>) -> Result<(u16, Vec<JoinHandle<()>>)> {
+    let (server, port) = listen(port)?;
+    let server = Arc::new(server);
+    let thread = |_| {
+        let (server, site) = (Arc::clone(&server), site.to_path_buf());
+        thread::spawn(move || {
+            while let Ok(request) = server.recv() {
+                answer(request, &site);
+            }
+        })
+    };
+    Ok((port, (0..N_THREADS).map(thread).collect()))
 }
 
 fn listen(port: Option<u16>) -> Result<(Server, u16)> {

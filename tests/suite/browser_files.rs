@@ -16,8 +16,8 @@ use spec::dataset::PrepareOptions;
 const N_CELLS: usize = 240;
 /// The targets of the screen behind the example, which are among its checkpoint's genes.
 const GENES: [&str; 25] = [
-    "ATF2", "BRD4", "CAV1", "CD86", "CMTM6", "CUL3", "ETV7", "IFNGR1", "IFNGR2", "IRF1", "IRF7", "JAK2", "MARCH8", "MYC",
-    "NFKBIA", "PDCD1LG2", "POU2F2", "SMAD4", "SPI1", "STAT1", "STAT2", "STAT3", "STAT5A", "TNFRSF14", "UBE2L6",
+    "ATF2", "BRD4", "CAV1", "CD86", "CMTM6", "CUL3", "ETV7", "IFNGR1", "IFNGR2", "IRF1", "IRF7", "JAK2", "MARCH8",
+    "MYC", "NFKBIA", "PDCD1LG2", "POU2F2", "SMAD4", "SPI1", "STAT1", "STAT2", "STAT3", "STAT5A", "TNFRSF14", "UBE2L6",
 ];
 
 /// Whole numbers, about half of them 0, without a pattern that a reader could live on.

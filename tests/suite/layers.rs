@@ -121,7 +121,10 @@ fn the_engine_does_not_print() {
 fn every_file_says_what_it_is_and_none_is_a_junk_drawer() {
     for (file, source) in sources("src").into_iter().chain(sources("tests/suite")) {
         let opening = source.lines().take_while(|line| line.starts_with("//!")).count();
-        assert!((1..=10).contains(&opening), "{file} opens with {opening} lines of //!; 1 to 10 say what it is and why");
+        assert!(
+            (1..=10).contains(&opening),
+            "{file} opens with {opening} lines of //!; 1 to 10 say what it is and why"
+        );
         for part in file.trim_end_matches(".rs").split('/') {
             assert!(!JUNK_DRAWERS.contains(&part), "{file}: name it by what it holds");
         }

@@ -1,0 +1,106 @@
+// The app as a person uses it: the built-in example, dropped files, with WebGPU and without.
+
+import { writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { equal, holds, made, shared, test } from "./harness.mjs";
+
+test("the built-in example runs to a prediction and a csv", {}, async ({ app }) => {
+  await app.openExample();
+  await app.noError();
+  await app.at("nav-look").click();
+  for (const id of ["qc-total-counts", "map-expression", "map-latent"]) await app.at(id).waitFor();
+  await app.predict("STAT1");
+  const { name, rows } = await app.csv();
+  holds(name.includes("STAT1") && name.endsWith(".csv"), `the file is called ${name}`);
+  equal(rows[0].slice(0, 3), ["gene", "control_mean_log1p", "predicted_change_log1p"], "columns");
+  holds(rows.length > 50, `only ${rows.length} rows`);
+  const changes = rows.slice(1).map((row) => Number(row[2]));
+  holds(changes.every(Number.isFinite) && changes.some((change) => change !== 0), "changes are finite and not all 0");
+  holds((await app.text("card")).length > 0, "the card is empty");
+});
+
+test("without WebGPU the CPU takes over and says so", {}, async ({ app, page }) => {
+  equal(await page.evaluate(async () => (await navigator.gpu?.requestAdapter()) ?? null), null, "an adapter");
+  await app.openExample();
+  holds(/CPU/.test(await app.text("device-chip")), `the device is ${await app.text("device-chip")}`);
+  holds(/CPU/.test(await app.text("notice")), `the notice says ${await app.text("notice")}`);
+});
+
+test("on a software adapter the CPU takes over and says so", { gpu: true }, async ({ app }) => {
+  await app.openExample();
+  holds(/CPU/.test(await app.text("device-chip")), `the device is ${await app.text("device-chip")}`);
+  await app.predict("STAT1");
+});
+
+test("a dropped screen is understood, mapped and predicted for", {}, async ({ app }) => {
+  await app.openExample();
+  const understood = await app.prepare(made("screen.h5ad"));
+  holds(/240/.test(understood) && /25/.test(understood), `understood: ${understood}`);
+  await app.at("nav-load").click();
+  holds((await app.text("prepared-summary")).includes("screen.h5ad"), await app.text("prepared-summary"));
+  await app.at("nav-look").click();
+  await app.at("map-expression").waitFor();
+  await app.predict("IRF1");
+});
+
+test("a dropped dense file without perturbations is mapped", {}, async ({ app }) => {
+  await app.openExample();
+  const understood = await app.prepare(made("dense.h5ad"));
+  holds(/bulk_labels/.test(understood), `understood: ${understood}`);
+  await app.at("nav-look").click();
+  await app.at("map-expression").waitFor();
+});
+
+/** A matrix as 10x writes it, three files. */
+function matrixMarket(genes, n_cells) {
+  const entries = [];
+  for (let cell = 0; cell < n_cells; cell++) {
+    for (let gene = 0; gene < genes.length; gene++) {
+      if ((cell + gene) % 3) entries.push(`${gene + 1} ${cell + 1} ${1 + ((cell * 7 + gene * 3) % 11)}`);
+    }
+  }
+  const head = `%%MatrixMarket matrix coordinate integer general\n${genes.length} ${n_cells} ${entries.length}\n`;
+  return {
+    "matrix.mtx.gz": head + entries.join("\n") + "\n",
+    "features.tsv.gz": genes.map((gene, i) => `ENSG${String(i).padStart(11, "0")}\t${gene}\tGene Expression\n`).join(""),
+    "barcodes.tsv.gz": Array.from({ length: n_cells }, (_, i) => `CELL${i}-1\n`).join(""),
+  };
+}
+
+test("dropped 10x matrix files make one matrix", {}, async ({ app }) => {
+  const files = matrixMarket(["STAT1", "IRF1", "JAK2", "MYC", "IFNGR1", "CD86"], 90);
+  const folder = dirname(made("screen.h5ad"));
+  const paths = Object.entries(files).map(([name, text]) => {
+    writeFileSync(join(folder, name), gzipSync(text));
+    return join(folder, name);
+  });
+  await app.openExample();
+  const understood = await app.prepare(...paths);
+  holds(/10x/.test(understood) && /90/.test(understood), `understood: ${understood}`);
+});
+
+for (const [name, part] of [
+  ["formats/generated/10x_v2.h5", "10x"],
+  ["formats/generated/10x_v3.h5", "10x"],
+  ["formats/generated/h5ad_csc_f32_gzip.h5ad", "h5ad"],
+  ["cells/pbmc68k_reduced.h5ad", "h5ad"],
+  ["perturbseq/schraivogel2020_k562_crispri_tapseq_72genes_counts.h5ad", "h5ad"],
+]) {
+  test(`the public file ${name} is understood`, {}, async ({ app }) => {
+    const path = shared(name);
+    await app.openExample();
+    await app.drop(path);
+    await app.at("opened-summary").waitFor();
+    const understood = await app.text("opened-summary");
+    holds(understood.includes(part), `understood: ${understood}`);
+  });
+}
+
+test("the public screen of the example is read whole", { limit_s: 600 }, async ({ app }) => {
+  const path = shared("perturbseq/papalexi2021_thp1_eccite_299genes_counts.h5ad");
+  await app.openExample();
+  await app.prepare(path);
+  await app.at("nav-load").click();
+  holds(/20,729/.test(await app.text("prepared-summary")), await app.text("prepared-summary"));
+});

@@ -1,0 +1,44 @@
+// The engine's module itself: how it is built, and its model against the reference's own numbers.
+
+import { readFileSync } from "node:fs";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { equal, holds, root, site, test } from "./harness.mjs";
+
+test("no export of the module re-runs its constructors", {}, async () => {
+  const module = await WebAssembly.compile(readFileSync(join(root, "pkg/wasm/engine_bg.wasm")));
+  const wrapped = WebAssembly.Module.exports(module).filter(({ name }) => name.endsWith(".command_export"));
+  equal(wrapped, [], "exports that the linker wrapped");
+});
+
+test("the module is served compressed, and its size is told", {}, async () => {
+  const response = await fetch(new URL("pkg/wasm/engine_bg.wasm.gz", site));
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  equal([bytes[0], bytes[1]], [0x1f, 0x8b], "first bytes");
+  equal(Number(response.headers.get("content-length")), bytes.length, "content-length");
+  holds(bytes.length < 8e6, `${bytes.length} bytes are too many to wait for`);
+});
+
+const folders = [join(root, "tests/golden"), process.env.WADDINGTON_GOLDEN].filter(Boolean);
+for (const folder of folders) {
+  const names = (await readdir(folder)).filter((name) => name.startsWith("biojepa") && name.endsWith(".safetensors"));
+  for (const name of names.sort()) {
+    for (const backend of ["cpu", "webgpu"]) {
+      test(`parity of ${name} on ${backend}`, { gpu: backend === "webgpu", limit_s: 900 }, async ({ page }) => {
+        await page.route("**/golden/file", (route) => route.fulfill({ path: join(folder, name) }));
+        // A page of the site without the app, so that the check has the device to itself.
+        await page.goto(new URL("pkg/worker.js", site).href);
+        const report = await page.evaluate(async (backend) => {
+          const { default: initialise, runParity } = await import("/pkg/wasm/engine.js");
+          await initialise();
+          const bytes = new Uint8Array(await (await fetch("/golden/file")).arrayBuffer());
+          const { failures, worst, n_compared } = await runParity(bytes, backend);
+          return { failures, worst, n_compared };
+        }, backend);
+        console.log(report.worst.map((line) => `    ${line}`).join("\n"));
+        equal(report.failures, [], "too far from the reference");
+        holds(report.n_compared > 20, `only ${report.n_compared} tensors were compared`);
+      });
+    }
+  }
+}

@@ -1,0 +1,56 @@
+// Runs the tests of the built site in a headless browser: with WebGPU on a software adapter, and without WebGPU.
+// Started by `cargo xtask test`, which sets CHROME (a browser's program) and SITE (the address that serves web/dist).
+//
+//   node tests/browser/run.mjs [word]     only tests whose name contains the word
+
+import { mkdir } from "node:fs/promises";
+import { Browsers, Skipped, screenshots, tests } from "./harness.mjs";
+
+await import("./module.test.mjs");
+await import("./package.test.mjs");
+await import("./app.test.mjs");
+await import("./bad_input.test.mjs");
+await import("./looks.test.mjs");
+
+const word = process.argv[2] ?? "";
+const counts = { passed: 0, failed: 0, skipped: 0 };
+const browsers = new Browsers();
+await mkdir(screenshots, { recursive: true });
+for (const { name, gpu, limit_s, body } of tests.filter((test) => test.name.includes(word))) {
+  const started = performance.now();
+  const said = (outcome) => {
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    console.log(`${outcome} (${seconds} s)  ${name}${gpu ? " [webgpu]" : ""}`);
+  };
+  let session;
+  let timer;
+  try {
+    session = await browsers.open(gpu);
+    const limit = new Promise((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`not done after ${limit_s} s`)), limit_s * 1000);
+    });
+    await Promise.race([body(session), limit]);
+    session.check();
+    counts.passed += 1;
+    said("passed");
+  } catch (error) {
+    if (error instanceof Skipped) {
+      counts.skipped += 1;
+      said(`skipped: ${error.message}`);
+    } else {
+      counts.failed += 1;
+      said("FAILED");
+      console.log(String(error.stack ?? error).replace(/^/gm, "    "));
+      for (const line of session?.problems ?? []) console.log(`    console: ${line}`);
+      const picture = `${screenshots}/failed-${name.replace(/\W+/g, "-")}.png`;
+      await session?.page.screenshot({ path: picture }).catch(() => {});
+    }
+  } finally {
+    clearTimeout(timer);
+    await session?.context.close().catch(() => {});
+  }
+}
+await browsers.close();
+console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+// A browser that hangs must not keep the process.
+process.exit(counts.failed === 0 && counts.passed > 0 ? 0 : 1);
