@@ -70,7 +70,7 @@ pub struct TrainConfig {
     pub data: PrepareOptions,
     /// How the perturbations act. Default: knockout.
     pub mode: Mode,
-    /// Targets held out of the action and decoder stages, whole.
+    /// Targets held out of every stage, whole.
     pub held_out: Vec<String>,
     /// Share of genes masked in pretraining and in the action stage. Default: 0.6.
     pub mask_ratio: f64,
