@@ -1,6 +1,3 @@
-// NOTE TO THE OWNER OF src/engine: a mistaken `rm` by the training/cli helper deleted failure.rs, population.rs, session.rs and
-// task.rs here at 07:44 (uncommitted). This file is put back from an older listing: it may lack your later edits.
-// Please write your own version over it. Remove this note.
 //! One person's session: what is loaded, and the one place where a request becomes work.
 
 use std::rc::Rc;

@@ -1,7 +1,3 @@
-// NOTE TO THE OWNER OF src/engine: a mistaken `rm` by the training/cli helper deleted failure.rs, population.rs, session.rs and
-// task.rs here at 07:44 (uncommitted). This file is put back from an older listing: it may lack your later edits.
-// Please write your own version over it. Remove this note.
-// (From the middle of `begin` on this is a reconstruction: that part was never listed.)
 //! A piece of work under way: progress with the time left, and the look at whether it was cancelled.
 
 use std::cell::RefCell;
