@@ -3,6 +3,7 @@
 use cells::check::NotCounts;
 use cells::counts::CountsError;
 use cells::genes::NoGeneInCommon;
+use cells::prepare::NormalizeError;
 use cells::read::ReadError;
 use thiserror::Error;
 
@@ -29,6 +30,9 @@ pub enum EngineError {
     /// A matrix that does not hold together.
     #[error(transparent)]
     Counts(#[from] CountsError),
+    /// The cells cannot be scaled by their library sizes.
+    #[error(transparent)]
+    Normalize(#[from] NormalizeError),
     /// The file and the checkpoint share no gene.
     #[error("the genes of this file and of the checkpoint: {0}")]
     Genes(#[from] NoGeneInCommon),
@@ -60,7 +64,7 @@ impl EngineError {
         match self {
             Self::Cancelled => "What was there before is still there.",
             Self::OutOfOrder { .. } => "Do that first, then ask again.",
-            Self::Read(_) | Self::Check(_) | Self::Counts(_) => {
+            Self::Read(_) | Self::Check(_) | Self::Counts(_) | Self::Normalize(_) => {
                 "What was loaded before is still there. Mend the file as the message says, or choose another."
             }
             Self::Genes(_) => {

@@ -6,4 +6,5 @@ mod metrics;
 mod parity;
 mod prepare;
 mod readers;
+mod session;
 mod training;

@@ -1,0 +1,243 @@
+//! A session from request to event, with a small model of random weights over cells that this file makes: what the
+//! browser and every other leaf rely on, without either.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use cells::source::NamedSource;
+use cells::write::h5ad::{H5ad, Matrix, Values, write_h5ad};
+use engine::{Session, Sink};
+use futures_lite::future::block_on;
+use jepa::bank::Bank;
+use jepa::checkpoint::{self, Checkpoint};
+use jepa::eval::response::Response;
+use jepa::measured::MeasuredTable;
+use jepa::model::BioJepa;
+use jepa::model::decoder::Decoder;
+use jepa::tensors::TensorMap;
+use spec::checkpoint::CheckpointHeader;
+use spec::dataset::PrepareOptions;
+use spec::device::BackendChoice;
+use spec::message::{Envelope, Event, Request};
+use spec::model::{ComposerConfig, Mode, ModelConfig, ModelVersion};
+use spec::prediction::{Query, Support};
+
+const GENES: [&str; 6] = ["STAT1", "JAK2", "IRF1", "CD274", "MT-CO1", "ACTB"];
+
+#[derive(Default)]
+struct Events(RefCell<Vec<Event>>);
+
+impl Sink for Events {
+    fn emit(&self, envelope: Envelope<Event>) {
+        self.0.borrow_mut().push(envelope.body);
+    }
+}
+
+struct Person {
+    session: Session,
+    events: Rc<Events>,
+    asked: u32,
+}
+
+impl Person {
+    fn new() -> Self {
+        let events = Rc::new(Events::default());
+        Self { session: Session::new(events.clone(), 1 << 30), events, asked: 0 }
+    }
+
+    /// Asks, and returns the final event; checks that there is exactly one.
+    fn ask(&mut self, request: Request, files: Vec<NamedSource>) -> Event {
+        self.asked += 1;
+        self.events.0.borrow_mut().clear();
+        block_on(self.session.handle(self.asked, request, files));
+        let mut events = self.events.0.borrow_mut();
+        let finals = events.iter().filter(|event| !matches!(event, Event::Progress { .. })).count();
+        assert_eq!(finals, 1, "one final event a request: {events:?}");
+        events.pop().expect("the final event")
+    }
+
+    fn with_model_and_cells() -> Self {
+        let mut person = Self::new();
+        person.ask(Request::Start { backend: BackendChoice::Cpu }, vec![]);
+        let loaded = person.ask(Request::LoadCheckpoint, checkpoint_files());
+        assert!(matches!(loaded, Event::CheckpointLoaded { .. }), "{loaded:?}");
+        let opened = person.ask(Request::Open, vec![cells_file(&GENES)]);
+        let Event::Opened { opened } = opened else { panic!("{opened:?}") };
+        let prepared = person.ask(Request::Prepare { options: opened.suggested }, vec![]);
+        assert!(matches!(prepared, Event::Prepared { .. }), "{prepared:?}");
+        person
+    }
+}
+
+fn failure(event: Event) -> String {
+    let Event::Failed { message, hint } = event else { panic!("not a failure: {event:?}") };
+    assert!(!hint.is_empty());
+    message
+}
+
+/// Twelve cells: six controls, three with STAT1 perturbed, three with JAK2.
+fn cells_file(genes: &[&str]) -> NamedSource {
+    let n_cells = 12;
+    let labels: Vec<&str> = (0..n_cells).map(|cell| ["control", "control", "STAT1", "JAK2"][cell % 4]).collect();
+    let counts: Vec<f32> = (0..n_cells * genes.len()).map(|at| ((at * 7) % 11) as f32).collect();
+    let mut file = H5ad::new(
+        Matrix::Dense { values: counts, n_obs: n_cells, n_vars: genes.len() },
+        (0..n_cells).map(|cell| format!("cell{cell}")).collect(),
+        genes.iter().map(|gene| (*gene).to_owned()).collect(),
+    );
+    file.obs.columns.push(("condition".into(), Values::categorical(&labels)));
+    NamedSource::from_bytes("cells.h5ad", write_h5ad(&file).expect("a well-formed file"))
+}
+
+fn checkpoint_files() -> Vec<NamedSource> {
+    let config = ModelConfig {
+        version: ModelVersion::V05,
+        n_genes: GENES.len(),
+        d_model: 8,
+        n_heads: 2,
+        n_layers: 1,
+        n_pretrain_layers: 1,
+        composer: ComposerConfig { n_protein: 4, n_chemical: 2, n_dna: 2, n_latent: 6, n_mode: 3 },
+    };
+    let (device, _) = block_on(jepa::device::open(BackendChoice::Cpu)).expect("the CPU is always there");
+    let model = BioJepa::init(&config, 1, &device).expect("a valid configuration");
+    let decoder = Decoder::init(config.d_model, 1, &device);
+    let mut tensors = TensorMap::new();
+    let parts = [("model.", block_on(model.state())), ("decoder.", block_on(decoder.state()))];
+    for (path, state) in parts {
+        let state = state.expect("the CPU gives its values back");
+        tensors.extend(state.into_iter().map(|(name, tensor)| (format!("{path}{name}"), tensor)));
+    }
+    let genes: Vec<String> = GENES.iter().map(|gene| (*gene).to_owned()).collect();
+    let header = CheckpointHeader {
+        format: 1,
+        model: config,
+        genes: genes.clone(),
+        target_sum: 1e4,
+        modes: vec![Mode::Knockout],
+        seen: vec!["STAT1".into()],
+        held_out: vec!["JAK2".into()],
+    };
+    let model = checkpoint::write(&Checkpoint { header, tensors }).expect("a well-formed checkpoint");
+    let symbols = vec!["STAT1".to_owned(), "JAK2".into(), "TP53".into()];
+    let vectors = [1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.5, 0.5, 0.5, 0.5];
+    let bank = Bank::quantise(symbols, 4, &vectors, "made up").expect("three rows of four");
+    let response = |target: &str| Response {
+        target: target.into(),
+        n_cells: 3,
+        delta: (0..GENES.len()).map(|gene| gene as f32 - 2.0).collect(),
+        standard_error: vec![0.1; GENES.len()],
+    };
+    let measured = MeasuredTable {
+        source: "made up".into(),
+        genes,
+        control_mean: vec![1.0; GENES.len()],
+        n_control_cells: 6,
+        responses: vec![response("STAT1"), response("JAK2")],
+    };
+    vec![
+        NamedSource::from_bytes("model.safetensors", model),
+        NamedSource::from_bytes("bank.safetensors", bank.to_bytes().expect("a small bank")),
+        NamedSource::from_bytes("measured.safetensors", measured.to_bytes().expect("a small table")),
+    ]
+}
+
+#[test]
+fn from_file_to_prediction() {
+    let mut person = Person::with_model_and_cells();
+    let embedded = person.ask(Request::Embed, vec![]);
+    let Event::Embedded { maps } = embedded else { panic!("{embedded:?}") };
+    assert_eq!(maps.len(), 2);
+    assert!(maps.iter().all(|map| map.x.len() == 12 && map.x.iter().all(|x| x.is_finite())));
+
+    let query = Query { target: "JAK2".into(), mode: Mode::Knockout };
+    let predicted = person.ask(Request::Predict { query: query.clone() }, vec![]);
+    let Event::Predicted { prediction } = predicted else { panic!("{predicted:?}") };
+    assert_eq!(prediction.support, Support::HeldOut);
+    assert_eq!(prediction.delta.len(), GENES.len());
+    assert_eq!(prediction.n_control_cells, 6);
+    let measured = prediction.measured.as_ref().expect("JAK2 cells are in the file");
+    assert_eq!((measured.source.as_str(), measured.n_cells), ("these cells", 3));
+    let methods: Vec<&str> = prediction.agreement.iter().map(|score| score.method.as_str()).collect();
+    assert_eq!(methods, ["model", "no change", "training mean", "nearest neighbour", "kernel ridge"]);
+    // With one training target, the mean of the training responses is that response.
+    let training_mean: Vec<f32> = (0..GENES.len()).map(|gene| gene as f32 - 2.0).collect();
+    assert_eq!(prediction.training_mean.as_deref(), Some(training_mean.as_slice()));
+    assert_eq!(prediction.agreement[1].delta_pearson, None, "no change has no direction");
+
+    let again = person.ask(Request::Predict { query }, vec![]);
+    let Event::Predicted { prediction: again } = again else { panic!("{again:?}") };
+    assert_eq!(again.delta, prediction.delta, "the same question has the same answer");
+}
+
+#[test]
+fn a_target_of_the_training_screen_is_not_looked_up() {
+    let mut person = Person::with_model_and_cells();
+    let query = Query { target: "STAT1".into(), mode: Mode::Knockout };
+    let predicted = person.ask(Request::Predict { query }, vec![]);
+    let Event::Predicted { prediction } = predicted else { panic!("{predicted:?}") };
+    assert_eq!(prediction.support, Support::Seen);
+    assert!(prediction.agreement.iter().all(|score| score.method != "nearest neighbour"));
+}
+
+#[test]
+fn what_cannot_be_asked_is_named() {
+    let mut person = Person::with_model_and_cells();
+    let mut ask = |target: &str, mode: Mode| {
+        failure(person.ask(Request::Predict { query: Query { target: target.into(), mode } }, vec![]))
+    };
+    assert!(ask("stat1", Mode::Knockout).contains("did you mean STAT1?"));
+    assert!(ask("STAT1", Mode::Crispra).contains("saw no CRISPRa in training; it saw knockout"));
+}
+
+#[test]
+fn requests_out_of_order_are_refused_and_the_session_goes_on() {
+    let mut person = Person::new();
+    assert!(failure(person.ask(Request::LoadCheckpoint, checkpoint_files())).contains("no device"));
+    assert!(failure(person.ask(Request::Embed, vec![])).contains("a file is prepared"));
+    let options = PrepareOptions::default();
+    assert!(failure(person.ask(Request::Prepare { options }, vec![])).contains("a file is opened"));
+    let ready = person.ask(Request::Start { backend: BackendChoice::Cpu }, vec![]);
+    assert!(matches!(ready, Event::Ready { .. }), "{ready:?}");
+}
+
+#[test]
+fn a_bad_file_loses_nothing() {
+    let mut person = Person::with_model_and_cells();
+    let bad = NamedSource::from_bytes("notes.h5ad", b"dear diary".to_vec());
+    let message = failure(person.ask(Request::Open, vec![bad]));
+    assert!(message.contains("notes.h5ad") || message.contains("HDF5"), "{message}");
+    let query = Query { target: "TP53".into(), mode: Mode::Knockout };
+    let predicted = person.ask(Request::Predict { query }, vec![]);
+    assert!(matches!(predicted, Event::Predicted { .. }), "{predicted:?}");
+}
+
+#[test]
+fn no_gene_in_common_shows_both_sides() {
+    let mut person = Person::with_model_and_cells();
+    person.ask(Request::Open, vec![cells_file(&["Xkr4", "Gm1992", "Rp1", "Sox17", "Mrpl15"])]);
+    let options = PrepareOptions::default();
+    let message = failure(person.ask(Request::Prepare { options }, vec![]));
+    assert!(message.contains("STAT1") && message.contains("Xkr4"), "{message}");
+}
+
+#[test]
+fn a_broken_checkpoint_is_named() {
+    let mut person = Person::new();
+    person.ask(Request::Start { backend: BackendChoice::Cpu }, vec![]);
+    let mut files = checkpoint_files();
+    files.remove(1);
+    assert!(failure(person.ask(Request::LoadCheckpoint, files)).contains("bank.safetensors: the file is missing"));
+    let cut = vec![NamedSource::from_bytes("model.safetensors", vec![9; 40])];
+    assert!(failure(person.ask(Request::LoadCheckpoint, cut)).contains("model.safetensors"));
+}
+
+#[test]
+fn a_request_can_be_stopped() {
+    let mut person = Person::with_model_and_cells();
+    person.session.canceller().cancel(person.asked + 1);
+    let stopped = person.ask(Request::Embed, vec![]);
+    assert_eq!(stopped, Event::Cancelled);
+    let embedded = person.ask(Request::Embed, vec![]);
+    assert!(matches!(embedded, Event::Embedded { .. }), "{embedded:?}");
+}
