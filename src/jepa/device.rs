@@ -59,7 +59,7 @@ async fn open_webgpu() -> Result<(Device, DeviceReport), DeviceError> {
     use burn::tensor::wgpu::wgpu::DeviceType;
 
     let opened = Device::wgpu_options().init_with_setup_async().await;
-    let (device, setup) = opened.map_err(|error| DeviceError::Unavailable { problem: error.to_string() })?;
+    let (device, setup) = opened.map_err(|error| DeviceError::Unavailable { problem: in_short(&error.to_string()) })?;
     let info = setup.adapter.get_info();
     let limits = setup.device.limits();
     let adapter = if info.name.is_empty() { "unnamed GPU".to_owned() } else { info.name };
@@ -74,6 +74,12 @@ async fn open_webgpu() -> Result<(Device, DeviceReport), DeviceError> {
     Ok((device, report))
 }
 
+/// The driver's words, but for the common case, where they list every interface that was not tried.
+#[cfg_attr(not(feature = "webgpu"), allow(dead_code))]
+fn in_short(problem: &str) -> String {
+    if problem.contains("No suitable graphics adapter") { "no WebGPU adapter was found" } else { problem }.to_owned()
+}
+
 /// Whether an adapter's name is that of a known software renderer.
 #[cfg_attr(not(feature = "webgpu"), allow(dead_code))]
 fn is_software_name(adapter: &str) -> bool {
@@ -84,6 +90,13 @@ fn is_software_name(adapter: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn says_a_missing_adapter_in_short() {
+        let problem = "No adapter available: No suitable graphics adapter found; vulkan not requested";
+        assert_eq!(in_short(problem), "no WebGPU adapter was found");
+        assert_eq!(in_short("device lost"), "device lost");
+    }
 
     #[test]
     fn knows_software_adapters() {

@@ -41,7 +41,8 @@ const CONTROL_LABELS: [&str; 12] = [
     "mock",
 ];
 /// Columns that hold library sizes over all genes of the genome.
-const LIBRARY_SIZE_COLUMNS: [&str; 3] = ["n_umis_all_genes", "n_counts_all_genes", "total_counts_all_genes"];
+const LIBRARY_SIZE_COLUMNS: [&str; 4] =
+    ["n_umis_all_genes", "n_counts_all_genes", "total_counts_all_genes", "library_size"];
 /// Layers that hold counts.
 const COUNT_LAYERS: [&str; 4] = ["layers/counts", "layers/raw_counts", "layers/count", "layers/umi"];
 
