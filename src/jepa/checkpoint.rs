@@ -4,6 +4,9 @@
 //! [`CheckpointHeader`]. `read_raw` and `write_raw` carry tensors and metadata of any kind (a saved training run).
 //! Half-precision tensors are read as f32. Every allocation is bounded by the bytes given.
 
+pub mod pickle;
+pub mod pt;
+
 use std::collections::{BTreeMap, HashMap};
 
 use burn::tensor::Device;
@@ -116,7 +119,7 @@ pub fn write_raw(tensors: &TensorMap, metadata: &BTreeMap<String, String>) -> Re
 }
 
 /// IEEE half precision to single; exact.
-fn half_to_f32(bits: u16) -> f32 {
+pub(crate) fn half_to_f32(bits: u16) -> f32 {
     let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
     let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f32::from(bits & 0x3ff));
     match exponent {
