@@ -82,7 +82,7 @@ fn sources_keep_to_their_layer() {
     for (name, forbidden, why) in MAY_NOT_SAY {
         for (file, source) in sources(&format!("src/{name}")) {
             for line in code(&source) {
-                for word in forbidden.iter().filter(|word| says(line, word)) {
+                if let Some(word) = forbidden.iter().find(|word| says(line, word)) {
                     panic!("{file} says {word} in `{line}`, but {why}");
                 }
             }

@@ -12,7 +12,7 @@ const SIZES: [f64; CELLS] = [100.0, 250.0, 75.5, 10.0, 1000.0, 33.0, 60.0];
 fn counts() -> Counts {
     let value = |cell: usize, gene: usize| match cell {
         3 => 0,
-        _ if (cell + 2 * gene) % 3 == 0 => 0,
+        _ if (cell + 2 * gene).is_multiple_of(3) => 0,
         _ => (cell * cell * 5 + gene * 7) % 23 + 1,
     };
     let dense: Vec<f32> = (0..CELLS).flat_map(|cell| (0..GENES).map(move |gene| value(cell, gene) as f32)).collect();

@@ -17,7 +17,7 @@ pub const GENES: usize = 5;
 pub fn dense() -> Vec<f32> {
     let value = |cell: usize, gene: usize| match (cell, gene) {
         (3, _) | (_, 2) => 0.0,
-        _ if (cell + 2 * gene) % 3 == 0 => 0.0,
+        _ if (cell + 2 * gene).is_multiple_of(3) => 0.0,
         _ => (1 + (cell * 7 + gene * 3) % 11) as f32,
     };
     (0..CELLS).flat_map(|cell| (0..GENES).map(move |gene| value(cell, gene))).collect()
