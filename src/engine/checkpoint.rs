@@ -30,7 +30,7 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Loads `model.safetensors` (or the reference's `.pt`), `bank.safetensors` and, where they are there,
+    /// Loads `model.safetensors`, `bank.safetensors` and, where they are there,
     /// `measured.safetensors` and `card.json`; then runs the model once, so that the first question is not slow.
     pub async fn load(task: &mut Task, files: &[NamedSource], device: &Device) -> Result<Self, EngineError> {
         let mut stretch = task.begin("Loading the model", "files", files.len() + 1).await?;

@@ -16,7 +16,6 @@ use burn::tensor::{Device, Tensor};
 use spec::model::ModelConfig;
 
 use crate::error::{Error, LoadError};
-use crate::model::attention::AttentionPath;
 use crate::model::block::ActionReading;
 use crate::model::composer::{ActionComposer, Actions};
 use crate::model::encoder::{CellBatch, Encoder};
@@ -104,14 +103,6 @@ impl BioJepa {
     /// Where the device fails to give the values back.
     pub async fn state(&self) -> Result<TensorMap, Error> {
         parameters::state(self).await
-    }
-
-    /// Chooses the code of the attention everywhere.
-    pub fn set_attention(&mut self, path: AttentionPath) {
-        self.student.set_attention(path);
-        self.teacher.set_attention(path);
-        self.predictor.set_attention(path);
-        self.masked_predictor.set_attention(path);
     }
 
     /// Chooses how the predictor's tokens read the action.

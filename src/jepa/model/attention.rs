@@ -1,7 +1,7 @@
 //! Linear attention: each token reads one summary of all tokens, so cost grows with their number, not its square.
 //!
 //! `φ(u) = elu(u) + 1`; per head `y = φ(q) (φ(K)ᵀ V) / (φ(q) · Σ φ(k) + 1e-6)`. The core is one function,
-//! [`linear_attention`], which the fused kernel of the GPU may replace.
+//! [`linear_attention`].
 
 use burn::tensor::Tensor;
 
@@ -11,26 +11,6 @@ use crate::model::parameters::parameters;
 
 /// Keeps the division away from zero, as the reference.
 pub const EPSILON: f64 = 1e-6;
-
-/// Which code computes the core of the attention.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum AttentionPath {
-    /// Tensor operations of the backend.
-    #[default]
-    Plain,
-    /// The fused kernel where the tensors are on a GPU; elsewhere as `Plain`.
-    Fused,
-}
-
-impl AttentionPath {
-    /// The core of the attention by this path; see [`linear_attention`] for the shapes.
-    pub fn attend(self, q: Tensor<4>, k: Tensor<4>, v: Tensor<4>) -> Tensor<4> {
-        match self {
-            AttentionPath::Plain => linear_attention(q, k, v),
-            AttentionPath::Fused => linear_attention(q, k, v),
-        }
-    }
-}
 
 /// `φ(u) = elu(u) + 1`, always positive.
 ///
@@ -58,10 +38,9 @@ pub struct Attention {
     v_proj: Linear,
     c_proj: Linear,
     n_heads: usize,
-    path: AttentionPath,
 }
 
-parameters!(Attention { q_proj: "q_proj", k_proj: "k_proj", v_proj: "v_proj", c_proj: "c_proj" } keep { n_heads, path });
+parameters!(Attention { q_proj: "q_proj", k_proj: "k_proj", v_proj: "v_proj", c_proj: "c_proj" } keep { n_heads });
 
 impl Attention {
     /// Attention over tokens of width `d_model`, which `n_heads` divides.
@@ -72,13 +51,7 @@ impl Attention {
             v_proj: Linear::init(d_model, d_model, init),
             c_proj: Linear::init(d_model, d_model, init),
             n_heads,
-            path: AttentionPath::default(),
         }
-    }
-
-    /// Chooses the code of the core.
-    pub fn set_path(&mut self, path: AttentionPath) {
-        self.path = path;
     }
 
     /// Tokens `x` `[B, Nq, d]` read tokens `kv` `[B, N, d]`; returns `[B, Nq, d]`.
@@ -87,7 +60,7 @@ impl Attention {
         let q = self.heads(self.q_proj.forward(x));
         let k = self.heads(self.k_proj.forward(kv.clone()));
         let v = self.heads(self.v_proj.forward(kv));
-        let y = self.path.attend(q, k, v).swap_dims(1, 2).reshape([n_cells, n_tokens, d_model]);
+        let y = linear_attention(q, k, v).swap_dims(1, 2).reshape([n_cells, n_tokens, d_model]);
         self.c_proj.forward(y)
     }
 

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::model::attention::{Attention, AttentionPath};
+use crate::model::attention::Attention;
 use crate::model::init::Init;
 use crate::model::layers::{LayerNorm, Mlp};
 use crate::model::parameters::parameters;
@@ -27,11 +27,6 @@ impl CellBlock {
             ln_2: LayerNorm::init(d_model, init),
             mlp: Mlp::init(d_model, init),
         }
-    }
-
-    /// Chooses the code of the attention.
-    pub fn set_attention(&mut self, path: AttentionPath) {
-        self.attn.set_path(path);
     }
 
     /// `[B, N, d]` to `[B, N, d]`.
@@ -81,11 +76,6 @@ impl ActionBlock {
             mlp: Mlp::init(d_model, init),
             reading: ActionReading::default(),
         }
-    }
-
-    /// Chooses the code of the self-attention.
-    pub fn set_attention(&mut self, path: AttentionPath) {
-        self.self_attn.set_path(path);
     }
 
     /// Chooses how the action is read.

@@ -8,7 +8,6 @@ use std::f64::consts::TAU;
 use burn::tensor::Tensor;
 use spec::model::{ModelConfig, ModelVersion};
 
-use crate::model::attention::AttentionPath;
 use crate::model::block::CellBlock;
 use crate::model::init::Init;
 use crate::model::layers::{LayerNorm, Linear, gelu_erf};
@@ -64,11 +63,6 @@ impl Encoder {
             blocks: (0..config.n_layers).map(|_| CellBlock::init(d_model, config.n_heads, init)).collect(),
             ln_f: LayerNorm::init(d_model, init),
         }
-    }
-
-    /// Chooses the code of the attention.
-    pub fn set_attention(&mut self, path: AttentionPath) {
-        self.blocks.iter_mut().for_each(|block| block.set_attention(path));
     }
 
     /// The learned embedding of each gene, `[N, d]`.

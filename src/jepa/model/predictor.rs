@@ -3,7 +3,6 @@
 use burn::tensor::Tensor;
 use spec::model::ModelConfig;
 
-use crate::model::attention::AttentionPath;
 use crate::model::block::{ActionBlock, ActionReading, CellBlock};
 use crate::model::init::Init;
 use crate::model::layers::{LayerNorm, Linear, gelu_erf};
@@ -31,11 +30,6 @@ impl MaskedPredictor {
             norm: LayerNorm::init(d_model, init),
             pred_head: Linear::init(d_model, d_model, init),
         }
-    }
-
-    /// Chooses the code of the attention.
-    pub fn set_attention(&mut self, path: AttentionPath) {
-        self.blocks.iter_mut().for_each(|block| block.set_attention(path));
     }
 
     /// `[B, N, d]` to `[B, N, d]`.
@@ -100,11 +94,6 @@ impl AcPredictor {
             head_mu: Linear::init(d_model, d_model, init),
             head_logvar: Linear::init(d_model, d_model, init),
         }
-    }
-
-    /// Chooses the code of the self-attention.
-    pub fn set_attention(&mut self, path: AttentionPath) {
-        self.blocks.iter_mut().for_each(|block| block.set_attention(path));
     }
 
     /// Chooses how the tokens read the action.
