@@ -18,6 +18,8 @@ if (!process.env.CHROME || !site) {
 const FLAGS = [
   "--headless=new", "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
   "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+  // A page that the browser takes for hidden gets its timers once a second or less.
+  "--disable-background-timer-throttling", "--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding",
 ];
 // WebGPU on a software adapter; without these flags the same browser has no adapter.
 const GPU_FLAGS = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
@@ -91,6 +93,7 @@ export class Browsers {
       await browser.close().catch(() => {});
       rmSync(folder, { recursive: true, force: true });
     }
+    this.#open.clear();
   }
 }
 
