@@ -63,6 +63,15 @@ fn what_does_not_fit_the_model_is_named() {
 }
 
 #[test]
+fn sizes_that_no_weight_bears_out_are_refused() {
+    let mut tensors = expected("biojepa_v0_4");
+    tensors
+        .insert("student.gene_embeddings".into(), NamedTensor { shape: vec![1, 400_000], values: vec![0.0; 400_000] });
+    let error = pt::infer_config(&tensors, 4).expect_err("a width of 400,000").to_string();
+    assert!(error.contains("q_proj.weight") && error.contains("400000"), "{error}");
+}
+
+#[test]
 fn files_that_are_cut_off_or_something_else_are_refused() {
     let whole = golden("biojepa_v0_4.pt");
     for n_bytes in [0, 3, 30, 1000, whole.len() / 2, whole.len() - 1] {

@@ -36,9 +36,14 @@ pub fn state_dict(bytes: &[u8]) -> Result<TensorMap, Error> {
     let dict = STATE_DICT_KEYS.iter().find_map(|key| pickle.get(pickle.root, key)).unwrap_or(pickle.root);
     let Value::Dict(items) = &pickle.values[dict] else { return Err(bad("it holds no state dict".into())) };
     let mut tensors = TensorMap::new();
+    // Names may share a storage, and each is copied: together they may hold no more than the file could.
+    let mut n_left = bytes.len();
     for (name, value) in items {
         let Value::Text(name) = &pickle.values[*name] else { return Err(bad("a parameter has no name".into())) };
         let tensor = archive.tensor(&pickle, *value).map_err(|problem| bad(format!("`{name}`: {problem}")))?;
+        n_left = n_left.checked_sub(tensor.values.len()).ok_or_else(|| {
+            bad(format!("`{name}`: its tensors hold more values than the file has bytes ({})", bytes.len()))
+        })?;
         tensors.insert(unwrapped(name).to_owned(), tensor);
     }
     if tensors.is_empty() {
@@ -61,6 +66,13 @@ pub fn infer_config(tensors: &TensorMap, n_heads: usize) -> Result<ModelConfig, 
         (0..).take_while(|block| tensors.contains_key(&format!("{part}.blocks.{block}.ln_1.weight"))).count()
     };
     let [n_genes, d_model] = shape("student.gene_embeddings")?;
+    // Sizes that no weight bears out would make a model of any size.
+    let square = shape("student.blocks.0.attn.q_proj.weight")?;
+    if square != [d_model, d_model] {
+        return Err(bad(format!(
+            "`student.blocks.0.attn.q_proj.weight` is {square:?}; the tokens have width {d_model}"
+        )));
+    }
     let [n_latent, n_protein] = shape("composer.projectors.0.weight")?;
     let is_v05 = tensors.contains_key("student.fourier_projection.B");
     let config = ModelConfig {
@@ -82,8 +94,11 @@ pub fn infer_config(tensors: &TensorMap, n_heads: usize) -> Result<ModelConfig, 
     Ok(config)
 }
 
-fn unwrapped(name: &str) -> &str {
-    WRAPPERS.iter().fold(name, |name, wrapper| name.strip_prefix(wrapper).unwrap_or(name))
+fn unwrapped(mut name: &str) -> &str {
+    while let Some(inner) = WRAPPERS.iter().find_map(|wrapper| name.strip_prefix(wrapper)) {
+        name = inner;
+    }
+    name
 }
 
 struct Archive<'a> {
