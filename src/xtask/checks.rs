@@ -110,7 +110,7 @@ fn run_phase(phase: Phase, filter: Option<&str>, counts: &mut Counts) -> Result<
                 command::run("cargo", ["test", "--locked", "--quiet", "--test", "suite", "files_for_the_browser"])?;
             }
             let chrome = browser::find_or_install()?;
-            let (port, _threads) = server::start(&site, None)?;
+            let (port, _thread) = server::start(&site, None)?;
             let mut node = command::program("node", ["tests/browser/run.mjs"]);
             node.args(filter).env("CHROME", chrome).env("SITE", format!("http://localhost:{port}/"));
             count(node, counts, browser_counts)

@@ -4,20 +4,21 @@
 //! alone.
 
 use std::env;
-use std::fs::File;
-use std::io::Empty;
-use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::net::TcpListener;
+use std::path::Path;
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result, anyhow};
-use tiny_http::{Header, Method, Request, Response, Server};
+use axum::Router;
+use axum::http::HeaderValue;
+use axum::http::header::{CACHE_CONTROL, HeaderName, X_CONTENT_TYPE_OPTIONS};
+use tower_http::services::ServeDir;
+use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::command;
 
 const FIRST_PORT: u16 = 8080;
 const LAST_PORT: u16 = 8180;
-const N_THREADS: usize = 4;
 
 /// Arguments of `serve`.
 #[derive(Debug, clap::Args)]
@@ -35,139 +36,51 @@ pub struct Arguments {
 /// # Errors
 /// Where no port is free.
 pub fn run(site: &Path, arguments: &Arguments) -> Result<()> {
-    let (port, threads) = start(site, arguments.port)?;
+    let (port, thread) = start(site, arguments.port)?;
     let address = format!("http://localhost:{port}/");
     println!("Serving Waddington at {address} (end with Ctrl-C).");
     if !arguments.no_open {
         open(&address);
     }
-    for thread in threads {
-        thread.join().map_err(|_| anyhow!("a thread of the server stopped"))?;
-    }
-    Ok(())
+    thread.join().map_err(|_| anyhow!("the server stopped"))?
 }
 
-/// Serves a folder from threads that end with the process; returns the port and the threads.
+/// Serves a folder from a thread that ends with the process; returns the port and the thread.
 ///
 /// # Errors
 /// Where no port is free.
-pub fn start(site: &Path, port: Option<u16>) -> Result<(u16, Vec<JoinHandle<()>>)> {
-    let (server, port) = listen(port)?;
-    let server = Arc::new(server);
-    let thread = |_| {
-        let (server, site) = (Arc::clone(&server), site.to_path_buf());
-        thread::spawn(move || {
-            while let Ok(request) = server.recv() {
-                answer(request, &site);
-            }
+pub fn start(site: &Path, port: Option<u16>) -> Result<(u16, JoinHandle<Result<()>>)> {
+    let listener = listen(port)?;
+    let port = listener.local_addr().context("the address of the server")?.port();
+    listener.set_nonblocking(true).context("the listener of the server")?;
+    let site = router(site);
+    let thread = thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.context("the runtime of the server")?.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            axum::serve(listener, site).await.context("serving the site")
         })
-    };
-    Ok((port, (0..N_THREADS).map(thread).collect()))
+    });
+    Ok((port, thread))
 }
 
-fn listen(port: Option<u16>) -> Result<(Server, u16)> {
+fn router(site: &Path) -> Router {
+    let header = |name: HeaderName, value| SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value));
+    Router::new()
+        .fallback_service(ServeDir::new(site).precompressed_gzip())
+        // A rebuilt site shows at the next visit.
+        .layer(header(CACHE_CONTROL, "no-cache"))
+        .layer(header(X_CONTENT_TYPE_OPTIONS, "nosniff"))
+}
+
+fn listen(port: Option<u16>) -> Result<TcpListener> {
     if let Some(port) = port {
-        let server = Server::http(("127.0.0.1", port));
-        return Ok((server.map_err(|error| anyhow!("port {port} cannot be used: {error}; choose another"))?, port));
+        let listener = TcpListener::bind(("127.0.0.1", port));
+        return listener.map_err(|error| anyhow!("port {port} cannot be used: {error}; choose another"));
     }
     (FIRST_PORT..=LAST_PORT)
-        .find_map(|port| Server::http(("127.0.0.1", port)).ok().map(|server| (server, port)))
+        .find_map(|port| TcpListener::bind(("127.0.0.1", port)).ok())
         .with_context(|| format!("no port from {FIRST_PORT} to {LAST_PORT} is free; name one with --port"))
-}
-
-fn answer(request: Request, site: &Path) {
-    let is_head = *request.method() == Method::Head;
-    let outcome = match request.method() {
-        Method::Get | Method::Head => match find(site, request.url()) {
-            Some(path) => respond(request, &path, is_head),
-            None => request.respond(empty(404)),
-        },
-        _ => request.respond(empty(405)),
-    };
-    // A reader that went away in the middle is its own affair.
-    drop(outcome);
-}
-
-fn respond(request: Request, path: &Path, is_head: bool) -> std::io::Result<()> {
-    let twin = PathBuf::from(format!("{}.gz", path.display()));
-    let is_compressed = takes_gzip(&request) && twin.is_file();
-    let sent = if is_compressed { &twin } else { path };
-    let file = File::open(sent)?;
-    let length = usize::try_from(file.metadata()?.len()).ok();
-    let mut headers = vec![
-        header("Content-Type", content_type(path)),
-        header("Cache-Control", "no-cache"),
-        header("X-Content-Type-Options", "nosniff"),
-        header("Vary", "Accept-Encoding"),
-    ];
-    if is_compressed {
-        headers.push(header("Content-Encoding", "gzip"));
-    }
-    if is_head {
-        return request.respond(Response::new(200.into(), headers, std::io::empty(), length, None));
-    }
-    // The length is always told, so that the page can show how much of a download is left.
-    let response = Response::new(200.into(), headers, file, length, None).with_chunked_threshold(usize::MAX);
-    request.respond(response)
-}
-
-/// The file that an address means; none where there is none, or it lies outside the site.
-fn find(site: &Path, url: &str) -> Option<PathBuf> {
-    let path = url.split(['?', '#']).next().unwrap_or_default();
-    let path = decode(path.trim_start_matches('/'))?;
-    let relative = Path::new(&path);
-    if !relative.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
-        return None;
-    }
-    let mut file = site.join(relative);
-    if file.is_dir() {
-        file.push("index.html");
-    }
-    file.is_file().then_some(file)
-}
-
-/// Undoes the percent signs of an address.
-fn decode(path: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        if first == b'%' {
-            let digits = std::str::from_utf8(tail.get(..2)?).ok()?;
-            bytes.push(u8::from_str_radix(digits, 16).ok()?);
-            rest = &tail[2..];
-        } else {
-            bytes.push(first);
-            rest = tail;
-        }
-    }
-    String::from_utf8(bytes).ok()
-}
-
-fn takes_gzip(request: &Request) -> bool {
-    let accepted = request.headers().iter().find(|header| header.field.equiv("Accept-Encoding"));
-    accepted.is_some_and(|header| header.value.as_str().contains("gzip"))
-}
-
-fn content_type(path: &Path) -> &'static str {
-    match path.extension().unwrap_or_default().to_string_lossy().as_ref() {
-        "css" => "text/css; charset=utf-8",
-        "gz" => "application/gzip",
-        "html" => "text/html; charset=utf-8",
-        "js" | "mjs" => "text/javascript; charset=utf-8",
-        "json" => "application/json",
-        "png" => "image/png",
-        "svg" => "image/svg+xml",
-        "wasm" => "application/wasm",
-        _ => "application/octet-stream",
-    }
-}
-
-fn header(name: &str, value: &str) -> Header {
-    Header::from_bytes(name, value).expect("names and values of headers are plain ASCII literals")
-}
-
-fn empty(status: u16) -> Response<Empty> {
-    Response::empty(status)
 }
 
 /// Opens the address where there is a desktop to open it on.
@@ -189,22 +102,35 @@ fn open(address: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::{decode, find};
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+    use std::time::Duration;
 
-    #[test]
-    fn decodes_addresses() {
-        assert_eq!(decode("a%20b/c.js").as_deref(), Some("a b/c.js"));
-        assert_eq!(decode("%2").as_deref(), None);
-        assert_eq!(decode("%zz").as_deref(), None);
+    use super::start;
+
+    /// One connection, kept open, and what it answers to a request.
+    fn ask(port: u16, path: &str) -> (TcpStream, String) {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("a server that listens");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("a request sent");
+        let mut answer = vec![0; 16 << 10];
+        let n = stream.read(&mut answer).expect("an answer in time");
+        (stream, String::from_utf8_lossy(&answer[..n]).into_owned())
     }
 
     #[test]
-    fn stays_within_the_site() {
+    fn stays_within_the_site_and_answers_while_other_connections_stay_open() {
         let site = crate::workspace::root().join("src").join("xtask");
-        assert!(find(&site, "/main.rs?version=1").is_some());
-        assert!(find(&site, "/../spec/lib.rs").is_none());
-        assert!(find(&site, "/%2e%2e/spec/lib.rs").is_none());
-        assert!(find(&site, "//etc/hosts").is_none());
-        assert!(find(&site, "/nothing").is_none());
+        let (port, _thread) = start(&site, None).expect("a free port");
+        let mut kept = Vec::new();
+        for _ in 0..40 {
+            let (stream, answer) = ask(port, "/main.rs?version=1");
+            assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("no-cache"), "{answer}");
+            kept.push(stream);
+        }
+        for path in ["/../spec/lib.rs", "/%2e%2e/spec/lib.rs", "//etc/hosts", "/nothing"] {
+            let (_, answer) = ask(port, path);
+            assert!(answer.starts_with("HTTP/1.1 404"), "{path}: {answer}");
+        }
     }
 }
