@@ -2,17 +2,47 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use engine::cells::check::require_counts;
 use engine::cells::counts::Counts;
 use engine::cells::data::Labels;
 use engine::cells::prepare::{log1p, normalize_total};
-use engine::jepa::eval::response::{GroupMean, group_mean};
+use engine::jepa::eval::response::{GroupMean, Response, group_mean, response};
 use indicatif::{ProgressBar, ProgressStyle};
 use spec::dataset::{CellUnit, PrepareOptions};
 
 /// Library size that cells are scaled to where neither the options nor a checkpoint says (counts).
 pub const DEFAULT_TARGET_SUM: f64 = 1e4;
+
+/// Which columns of `obs` mean what; what is not said is taken from the file's own suggestion.
+#[derive(Debug, clap::Args)]
+pub struct Columns {
+    /// Column of obs that names each cell's perturbation.
+    #[arg(long)]
+    perturbation: Option<String>,
+    /// Value of that column that marks a control cell.
+    #[arg(long)]
+    control: Option<String>,
+    /// Column of obs with each cell's library size in counts.
+    #[arg(long)]
+    library_size: Option<String>,
+    /// Which matrix: X, raw/X, layers/<name>.
+    #[arg(long)]
+    matrix: Option<String>,
+}
+
+impl Columns {
+    /// As preparation takes it.
+    pub fn options(&self) -> PrepareOptions {
+        PrepareOptions {
+            matrix: self.matrix.clone(),
+            perturbation_column: self.perturbation.clone(),
+            control_label: self.control.clone(),
+            library_size_column: self.library_size.clone(),
+            ..PrepareOptions::default()
+        }
+    }
+}
 
 /// Prepared cells.
 pub struct Dataset {
@@ -86,6 +116,36 @@ impl Dataset {
         };
         let control = labels.control.context("no control label: name it with --control")?;
         Ok(labels.cells_of(control))
+    }
+
+    /// The control rows, at most `n` of them, evenly spaced: the same ones every time.
+    pub fn some_control_rows(&self, n: Option<usize>) -> Result<Vec<usize>> {
+        let rows = self.control_rows()?;
+        ensure!(!rows.is_empty(), "no control cell in the data: name their label with --control");
+        Ok(match n {
+            Some(n) if n < rows.len() => (0..n).map(|i| rows[i * rows.len() / n]).collect(),
+            _ => rows,
+        })
+    }
+
+    /// What some control rows are: `300 control cells`, or `60 control metacells (2386 cells)`.
+    pub fn describe_controls(&self, rows: &[usize]) -> String {
+        match &self.weights {
+            None => format!("{} control cells", rows.len()),
+            Some(weights) => {
+                let n_cells: f64 = rows.iter().map(|&row| weights[row]).sum();
+                format!("{} control metacells ({n_cells:.0} cells)", rows.len())
+            }
+        }
+    }
+
+    /// The measured response of every perturbation of the data.
+    pub fn measured(&self) -> Result<Vec<Response>> {
+        let labels = self.labels.as_ref().context("no perturbation labels: name the column with --perturbation")?;
+        let control = self.mean_of(&self.control_rows()?).context("no control cell")?;
+        let measured =
+            |label: usize| Some(response(&labels.names[label], &self.mean_of(&self.rows_of(label))?, &control));
+        Ok((0..labels.names.len()).filter(|&label| labels.control != Some(label)).filter_map(measured).collect())
     }
 
     /// The mean of some rows with its error; none where there is no row.

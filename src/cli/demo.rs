@@ -22,6 +22,7 @@ use spec::train::TrainConfig;
 
 use crate::dataset::{self, Dataset};
 use crate::evaluate::Evaluation;
+use crate::train::Steps;
 
 /// Arguments of `demo`.
 #[derive(Debug, clap::Args)]
@@ -68,14 +69,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let model = arguments.out.join("model.safetensors");
     match &arguments.checkpoint {
         Some(checkpoint) => crate::file::write(&model, &crate::file::read(checkpoint)?)?,
-        None => crate::train::train(&config, data, &bank, &model, false, arguments.cpu)?,
+        None => crate::train::train(&config, data, &bank, &model, &Steps::default(), arguments.cpu)?,
     }
     let device = block_on(crate::train::open_device(arguments.cpu))?;
     let predictor = Predictor::from_bytes(&crate::file::read(&model)?, &device)?;
     let header = predictor.header().clone();
     let dataset = dataset::load(data, &config.data, Some(&header.genes), header.target_sum)?;
-    let measured = crate::evaluate::measured(&dataset)?;
-    let evaluation = block_on(crate::evaluate::evaluate(&predictor, &bank, &dataset, &measured, 300))?;
+    let measured = dataset.measured()?;
+    let evaluation = block_on(crate::evaluate::evaluate(&predictor, &bank, &dataset, &measured, Some(300)))?;
 
     let write = |name: &str, bytes: &[u8]| crate::file::write(&arguments.out.join(name), bytes);
     write("bank.safetensors", &bank.to_bytes()?)?;

@@ -1,20 +1,21 @@
 //! `waddington eval`: a checkpoint on its held-out targets, beside every simple baseline.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use engine::jepa::bank::Bank;
 use engine::jepa::eval::baselines::{kernel_ridge, nearest_neighbour, training_mean};
-use engine::jepa::eval::response::{Response, response};
+use engine::jepa::eval::response::Response;
 use engine::jepa::eval::{MethodPredictions, score};
 use engine::jepa::query::Predictor;
 use futures_lite::future::block_on;
 use serde_json::json;
 use spec::checkpoint::{MethodScore, TargetScore};
-use spec::dataset::PrepareOptions;
 use spec::model::Mode;
 
-use crate::dataset::{self, Dataset};
+use crate::dataset::{self, Columns, Dataset};
+use crate::model::{ModelArguments, mean_response};
 
 /// Arguments of `eval`.
 #[derive(Debug, clap::Args)]
@@ -22,53 +23,16 @@ pub struct Arguments {
     /// The data file, or the files that make one matrix.
     #[arg(required = true)]
     data: Vec<PathBuf>,
-    /// The checkpoint (.safetensors).
-    #[arg(long)]
-    checkpoint: PathBuf,
-    /// Perturbation vectors by gene (.npz or .safetensors).
-    #[arg(long)]
-    bank: PathBuf,
+    #[command(flatten)]
+    model: ModelArguments,
     #[command(flatten)]
     columns: Columns,
-    /// Control cells that the model's prediction is averaged over, evenly spaced.
+    /// At most this many control cells that the model's prediction is averaged over, evenly spaced.
     #[arg(long, default_value_t = 300)]
     control_cells: usize,
     /// Print JSON.
     #[arg(long)]
     json: bool,
-    /// Compute on the CPU even where there is a GPU.
-    #[arg(long)]
-    cpu: bool,
-}
-
-/// Which columns of `obs` mean what; what is not said is taken from the file's own suggestion.
-#[derive(Debug, clap::Args)]
-pub struct Columns {
-    /// Column of obs that names each cell's perturbation.
-    #[arg(long)]
-    perturbation: Option<String>,
-    /// Value of that column that marks a control cell.
-    #[arg(long)]
-    control: Option<String>,
-    /// Column of obs with each cell's library size in counts.
-    #[arg(long)]
-    library_size: Option<String>,
-    /// Which matrix: X, raw/X, layers/<name>.
-    #[arg(long)]
-    matrix: Option<String>,
-}
-
-impl Columns {
-    /// As preparation takes it.
-    pub fn options(&self) -> PrepareOptions {
-        PrepareOptions {
-            matrix: self.matrix.clone(),
-            perturbation_column: self.perturbation.clone(),
-            control_label: self.control.clone(),
-            library_size_column: self.library_size.clone(),
-            ..PrepareOptions::default()
-        }
-    }
 }
 
 /// What an evaluation found.
@@ -81,35 +45,23 @@ pub struct Evaluation {
     pub left_out: Vec<String>,
 }
 
-pub fn run(arguments: &Arguments) -> Result<()> {
-    let bank = crate::vectors::load(&arguments.bank)?.bank;
-    let device = block_on(crate::train::open_device(arguments.cpu))?;
-    let predictor = Predictor::from_bytes(&crate::file::read(&arguments.checkpoint)?, &device)
-        .with_context(|| arguments.checkpoint.display().to_string())?;
+pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<()> {
+    let bank = arguments.model.bank()?;
+    let predictor = arguments.model.predictor()?;
     let header = predictor.header();
     let options = arguments.columns.options();
     let dataset = dataset::load(&arguments.data, &options, Some(&header.genes), header.target_sum)?;
-    let measured = measured(&dataset)?;
-    let evaluation = block_on(evaluate(&predictor, &bank, &dataset, &measured, arguments.control_cells))?;
+    let measured = dataset.measured()?;
+    let n_control_cells = Some(arguments.control_cells);
+    let evaluation = block_on(evaluate(&predictor, &bank, &dataset, &measured, n_control_cells))?;
     if arguments.json {
         let report = json!({
             "scores": evaluation.scores, "targets": evaluation.targets, "left_out": evaluation.left_out,
         });
-        println!("{}", serde_json::to_string_pretty(&report)?);
-    } else {
-        print(&evaluation);
+        writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
+        return Ok(());
     }
-    Ok(())
-}
-
-/// The measured response of every perturbation of the data.
-pub fn measured(dataset: &Dataset) -> Result<Vec<Response>> {
-    let labels = dataset.labels.as_ref().context("no perturbation labels: name the column with --perturbation")?;
-    let control = dataset.mean_of(&dataset.control_rows()?).context("no control cell")?;
-    Ok((0..labels.names.len())
-        .filter(|&label| labels.control != Some(label))
-        .filter_map(|label| Some(response(&labels.names[label], &dataset.mean_of(&dataset.rows_of(label))?, &control)))
-        .collect())
+    Ok(print(&evaluation, out)?)
 }
 
 /// Scores the model and the baselines on the targets that the checkpoint's header says were held out.
@@ -118,7 +70,7 @@ pub async fn evaluate(
     bank: &Bank,
     dataset: &Dataset,
     measured: &[Response],
-    n_control_cells: usize,
+    n_control_cells: Option<usize>,
 ) -> Result<Evaluation> {
     let header = predictor.header();
     let find = |name: &String| measured.iter().find(|response| &response.target == name);
@@ -135,15 +87,13 @@ pub async fn evaluate(
     ensure!(!asked.is_empty(), "none of the checkpoint's held-out targets is in the data and in the bank");
     ensure!(!seen.is_empty(), "none of the checkpoint's training targets is in the data; the baselines need them");
 
-    let rows = evenly(&dataset.control_rows()?, n_control_cells);
+    let rows = dataset.some_control_rows(n_control_cells)?;
+    eprintln!("{} targets, each predicted for {}", asked.len(), dataset.describe_controls(&rows));
     let mode = header.modes.first().copied().unwrap_or(Mode::Unknown);
     let bar = dataset::progress_bar(asked.len() as u64, "predicting", "targets");
     let mut model = Vec::new();
     for (_, vector) in &asked {
-        let weights = dataset.weights.as_deref();
-        let mut run = predictor.predict(&dataset.expression, &rows, weights, vector, mode)?;
-        while run.advance().await?.is_some() {}
-        model.push(run.finish());
+        model.push(mean_response(predictor, dataset, &rows, vector, mode, |_| {}).await?);
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -166,30 +116,24 @@ pub async fn evaluate(
     Ok(Evaluation { scores, targets, left_out })
 }
 
-/// At most `n` of `rows`, evenly spaced: the same ones every time.
-pub fn evenly(rows: &[usize], n: usize) -> Vec<usize> {
-    if n == 0 || rows.len() <= n {
-        return rows.to_vec();
-    }
-    (0..n).map(|i| rows[i * rows.len() / n]).collect()
-}
-
-fn print(evaluation: &Evaluation) {
-    let pearson = |value: Option<f64>| value.map_or_else(|| "      –".into(), |value| format!("{value:7.3}"));
-    println!(
-        "held-out targets, change of the mean cell against control (log1p units); Pearson, then mean squared error"
-    );
+fn print(evaluation: &Evaluation, out: &mut dyn Write) -> std::io::Result<()> {
+    let pearson = |value: Option<f64>| value.map_or_else(|| "–".into(), |value| format!("{value:.3}"));
+    writeln!(out, "Held-out targets: change of the mean cell against control, in log1p units\n")?;
+    writeln!(out, "{:<18} {:>13} {:>10}", "", "delta Pearson", "MSE")?;
     for score in &evaluation.scores {
-        println!("{:<18} {}  {:.5}", score.method, pearson(score.delta_pearson), score.mse);
+        writeln!(out, "{:<18} {:>13} {:>10.5}", score.method, pearson(score.delta_pearson), score.mse)?;
     }
-    println!();
     let names: Vec<&str> = evaluation.scores.iter().map(|score| score.method.as_str()).collect();
-    println!("Pearson per target: {}", names.join(", "));
+    let width = |name: &str| name.len().max(7);
+    let titles: Vec<String> = names.iter().map(|name| format!("{name:>0$}", width(name))).collect();
+    writeln!(out, "\n{:<12} {:>6}  {}", "Pearson of", "cells", titles.join("  "))?;
     for target in &evaluation.targets {
-        let row: Vec<String> = target.delta_pearson.iter().map(|value| pearson(*value)).collect();
-        println!("{:<12} {:>6} cells  {}", target.target, target.n_cells, row.join(" "));
+        let values = target.delta_pearson.iter().zip(&names);
+        let row: Vec<String> = values.map(|(value, name)| format!("{:>1$}", pearson(*value), width(name))).collect();
+        writeln!(out, "{:<12} {:>6}  {}", target.target, target.n_cells, row.join("  "))?;
     }
     for reason in &evaluation.left_out {
-        println!("not scored: {reason}");
+        writeln!(out, "not scored: {reason}")?;
     }
+    Ok(())
 }

@@ -5,7 +5,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use engine::cells::source::{NamedSource, Source, SourceError};
 
 /// A file read by position.
@@ -39,7 +39,8 @@ pub fn open(paths: &[PathBuf]) -> Result<Vec<NamedSource>> {
             let shown = path.display();
             let file = File::open(path).with_context(|| format!("opening {shown}"))?;
             let metadata = file.metadata().with_context(|| format!("asking for the size of {shown}"))?;
-            anyhow::ensure!(metadata.is_file(), "{shown} is not a file");
+            ensure!(!metadata.is_dir(), "{shown} is a folder: name the files in it");
+            ensure!(metadata.is_file(), "{shown} is not a file");
             let name = path.file_name().map_or_else(|| shown.to_string(), |name| name.to_string_lossy().into_owned());
             Ok(NamedSource::new(name, FileSource { file: Mutex::new(file), n_bytes: metadata.len() }))
         })
@@ -58,6 +59,13 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let partial = PathBuf::from(partial);
     std::fs::write(&partial, bytes).with_context(|| format!("writing {}", partial.display()))?;
     std::fs::rename(&partial, path).with_context(|| format!("renaming {} to {}", partial.display(), path.display()))
+}
+
+/// Looks, before any work is done, whether there is a folder to write `path` into.
+pub fn require_folder(path: &Path) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    ensure!(folder.is_dir(), "{} cannot be written: there is no folder {}", path.display(), folder.display());
+    Ok(())
 }
 
 /// Bytes of memory that reading may take: what the system says is available, else 8 GiB.

@@ -1,10 +1,11 @@
 //! `waddington inspect`: what a file holds, without preparing it.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use serde_json::json;
-use spec::dataset::{ColumnKind, Opened, PrepareOptions};
+use spec::dataset::{CellUnit, ColumnKind, Opened, PrepareOptions};
 
 /// Arguments of `inspect`.
 #[derive(Debug, clap::Args)]
@@ -21,9 +22,10 @@ pub struct Arguments {
 struct Values {
     n_nonzero: usize,
     sum: f64,
+    unit: CellUnit,
 }
 
-pub fn run(arguments: &Arguments) -> Result<()> {
+pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<()> {
     let shown = arguments.files.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
     let opened = engine::cells::read::open(crate::file::open(&arguments.files)?, crate::file::memory_available())
         .with_context(|| shown.clone())?;
@@ -35,12 +37,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     bar.finish_and_clear();
     let data = reading.finish().with_context(|| shown.clone())?;
-    let values = Values { n_nonzero: data.counts.n_nonzero(), sum: data.counts.sum() };
+    let values = Values { n_nonzero: data.counts.n_nonzero(), sum: data.counts.sum(), unit: data.unit };
     let warnings: Vec<&String> = opened.opened().warnings.iter().chain(&data.warnings).collect();
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&as_json(opened.opened(), &values, &warnings))?);
+        writeln!(out, "{}", serde_json::to_string_pretty(&as_json(opened.opened(), &values, &warnings))?)?;
     } else {
-        print(opened.opened(), &values, &warnings);
+        print(opened.opened(), &values, &warnings, out)?;
     }
     Ok(())
 }
@@ -53,6 +55,7 @@ fn as_json(opened: &Opened, values: &Values, warnings: &[&String]) -> serde_json
         "format_label": opened.format.label(),
         "n_bytes": opened.n_bytes,
         "matrix": matrix.name,
+        "unit": values.unit,
         "n_cells": matrix.n_cells,
         "n_genes": matrix.n_genes,
         "n_nonzero": values.n_nonzero,
@@ -67,34 +70,41 @@ fn as_json(opened: &Opened, values: &Values, warnings: &[&String]) -> serde_json
     })
 }
 
-fn print(opened: &Opened, values: &Values, warnings: &[&String]) {
+fn print(opened: &Opened, values: &Values, warnings: &[&String], out: &mut dyn Write) -> std::io::Result<()> {
     let matrix = &opened.matrices[0];
-    println!("{}: {}, {}", opened.name, opened.format.label(), bytes(opened.n_bytes));
-    println!("cells      {}", matrix.n_cells);
-    println!("genes      {} ({}, …)", matrix.n_genes, opened.first_genes.join(", "));
-    println!("non-zeros  {}", values.n_nonzero);
-    println!("sum        {} ({})", values.sum, matrix.name);
-    println!("memory     {} needed, {} available", bytes(opened.bytes_needed), bytes(opened.bytes_available));
-    println!("matrices");
+    writeln!(out, "{}: {}, {}", opened.name, opened.format.label(), bytes(opened.n_bytes))?;
+    let unit = match values.unit {
+        CellUnit::Cell => "",
+        CellUnit::Metacell => " metacells, each the mean of several cells",
+    };
+    writeln!(out, "cells      {}{unit}", matrix.n_cells)?;
+    writeln!(out, "genes      {} ({}, …)", matrix.n_genes, opened.first_genes.join(", "))?;
+    writeln!(out, "non-zeros  {}", values.n_nonzero)?;
+    writeln!(out, "sum        {} ({})", values.sum, matrix.name)?;
+    writeln!(out, "memory     {} needed, {} available", bytes(opened.bytes_needed), bytes(opened.bytes_available))?;
+    writeln!(out, "matrices")?;
     for matrix in &opened.matrices {
         let (encoding, shape) = (format!("{:?}", matrix.encoding), (matrix.n_cells, matrix.n_genes));
-        println!("  {}: {} x {}, {}, {}", matrix.name, shape.0, shape.1, encoding.to_lowercase(), matrix.dtype);
+        writeln!(out, "  {}: {} x {}, {}, {}", matrix.name, shape.0, shape.1, encoding.to_lowercase(), matrix.dtype)?;
     }
-    println!("columns of obs");
+    writeln!(out, "columns of obs")?;
     for column in &opened.columns {
         match &column.kind {
             ColumnKind::Labels { n_distinct, values } => {
                 let first: Vec<String> = values.iter().take(4).map(|(value, n)| format!("{value} ({n})")).collect();
                 let more = if *n_distinct > first.len() { ", …" } else { "" };
-                println!("  {}: {n_distinct} labels: {}{more}", column.name, first.join(", "));
+                writeln!(out, "  {}: {n_distinct} labels: {}{more}", column.name, first.join(", "))?;
             }
-            ColumnKind::Numbers { min: Some(min), max: Some(max) } => println!("  {}: {min} to {max}", column.name),
-            ColumnKind::Numbers { .. } => println!("  {}: no finite number", column.name),
+            ColumnKind::Numbers { min: Some(min), max: Some(max) } => {
+                writeln!(out, "  {}: {min} to {max}", column.name)?
+            }
+            ColumnKind::Numbers { .. } => writeln!(out, "  {}: no finite number", column.name)?,
         }
     }
     for warning in warnings {
-        println!("note: {warning}");
+        writeln!(out, "note: {warning}")?;
     }
+    Ok(())
 }
 
 fn bytes(n: u64) -> String {

@@ -1,62 +1,21 @@
-//! `waddington`: the command line over the same engine as the browser.
-//!
-//! Reading order: the arguments below, then one file per command. What several commands need lies in `file` (bytes on
-//! disk), `vectors` (a bank of perturbation vectors) and `dataset` (a file read, prepared and sorted for the model).
-//! Errors are one line on stderr and a non-zero exit; results go to stdout or to the file that `--out` names.
+//! The program `waddington`: errors are one line on stderr and a non-zero exit (2 for wrong arguments, 130 after Ctrl-C).
 
-mod bench;
-mod dataset;
-mod demo;
-mod evaluate;
-mod file;
-mod inspect;
-mod predict;
-mod train;
-mod vectors;
-
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use cli::{Arguments, Interrupted, Parser};
 
-/// A cell world model: look into count matrices, train, predict responses to perturbations, evaluate.
-#[derive(Debug, Parser)]
-#[command(name = "waddington", version)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Say what a file holds: format, cells, genes, matrices, labels, memory needed.
-    Inspect(inspect::Arguments),
-    /// Train a model from a TOML configuration.
-    Train(train::Arguments),
-    /// Predict the mean response of the control cells to a perturbation.
-    Predict(predict::Arguments),
-    /// Score a checkpoint on its held-out targets, beside simple baselines.
-    Eval(evaluate::Arguments),
-    /// Make the demo that ships with the site from a data file.
-    Demo(demo::Arguments),
-    /// Time the model on this machine; used by `benches/compare.py`.
-    #[command(hide = true)]
-    Bench(bench::Arguments),
-}
+/// What a shell gives a program that Ctrl-C ended.
+const EXIT_INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
-    let result = match Arguments::parse().command {
-        Command::Inspect(arguments) => inspect::run(&arguments),
-        Command::Train(arguments) => train::run(&arguments),
-        Command::Predict(arguments) => predict::run(&arguments),
-        Command::Eval(arguments) => evaluate::run(&arguments),
-        Command::Demo(arguments) => demo::run(&arguments),
-        Command::Bench(arguments) => bench::run(&arguments),
+    let Err(error) = cli::run(&Arguments::parse(), &mut std::io::stdout().lock()) else {
+        return ExitCode::SUCCESS;
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {}", format!("{error:#}").replace('\n', " "));
-            ExitCode::FAILURE
-        }
+    if error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe) {
+        // Whoever reads the output has seen enough of it, as `head` does.
+        return ExitCode::SUCCESS;
     }
+    eprintln!("error: {}", format!("{error:#}").replace('\n', " "));
+    if error.is::<Interrupted>() { ExitCode::from(EXIT_INTERRUPTED) } else { ExitCode::FAILURE }
 }

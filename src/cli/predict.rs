@@ -6,12 +6,11 @@ use anyhow::{Context, Result, bail, ensure};
 use engine::cells::write::h5ad::{Frame, H5ad, Matrix, Values, write_h5ad};
 use engine::jepa::eval::baselines::training_mean;
 use engine::jepa::eval::response::{GroupMean, Response};
-use engine::jepa::query::Predictor;
 use futures_lite::future::block_on;
 use spec::model::Mode;
 
-use crate::dataset::{self, Dataset};
-use crate::evaluate::{Columns, evenly};
+use crate::dataset::{self, Columns, Dataset};
+use crate::model::{ModelArguments, mean_response};
 
 /// Arguments of `predict`.
 #[derive(Debug, clap::Args)]
@@ -19,151 +18,163 @@ pub struct Arguments {
     /// The data file with the control cells, or the files that make one matrix.
     #[arg(required = true)]
     data: Vec<PathBuf>,
-    /// The checkpoint (.safetensors).
-    #[arg(long)]
-    checkpoint: PathBuf,
-    /// Perturbation vectors by gene (.npz or .safetensors).
-    #[arg(long)]
-    bank: PathBuf,
+    #[command(flatten)]
+    model: ModelArguments,
     /// Symbol of the perturbed gene.
     #[arg(long)]
     target: String,
     /// How it is perturbed: crispri, crispra, overexpression, knockout, …. Default: the checkpoint's first mode.
-    #[arg(long)]
-    mode: Option<String>,
+    #[arg(long, value_parser = parse_mode)]
+    mode: Option<Mode>,
     /// Where the prediction goes: .csv or .h5ad.
     #[arg(short, long)]
     out: PathBuf,
     #[command(flatten)]
     columns: Columns,
     /// At most this many control cells, evenly spaced. Default: all.
-    #[arg(long, default_value_t = 0)]
-    control_cells: usize,
-    /// Compute on the CPU even where there is a GPU.
     #[arg(long)]
-    cpu: bool,
+    control_cells: Option<usize>,
 }
 
-/// One column per gene; all in log1p units.
+/// How the prediction is written.
+#[derive(Debug, Clone, Copy)]
+enum Format {
+    Csv,
+    H5ad,
+}
+
+/// The answer; vectors hold one value per gene, in log1p units.
 struct Table {
     control: GroupMean,
     predicted: Vec<f32>,
+    /// Cells that the prediction was averaged over.
+    n_predicted: usize,
     training_mean: Option<Vec<f32>>,
     measured: Option<Response>,
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let bank = crate::vectors::load(&arguments.bank)?.bank;
-    let vector = bank.vector(&arguments.target).with_context(|| {
+    let format = format_of(&arguments.out)?;
+    let vector = arguments.model.bank()?.vector(&arguments.target).with_context(|| {
         format!("the bank has no vector of {}; check the symbol (HGNC, capitals for human genes)", arguments.target)
     })?;
-    let device = block_on(crate::train::open_device(arguments.cpu))?;
-    let predictor = Predictor::from_bytes(&crate::file::read(&arguments.checkpoint)?, &device)
-        .with_context(|| arguments.checkpoint.display().to_string())?;
+    let predictor = arguments.model.predictor()?;
     let header = predictor.header().clone();
-    let mode = match &arguments.mode {
-        Some(name) => parse_mode(name)?,
-        None => header.modes.first().copied().unwrap_or(Mode::Unknown),
-    };
+    let mode = arguments.mode.or(header.modes.first().copied()).unwrap_or(Mode::Unknown);
     if !header.modes.contains(&mode) {
         eprintln!("note: the checkpoint was not trained on {}; expect nothing of it", mode.label());
     }
     let options = arguments.columns.options();
     let dataset = dataset::load(&arguments.data, &options, Some(&header.genes), header.target_sum)?;
-    let rows = evenly(&dataset.control_rows()?, arguments.control_cells);
-    ensure!(!rows.is_empty(), "no control cell in the data");
-    let predicted = block_on(predict(&predictor, &dataset, &rows, &vector, mode))?;
-    let table = table(&dataset, &rows, predicted, &arguments.target, &header.seen)?;
-    match arguments.out.extension().and_then(|ending| ending.to_str()) {
-        Some("csv") => crate::file::write(&arguments.out, &as_csv(&header.genes, &table)?)?,
-        Some("h5ad") => crate::file::write(&arguments.out, &as_h5ad(&header.genes, &table, arguments)?)?,
-        _ => bail!("{}: the prediction is written as .csv or .h5ad", arguments.out.display()),
+    if dataset.labels.is_none() {
+        eprintln!("note: the file names no perturbations: every cell is taken for a control cell");
     }
-    eprintln!("{} control cells, {} genes: wrote {}", rows.len(), header.genes.len(), shown(&arguments.out));
+    let rows = dataset.some_control_rows(arguments.control_cells)?;
+    let bar = dataset::progress_bar(rows.len() as u64, "predicting", "cells");
+    let report = |n_done| bar.set_position(n_done as u64);
+    let predicted = block_on(mean_response(&predictor, &dataset, &rows, &vector, mode, report))?;
+    bar.finish_and_clear();
+    let table = table(&dataset, &rows, predicted, &arguments.target, &header.seen)?;
+    let bytes = match format {
+        Format::Csv => as_csv(&header.genes, &table)?,
+        Format::H5ad => as_h5ad(&header.genes, &table, &arguments.target, mode)?,
+    };
+    crate::file::write(&arguments.out, &bytes)?;
+    let (controls, n_genes) = (dataset.describe_controls(&rows), header.genes.len());
+    eprintln!("{controls}, {n_genes} genes: wrote {}", arguments.out.display());
     Ok(())
 }
 
-fn parse_mode(name: &str) -> Result<Mode> {
+/// How `out` is written, by its ending; looked at before any work is done.
+fn format_of(out: &Path) -> Result<Format> {
+    crate::file::require_folder(out)?;
+    match out.extension().and_then(|ending| ending.to_str()) {
+        Some("csv") => Ok(Format::Csv),
+        Some("h5ad") => Ok(Format::H5ad),
+        _ => bail!("{}: the prediction is written as .csv or .h5ad", out.display()),
+    }
+}
+
+fn parse_mode(name: &str) -> Result<Mode, String> {
     let quoted = serde_json::Value::String(name.to_lowercase());
     serde_json::from_value(quoted).map_err(|_| {
         let known: Vec<String> = Mode::ALL.iter().map(|mode| mode.label().to_lowercase()).collect();
-        anyhow::anyhow!("{name} is no mode; the modes are {}", known.join(", "))
+        format!("the modes are {}", known.join(", "))
     })
 }
 
-async fn predict(
-    predictor: &Predictor,
-    dataset: &Dataset,
-    rows: &[usize],
-    vector: &[f32],
-    mode: Mode,
-) -> Result<Vec<f32>> {
-    let bar = dataset::progress_bar(rows.len() as u64, "predicting", "cells");
-    let mut run = predictor.predict(&dataset.expression, rows, dataset.weights.as_deref(), vector, mode)?;
-    while let Some(n_done) = run.advance().await? {
-        bar.set_position(n_done as u64);
-    }
-    bar.finish_and_clear();
-    Ok(run.finish())
-}
-
 fn table(dataset: &Dataset, rows: &[usize], predicted: Vec<f32>, target: &str, seen: &[String]) -> Result<Table> {
-    let control = dataset.mean_of(rows).context("no control cell with a weight")?;
+    // Change is against all control cells, as in the measured response, also where some were enough to predict from.
+    let control = dataset.mean_of(&dataset.control_rows()?).context("no control cell with a weight")?;
+    let n_predicted = dataset.mean_of(rows).context("no control cell with a weight")?.n_cells;
     let has_perturbed =
         dataset.labels.as_ref().is_some_and(|labels| labels.control.is_some() && labels.names.len() > 1);
-    let measured = if has_perturbed { crate::evaluate::measured(dataset)? } else { Vec::new() };
+    let measured = if has_perturbed { dataset.measured()? } else { Vec::new() };
     let training: Vec<&[f32]> =
         measured.iter().filter(|response| seen.contains(&response.target)).map(|r| r.delta.as_slice()).collect();
+    ensure!(predicted.len() == control.mean.len(), "the prediction has another number of genes than the control");
     Ok(Table {
         control,
         predicted,
+        n_predicted,
         training_mean: training_mean(&training),
         measured: measured.iter().find(|response| response.target == target).cloned(),
     })
 }
 
+impl Table {
+    /// The columns of both formats, those of the app's csv: name and one value per gene, in log1p units.
+    fn columns(&self) -> Vec<(&'static str, Option<&[f32]>)> {
+        vec![
+            ("control_mean_log1p", Some(&self.control.mean)),
+            ("predicted_change_log1p", Some(&self.predicted)),
+            ("training_mean_change_log1p", self.training_mean.as_deref()),
+            ("measured_change_log1p", self.measured.as_ref().map(|measured| measured.delta.as_slice())),
+            ("measured_standard_error_log1p", self.measured.as_ref().map(|m| m.standard_error.as_slice())),
+        ]
+    }
+}
+
 fn as_csv(genes: &[String], table: &Table) -> Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let header = ["gene", "control_mean", "predicted_delta", "training_mean_delta", "measured_delta", "standard_error"];
-    writer.write_record(header)?;
-    let optional = |values: Option<&Vec<f32>>, gene: usize| values.map_or_else(String::new, |v| v[gene].to_string());
+    let columns = table.columns();
+    writer.write_record(std::iter::once("gene").chain(columns.iter().map(|(name, _)| *name)))?;
     for (gene, symbol) in genes.iter().enumerate() {
-        writer.write_record([
-            symbol.clone(),
-            table.control.mean[gene].to_string(),
-            table.predicted[gene].to_string(),
-            optional(table.training_mean.as_ref(), gene),
-            optional(table.measured.as_ref().map(|r| &r.delta), gene),
-            optional(table.measured.as_ref().map(|r| &r.standard_error), gene),
-        ])?;
+        let values = columns.iter().map(|(_, values)| values.map_or_else(String::new, |v| v[gene].to_string()));
+        writer.write_record(std::iter::once(symbol.clone()).chain(values))?;
     }
     Ok(writer.into_inner()?)
 }
 
-/// Rows `control` and `predicted`, and `measured` where there is one: mean log1p expression.
-fn as_h5ad(genes: &[String], table: &Table, arguments: &Arguments) -> Result<Vec<u8>> {
+/// Rows `control` and `predicted`, and `measured` where there is one: mean log1p expression. The changes are columns of
+/// `var`.
+fn as_h5ad(genes: &[String], table: &Table, target: &str, mode: Mode) -> Result<Vec<u8>> {
     let plus = |delta: &[f32]| table.control.mean.iter().zip(delta).map(|(c, d)| c + d).collect::<Vec<f32>>();
-    let mut rows = vec![("control", table.control.mean.clone()), ("predicted", plus(&table.predicted))];
+    let mut rows = vec![
+        ("control", "control", table.control.n_cells, table.control.mean.clone()),
+        ("predicted", target, table.n_predicted, plus(&table.predicted)),
+    ];
     if let Some(measured) = &table.measured {
-        rows.push(("measured", plus(&measured.delta)));
+        rows.push(("measured", target, measured.n_cells, plus(&measured.delta)));
     }
-    let names: Vec<String> = rows.iter().map(|(name, _)| (*name).to_owned()).collect();
-    let target =
-        names.iter().map(|n| if n == "control" { n.clone() } else { arguments.target.clone() }).collect::<Vec<_>>();
+    let perturbation: Vec<&str> = rows.iter().map(|(_, perturbation, ..)| *perturbation).collect();
+    let obs = vec![
+        ("perturbation".to_owned(), Values::categorical(&perturbation)),
+        ("n_cells_averaged".to_owned(), Values::I64(rows.iter().map(|(_, _, n_cells, _)| *n_cells as i64).collect())),
+    ];
+    let present = table.columns().into_iter().filter_map(|(name, values)| Some((name, values?)));
+    let var = present.map(|(name, values)| (name.to_owned(), Values::F32(values.to_vec()))).collect();
+    let text = |key: &str, value: &str| (format!("waddington/{key}"), value.to_owned());
     let file = H5ad {
+        obs: Frame { index: rows.iter().map(|(name, ..)| (*name).to_owned()).collect(), columns: obs },
+        var: Frame { index: genes.to_vec(), columns: var },
+        obsm: Vec::new(),
+        uns: vec![text("X", "mean of log1p expression"), text("target", target), text("mode", mode.label())],
         x: Matrix::Dense {
             n_obs: rows.len(),
             n_vars: genes.len(),
-            values: rows.into_iter().flat_map(|(_, values)| values).collect(),
+            values: rows.into_iter().flat_map(|(.., values)| values).collect(),
         },
-        obs: Frame { index: names, columns: vec![("perturbation".into(), Values::categorical(&target))] },
-        var: Frame { index: genes.to_vec(), columns: Vec::new() },
-        obsm: Vec::new(),
-        uns: vec![("waddington/X".to_owned(), "mean of log1p expression".to_owned())],
     };
     Ok(write_h5ad(&file)?)
-}
-
-fn shown(path: &Path) -> String {
-    path.display().to_string()
 }

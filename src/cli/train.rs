@@ -4,16 +4,18 @@
 //! it once more and stops; `--resume` goes on from it and reaches the losses that an uninterrupted run would have had.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use engine::jepa::bank::Bank;
 use engine::jepa::batch::{Role, Target, TrainingCells};
 use engine::jepa::device::Device;
 use engine::jepa::train::Trainer;
 use futures_lite::future::block_on;
+use indicatif::HumanDuration;
 use spec::checkpoint::CheckpointHeader;
 use spec::device::BackendChoice;
 use spec::train::{Stage, TrainConfig};
@@ -37,26 +39,92 @@ pub struct Arguments {
     /// Go on from `<out>.state`.
     #[arg(long)]
     resume: bool,
+    /// Overwrite a checkpoint, or the state of an unfinished run, that is there already.
+    #[arg(long, conflicts_with = "resume")]
+    force: bool,
+    /// Stop after this many steps, as Ctrl-C would; `--resume` goes on.
+    #[arg(long, value_name = "STEPS")]
+    at_most: Option<usize>,
     /// Compute on the CPU even where there is a GPU.
     #[arg(long)]
     cpu: bool,
 }
 
+/// Which steps of the run are done now.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Steps {
+    /// Go on from the state that an earlier run left.
+    pub resume: bool,
+    /// Stop after so many; none for all.
+    pub at_most: Option<usize>,
+}
+
+/// Ctrl-C stopped the run; its state is written.
+#[derive(Debug)]
+pub struct Interrupted {
+    steps_done: usize,
+    n_steps: usize,
+}
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "stopped after {} of {} steps; go on with --resume", self.steps_done, self.n_steps)
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
 pub fn run(arguments: &Arguments) -> Result<()> {
     let config = read_config(&arguments.config)?;
+    check_output(arguments)?;
     let bank = crate::vectors::load(&arguments.bank)?.bank;
-    train(&config, &arguments.data, &bank, &arguments.out, arguments.resume, arguments.cpu)
+    let steps = Steps { resume: arguments.resume, at_most: arguments.at_most };
+    train(&config, &arguments.data, &bank, &arguments.out, &steps, arguments.cpu)
+}
+
+/// Looks, before hours of work, whether the result can be written and would overwrite nothing.
+fn check_output(arguments: &Arguments) -> Result<()> {
+    let (out, state) = (&arguments.out, state_path(&arguments.out));
+    crate::file::require_folder(out)?;
+    let (shown, state_shown) = (out.display(), state.display());
+    if arguments.resume {
+        ensure!(state.exists(), "there is no unfinished run at {state_shown}; leave out --resume to start one");
+    } else if !arguments.force {
+        ensure!(!state.exists(), "{state_shown} is an unfinished run: go on with --resume, or start anew with --force");
+        ensure!(!out.exists(), "{shown} is there already: choose another --out, or overwrite it with --force");
+    }
+    Ok(())
 }
 
 /// Reads and checks a training configuration.
 pub fn read_config(path: &Path) -> Result<TrainConfig> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).with_context(|| format!("reading {shown}"))?;
-    toml::from_str(&text).with_context(|| format!("{shown}"))
+    let config: TrainConfig = toml::from_str(&text).map_err(|error| {
+        let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+        anyhow!("{shown}, line {line}: {}", error.message())
+    })?;
+    // A setting that is spelt wrong would otherwise train something else than was meant.
+    let (written, known) = (text.parse::<toml::Table>()?, toml::Table::try_from(&config)?);
+    if let Some(name) = first_unknown(&written, &known) {
+        bail!("{shown}: there is no setting {name}");
+    }
+    Ok(config)
+}
+
+/// The first key of `written` that is not in `known`, with the tables it lies in.
+fn first_unknown(written: &toml::Table, known: &toml::Table) -> Option<String> {
+    written.iter().find_map(|(key, value)| match (value, known.get(key)) {
+        (_, None) => Some(key.clone()),
+        (toml::Value::Table(written), Some(toml::Value::Table(known))) => {
+            first_unknown(written, known).map(|inner| format!("{key}.{inner}"))
+        }
+        _ => None,
+    })
 }
 
 /// Trains from `data` and writes the checkpoint to `out`.
-pub fn train(config: &TrainConfig, data: &[PathBuf], bank: &Bank, out: &Path, resume: bool, cpu: bool) -> Result<()> {
+pub fn train(config: &TrainConfig, data: &[PathBuf], bank: &Bank, out: &Path, steps: &Steps, cpu: bool) -> Result<()> {
     let target_sum = config.data.target_sum.unwrap_or(dataset::DEFAULT_TARGET_SUM);
     let dataset = dataset::load(data, &config.data, None, target_sum)?;
     let mut config = config.clone();
@@ -66,16 +134,18 @@ pub fn train(config: &TrainConfig, data: &[PathBuf], bank: &Bank, out: &Path, re
     let (cells, header) = assemble(&config, dataset, bank)?;
     let device = block_on(open_device(cpu))?;
     let state_path = state_path(out);
-    let trainer = if resume {
+    let mut trainer = if steps.resume {
         let state = crate::file::read(&state_path)?;
         Trainer::resume(&state, config, cells, device.clone()).with_context(|| state_path.display().to_string())?
     } else {
         Trainer::new(config, header, cells, device.clone())?
     };
-    let trainer = block_on(run_to_end(trainer, &state_path))?;
-    crate::file::write(out, &block_on(trainer.weights())?)?;
-    std::fs::remove_file(&state_path).ok();
-    eprintln!("wrote {}", out.display());
+    block_on(run_steps(&mut trainer, steps.at_most, &state_path))?;
+    if trainer.is_done() {
+        crate::file::write(out, &block_on(trainer.weights())?)?;
+        std::fs::remove_file(&state_path).ok();
+        eprintln!("wrote {}", out.display());
+    }
     Ok(())
 }
 
@@ -91,25 +161,27 @@ pub async fn open_device(cpu: bool) -> Result<Device> {
     Ok(device)
 }
 
-async fn run_to_end(mut trainer: Trainer, state_path: &Path) -> Result<Trainer> {
-    let stopped = Arc::new(AtomicBool::new(false));
-    let flag = stopped.clone();
-    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).context("listening for Ctrl-C")?;
-    let bar = dataset::progress_bar(trainer.n_steps() as u64, "training", "steps");
+/// Trains until all steps are done or `at_most` are; where steps remain, the state is written.
+async fn run_steps(trainer: &mut Trainer, at_most: Option<usize>, state_path: &Path) -> Result<()> {
+    listen_for_interrupt()?;
+    let n_steps = trainer.n_steps();
+    let bar = dataset::progress_bar(n_steps as u64, "training", "steps");
     bar.set_position(trainer.steps_done() as u64);
     bar.reset_eta();
-    while !trainer.is_done() {
-        if stopped.load(Ordering::Relaxed) {
+    let last = at_most.map_or(n_steps, |n| n_steps.min(trainer.steps_done().saturating_add(n)));
+    while trainer.steps_done() < last {
+        if INTERRUPTED.load(Ordering::Relaxed) {
             crate::file::write(state_path, &trainer.state().await?)?;
-            bail!("stopped after {} steps; go on with --resume", trainer.steps_done());
+            return Err(Interrupted { steps_done: trainer.steps_done(), n_steps }.into());
         }
         if let Some(report) = trainer.step().await? {
             let (stage, step, n) = (report.stage.label(), report.step, report.n_steps);
             let line = format!("{stage} {step}/{n}, loss {:.4}, {:.3} s a step", report.loss, report.step_secs);
             bar.set_message(line.clone());
             if bar.is_hidden() {
-                let left = report.step_secs * (trainer.n_steps() - trainer.steps_done()) as f64;
-                eprintln!("{line}, {left:.0} s left at this pace");
+                let left_secs = report.step_secs * (n_steps - trainer.steps_done()) as f64;
+                let left = HumanDuration(Duration::try_from_secs_f64(left_secs).unwrap_or_default());
+                eprintln!("{line}, {left} left at this pace");
             }
         }
         bar.set_position(trainer.steps_done() as u64);
@@ -118,7 +190,22 @@ async fn run_to_end(mut trainer: Trainer, state_path: &Path) -> Result<Trainer> 
         }
     }
     bar.finish_and_clear();
-    Ok(trainer)
+    if !trainer.is_done() {
+        crate::file::write(state_path, &trainer.state().await?)?;
+        eprintln!("stopped after {} of {n_steps} steps; go on with --resume", trainer.steps_done());
+    }
+    Ok(())
+}
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// From now on Ctrl-C ends the run at its next step; a process can listen only once.
+fn listen_for_interrupt() -> Result<()> {
+    static LISTENING: AtomicBool = AtomicBool::new(false);
+    if !LISTENING.swap(true, Ordering::Relaxed) {
+        ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed)).context("listening for Ctrl-C")?;
+    }
+    Ok(())
 }
 
 /// Gives each cell its part in training, and writes down who was seen.

@@ -1,0 +1,65 @@
+//! The `waddington` command: the same engine as the browser's, over files and arguments.
+//!
+//! A library, so that tests can run it; `main.rs` is the program. Reading order: the arguments below, then one file per
+//! command. What several commands need lies in `file` (bytes on disk), `vectors` (a bank of perturbation vectors),
+//! `dataset` (a file read, prepared and sorted for the model) and `model` (a checkpoint with its bank).
+//! Results go to `out` or to the file that `--out` names; progress and notes go to stderr.
+
+mod bench;
+mod dataset;
+mod demo;
+mod evaluate;
+mod file;
+mod inspect;
+mod model;
+mod predict;
+mod train;
+mod vectors;
+
+use std::io::Write;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+pub use clap::Parser;
+pub use train::Interrupted;
+
+/// A cell world model: look into count matrices, train, predict responses to perturbations, evaluate.
+#[derive(Debug, Parser)]
+#[command(name = "waddington", version)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Say what a file holds: format, cells, genes, matrices, labels, memory needed.
+    Inspect(inspect::Arguments),
+    /// Train a model from a TOML configuration.
+    Train(train::Arguments),
+    /// Predict the mean response of the control cells to a perturbation.
+    Predict(predict::Arguments),
+    /// Score a checkpoint on its held-out targets, beside simple baselines.
+    Eval(evaluate::Arguments),
+    /// Make the demo that ships with the site from a data file.
+    Demo(demo::Arguments),
+    /// Time the model on this machine; used by `benches/compare.py`.
+    #[command(hide = true)]
+    Bench(bench::Arguments),
+}
+
+/// Runs a command; its results are written to `out`.
+///
+/// # Errors
+/// Says what could not be done, with which file, and what to do. [`Interrupted`] where Ctrl-C stopped a training.
+pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<()> {
+    match &arguments.command {
+        Command::Inspect(arguments) => inspect::run(arguments, out),
+        Command::Train(arguments) => train::run(arguments),
+        Command::Predict(arguments) => predict::run(arguments),
+        Command::Eval(arguments) => evaluate::run(arguments, out),
+        Command::Demo(arguments) => demo::run(arguments),
+        Command::Bench(arguments) => bench::run(arguments),
+    }
+}
