@@ -168,6 +168,8 @@ export interface Prediction {
   measured: Measured | null;
   agreement: MethodScore[];
   n_control_cells: number;
+  /** Rows that hold those cells: as many, or fewer where a row is a metacell. */
+  n_control_rows: number;
   elapsed_secs: number;
 }
 

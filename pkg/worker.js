@@ -2,6 +2,7 @@
 //
 // Messages in are `{ id, body, files }`, messages out `{ id, body, fatal }`; bodies are the requests and events of
 // index.d.ts. Messages that come before the engine is there wait. Its download is reported as progress with id 0.
+// Beside them `{ requests }` says how many requests the browser counted here since the last such message.
 
 const waiting = [];
 let receive = (data) => waiting.push(data);
@@ -16,6 +17,16 @@ self.addEventListener("unhandledrejection", (event) => {
   event.preventDefault();
   fail(`the engine stopped: ${event.reason?.message ?? event.reason}`, "It starts again; if this stays, reload the page.");
 });
+
+// A page shows that nothing is sent by counting requests, and sees its own alone.
+if (typeof PerformanceObserver === "function") {
+  const observer = new PerformanceObserver((list) => {
+    const names = list.getEntries().map(({ name }) => name);
+    const here = names.filter((name) => name.startsWith(self.origin)).length;
+    self.postMessage({ requests: { here, elsewhere: names.length - here } });
+  });
+  observer.observe({ type: "resource", buffered: true });
+}
 
 try {
   const { default: initialise, begin, receive: take } = await import("./wasm/engine.js");

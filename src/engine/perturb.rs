@@ -63,6 +63,7 @@ pub async fn predict(
         measured,
         agreement,
         n_control_cells: rows.iter().map(|&row| population.weight(row)).sum::<f64>().round() as usize,
+        n_control_rows: rows.len(),
         elapsed_secs: now_secs() - started_secs,
     })
 }

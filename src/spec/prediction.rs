@@ -66,6 +66,8 @@ pub struct Prediction {
     pub agreement: Vec<crate::checkpoint::MethodScore>,
     /// Control cells the prediction was averaged over.
     pub n_control_cells: usize,
+    /// Rows of the prepared data that hold them: as many, or fewer where a row is a metacell.
+    pub n_control_rows: usize,
     /// Wall time in seconds.
     pub elapsed_secs: f64,
 }

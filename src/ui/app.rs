@@ -19,6 +19,23 @@ use spec::prediction::{Prediction, Query, Support, TargetInfo};
 pub use job::{FileSet, Job, Post, Progress, Running};
 pub use shared::Shared;
 
+/// Requests that the browser counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Requests {
+    /// To this site.
+    pub here: usize,
+    /// To anywhere else.
+    pub elsewhere: usize,
+}
+
+impl std::ops::Add for Requests {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { here: self.here + other.here, elsewhere: self.elsewhere + other.elsewhere }
+    }
+}
+
 /// The three steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Screen {
@@ -131,6 +148,8 @@ pub struct State {
     pub failure: Option<Failure>,
     /// What a person should know, until dismissed.
     pub notices: Vec<String>,
+    /// What the engine's worker asked of the network; the page counts its own.
+    pub worker_requests: Requests,
     /// Files of the loaded checkpoint.
     checkpoint_files: Option<FileSet>,
     cancels: Vec<u32>,

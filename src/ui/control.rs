@@ -105,6 +105,9 @@ impl Control {
     fn arrive(self, arrival: Arrival) {
         match arrival {
             Arrival::Event { id, event } => self.change(|state| state.apply(id, *event)),
+            Arrival::Requests(more) => {
+                self.state.update(|state| state.worker_requests = state.worker_requests + more);
+            }
             Arrival::Fatal { message } => {
                 let mut restarts = false;
                 self.state.update(|state| {

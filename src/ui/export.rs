@@ -5,6 +5,7 @@ use spec::prediction::Prediction;
 use wasm_bindgen::prelude::{JsCast, JsValue};
 use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, Url};
 
+use crate::format::plural;
 use crate::views::picker::explanation;
 
 const COLUMNS: &str = "gene,control_mean_log1p,predicted_change_log1p,training_mean_change_log1p,\
@@ -14,11 +15,11 @@ const COLUMNS: &str = "gene,control_mean_log1p,predicted_change_log1p,training_m
 pub fn csv(prediction: &Prediction) -> String {
     let query = &prediction.query;
     let mut out = format!(
-        "# Waddington response model: predicted response to {} {}\n# {}\n# mean change against {} control rows, log1p units\n",
+        "# Waddington response model: predicted response to {} {}\n# {}\n# mean change against {}, log1p units\n",
         query.target,
         query.mode.label(),
         explanation(prediction.support).replace('’', "'"),
-        prediction.n_control_cells
+        controls(prediction)
     );
     if let Some(measured) = &prediction.measured {
         let (n, n_control) = (measured.n_cells, measured.n_control_cells);
@@ -52,6 +53,15 @@ pub fn csv(prediction: &Prediction) -> String {
         out.push('\n');
     }
     out
+}
+
+/// What was predicted from: `300 control cells`, or `60 control metacells (2,386 cells)`.
+pub fn controls(prediction: &Prediction) -> String {
+    let (n_rows, n_cells) = (prediction.n_control_rows as u64, prediction.n_control_cells as u64);
+    match n_rows == n_cells {
+        true => plural(n_cells, "control cell"),
+        false => format!("{} ({})", plural(n_rows, "control metacell"), plural(n_cells, "cell")),
+    }
 }
 
 fn one_line(text: &str) -> String {
@@ -101,6 +111,7 @@ mod tests {
             measured: None,
             agreement: vec![],
             n_control_cells: 3,
+            n_control_rows: 3,
             elapsed_secs: 0.0,
         };
         let text = csv(&prediction);

@@ -187,6 +187,7 @@ mod tests {
                 score("training mean", Some(mean), 1.0),
             ],
             n_control_cells: 1,
+            n_control_rows: 1,
             elapsed_secs: 0.0,
         }
     }

@@ -1,6 +1,6 @@
 //! The link to the worker that runs the engine: posts requests, hands files over, starts it anew when it dies.
 //!
-//! It knows the wire form alone (`{id, body, files}` out, `{id, body, fatal?}` in); what an event means is `app`'s.
+//! It knows the wire form alone (`{id, body, files}` out, `{id, body, fatal?}` or `{requests}` in); what an event means is `app`'s.
 //! Files stay handles: their bytes are read by the worker, range by range.
 
 use std::cell::RefCell;
@@ -14,7 +14,7 @@ use spec::message::Event;
 use wasm_bindgen::prelude::{Closure, JsCast, JsValue};
 use web_sys::{EventTarget, File, MessageEvent, Worker, WorkerOptions, WorkerType};
 
-use crate::app::{FileSet, Post};
+use crate::app::{FileSet, Post, Requests};
 
 const WORKER_URL: &str = "pkg/worker.js";
 
@@ -28,6 +28,8 @@ pub enum Arrival {
         /// What the engine says.
         event: Box<Event>,
     },
+    /// The worker asked this of the network since it last said so.
+    Requests(Requests),
     /// The engine is gone.
     Fatal {
         /// Why.
@@ -127,7 +129,13 @@ fn is_from(current: &Current, target: Option<EventTarget>) -> bool {
 
 /// Reads one message of the worker.
 fn read(data: &JsValue) -> Arrival {
-    let field = |name: &str| Reflect::get(data, &name.into()).unwrap_or(JsValue::UNDEFINED);
+    let of = |value: &JsValue, name: &str| Reflect::get(value, &name.into()).unwrap_or(JsValue::UNDEFINED);
+    let field = |name: &str| of(data, name);
+    let requests = field("requests");
+    if requests.is_object() {
+        let number = |name: &str| of(&requests, name).as_f64().unwrap_or_default() as usize;
+        return Arrival::Requests(Requests { here: number("here"), elsewhere: number("elsewhere") });
+    }
     let id = field("id").as_f64().unwrap_or_default() as u32;
     let event = match serde_wasm_bindgen::from_value::<Event>(field("body")) {
         Ok(event) => event,

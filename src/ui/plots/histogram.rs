@@ -11,16 +11,30 @@ const LEFT: f64 = 46.0;
 const BOTTOM: f64 = 36.0;
 const TOP: f64 = 8.0;
 
-/// How many of `values` fall into each of the bins of equal width over their range; more bins where there are more.
-fn bins(values: &[f32], low: f64, high: f64) -> Vec<usize> {
-    let n_bins = ((values.len() as f64).sqrt() as usize * 2).clamp(10, 40);
-    let mut counts = vec![0; n_bins];
-    let span = (high - low).max(f64::MIN_POSITIVE);
+/// Bins of equal width over the range of `values`, more where there are more values.
+///
+/// Whole numbers get bins that hold equally many of them: otherwise some bins would look empty.
+fn bins(values: &[f32], low: f64, high: f64) -> Bins {
+    let n_wanted = ((values.len() as f64).sqrt() as usize * 2).clamp(10, 40);
+    let is_whole = values.iter().filter(|value| value.is_finite()).all(|value| value.fract() == 0.0);
+    let (width, n_bins) = if is_whole {
+        let width = ((high - low + 1.0) / n_wanted as f64).ceil().max(1.0);
+        (width, ((high - low + 1.0) / width).ceil() as usize)
+    } else {
+        ((high - low).max(f64::MIN_POSITIVE) / n_wanted as f64, n_wanted)
+    };
+    let mut counts = vec![0; n_bins.clamp(1, n_wanted)];
+    let last = counts.len() - 1;
     for value in values.iter().copied().filter(|value| value.is_finite()) {
-        let bin = ((f64::from(value) - low) / span * n_bins as f64) as usize;
-        counts[bin.min(n_bins - 1)] += 1;
+        let bin = ((f64::from(value) - low) / width) as usize;
+        counts[bin.min(last)] += 1;
     }
-    counts
+    Bins { width, counts }
+}
+
+struct Bins {
+    width: f64,
+    counts: Vec<usize>,
 }
 
 fn median(values: &[f32]) -> f64 {
@@ -48,11 +62,11 @@ pub fn Histogram(
     };
     // A constant gets one bar at the left of a range of its own.
     let (low, high) = if high > low { (low, high) } else { (low, low + 1.0) };
-    let counts = bins(&values, low, high);
+    let Bins { width: bin, counts } = bins(&values, low, high);
+    let high = low + bin * counts.len() as f64;
     let top = counts.iter().copied().max().unwrap_or(1).max(1) as f64;
     let x = move |value: f64| LEFT + (value - low) / (high - low) * (WIDTH - LEFT - 8.0);
     let y = move |n: f64| HEIGHT - BOTTOM - n / top * (HEIGHT - BOTTOM - TOP);
-    let bin = (high - low) / counts.len() as f64;
     let bars = counts.iter().enumerate().filter(|(_, n)| **n > 0).map(|(i, n)| {
         let from = low + bin * i as f64;
         let (left, right, height) = (x(from), x(from + bin), y(*n as f64));
@@ -110,7 +124,14 @@ mod tests {
     #[test]
     fn every_finite_value_is_in_a_bin() {
         let values: Vec<f32> = (0..100).map(|i| i as f32).chain([f32::NAN]).collect();
-        assert_eq!(bins(&values, 0.0, 99.0).iter().sum::<usize>(), 100);
+        assert_eq!(bins(&values, 0.0, 99.0).counts.iter().sum::<usize>(), 100);
         assert_eq!(median(&values), 50.0);
+    }
+
+    #[test]
+    fn whole_numbers_leave_no_bin_empty() {
+        let values: Vec<f32> = (230..=262).map(|i| i as f32).collect();
+        let bins = bins(&values, 230.0, 262.0);
+        assert!(bins.counts[..bins.counts.len() - 1].iter().all(|n| *n as f64 == bins.width), "{:?}", bins.counts);
     }
 }

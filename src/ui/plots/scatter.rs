@@ -91,41 +91,13 @@ pub fn Scatter(
 ) -> impl IntoView {
     let canvas: NodeRef<html::Canvas> = NodeRef::new();
     let frame = RwSignal::new(None::<Frame>);
-    let resized = RwSignal::new(0_u32);
-    let handle = window_event_listener(leptos::ev::resize, move |_| {
-        resized.update(|n| *n = n.wrapping_add(1));
-    });
-    on_cleanup(move || handle.remove());
-    {
-        let points = points.clone();
-        Effect::new(move |_| {
-            resized.get();
-            theme.get();
-            let paint = paint.get();
-            let Some(canvas) = canvas.get() else { return };
-            let points = points.clone();
-            // After layout, when the canvas has its size.
-            request_animation_frame(move || {
-                frame.set(Some(repaint(&canvas, &points, &paint)));
-            });
-        });
-    }
+    keep_painted(canvas, frame, points.clone(), paint, theme);
     let moved = {
         let points = points.clone();
         move |event: leptos::ev::PointerEvent| {
             let at = (f64::from(event.offset_x()), f64::from(event.offset_y()));
             hovered.set(frame.get().and_then(|frame| frame.nearest(&points, at)));
         }
-    };
-    let mark = move || {
-        let (cell, frame) = (hovered.get()?, frame.get()?);
-        let (x, y) = (points.x.get(cell)?, points.y.get(cell)?);
-        let (left, top) = frame.place(*x, *y);
-        let text = describe(cell);
-        Some(view! {
-            <div class="mark" style=format!("left:{left:.1}px;top:{top:.1}px")></div>
-            <div class="tip" style=format!("left:{left:.1}px;top:{top:.1}px;--shift:{}", frame.shift(left))>{text}</div>
-        })
     };
     let [x_axis, y_axis] = axes;
     view! {
@@ -140,11 +112,47 @@ pub fn Scatter(
                     on:pointermove=moved
                     on:pointerleave=move |_| hovered.set(None)
                 ></canvas>
-                {mark}
+                {move || hovered.get().and_then(|cell| mark(&points, frame.get()?, cell, describe(cell)))}
             </div>
             <span class="x-axis">{x_axis}</span>
         </div>
     }
+}
+
+/// Paints the dots anew whenever their colours, the theme or the size of the window change.
+fn keep_painted(
+    canvas: NodeRef<html::Canvas>,
+    frame: RwSignal<Option<Frame>>,
+    points: Shared<Points>,
+    paint: Signal<Shared<Paint>>,
+    theme: Signal<Theme>,
+) {
+    let resized = RwSignal::new(0_u32);
+    let handle = window_event_listener(leptos::ev::resize, move |_| {
+        resized.update(|n| *n = n.wrapping_add(1));
+    });
+    on_cleanup(move || handle.remove());
+    Effect::new(move |_| {
+        resized.get();
+        theme.get();
+        let paint = paint.get();
+        let Some(canvas) = canvas.get() else { return };
+        let points = points.clone();
+        // After layout, when the canvas has its size.
+        request_animation_frame(move || {
+            frame.set(Some(repaint(&canvas, &points, &paint)));
+        });
+    });
+}
+
+/// The ring around the hovered cell and its tooltip.
+fn mark(points: &Points, frame: Frame, cell: usize, text: String) -> Option<impl IntoView + use<>> {
+    let (x, y) = (points.x.get(cell)?, points.y.get(cell)?);
+    let (left, top) = frame.place(*x, *y);
+    Some(view! {
+        <div class="mark" style=format!("left:{left:.1}px;top:{top:.1}px")></div>
+        <div class="tip" style=format!("left:{left:.1}px;top:{top:.1}px;--shift:{}", frame.shift(left))>{text}</div>
+    })
 }
 
 /// Paints all dots and returns where they lie.

@@ -221,9 +221,10 @@ fn painted(dataset: &Dataset, by: &ColourBy) -> Paint {
             Paint { class_of_cell: values.iter().map(class).collect(), palette: ramp() }
         }
         ColourBy::Perturbed => {
-            let class = |i: &u32| u8::from(*i != 0);
+            // The controls are few: painted last, they stay visible.
+            let class = |i: &u32| u8::from(*i == 0);
             let class_of_cell = prepared.perturbation_of_cell.iter().map(class).collect();
-            Paint { class_of_cell, palette: vec!["var(--c-control)".into(), "var(--c-perturbed)".into()] }
+            Paint { class_of_cell, palette: vec!["var(--c-perturbed)".into(), "var(--c-control)".into()] }
         }
         ColourBy::One(one) => {
             let class = |i: &u32| match *i as usize {

@@ -7,6 +7,7 @@ use leptos::ev::KeyboardEvent;
 use leptos::prelude::*;
 use spec::prediction::{Support, TargetInfo};
 
+use crate::control::Control;
 use crate::format::count;
 use crate::views::shell::use_control;
 
@@ -65,62 +66,75 @@ pub fn explanation(support: Support) -> &'static str {
     }
 }
 
+/// What the input and the list share.
+#[derive(Clone, Copy)]
+struct Picking {
+    control: Control,
+    /// What stands in the input.
+    text: RwSignal<String>,
+    /// Whether it was typed since the last pick; until then the list shows all genes.
+    is_typed: RwSignal<bool>,
+    is_open: RwSignal<bool>,
+    /// Place of the marked gene in the list.
+    active: RwSignal<usize>,
+}
+
+impl Picking {
+    fn new(control: Control) -> Self {
+        Self {
+            control,
+            text: RwSignal::new(control.state.with_untracked(|state| state.target.clone())),
+            is_typed: RwSignal::new(false),
+            is_open: RwSignal::new(false),
+            active: RwSignal::new(0),
+        }
+    }
+
+    fn open(self) {
+        self.active.set(0);
+        self.is_open.set(true);
+    }
+
+    fn take(self, symbol: String) {
+        self.text.set(symbol.clone());
+        self.is_open.set(false);
+        self.is_typed.set(false);
+        self.control.change(|state| state.target = symbol);
+    }
+
+    /// What is typed in full is picked at once, in the checkpoint's spelling; anything else is no gene yet.
+    fn typed(self, value: String) {
+        self.text.set(value.clone());
+        self.is_typed.set(true);
+        self.open();
+        let wanted = value.trim().to_string();
+        self.control.change(|state| {
+            let spelt = state.checkpoint.as_ref().and_then(|checkpoint| spelling(&checkpoint.targets, &wanted));
+            state.target = spelt.unwrap_or(wanted);
+        });
+    }
+
+    /// Shows a gene that was picked elsewhere, but not what is being typed: that keeps its letter case.
+    fn follow(self, target: String) {
+        if !self.text.get_untracked().trim().eq_ignore_ascii_case(&target) {
+            self.text.set(target);
+        }
+    }
+}
+
 /// Input and list.
 #[component]
 pub fn Picker() -> impl IntoView {
     let control = use_control();
+    let picking = Picking::new(control);
+    let Picking { text, is_typed, is_open, active, .. } = picking;
     let checkpoint = control.part(|state| state.checkpoint.clone());
     let target = control.part(|state| state.target.clone());
-    let text = RwSignal::new(control.state.with_untracked(|state| state.target.clone()));
-    let is_open = RwSignal::new(false);
-    // Opening the list shows all genes until something is typed.
-    let is_typed = RwSignal::new(false);
-    let active = RwSignal::new(0_usize);
+    Effect::new(move |_| picking.follow(target.get()));
     let found = Memo::new(move |_| {
         let wanted = if is_typed.get() { text.get() } else { String::new() };
         checkpoint.get().map(|checkpoint| matches(&checkpoint.targets, &wanted)).unwrap_or_default()
     });
-    Effect::new(move |_| {
-        // Not what is being typed: that keeps its letter case.
-        let target = target.get();
-        if !text.get_untracked().trim().eq_ignore_ascii_case(&target) {
-            text.set(target);
-        }
-    });
-    let take = move |symbol: String| {
-        text.set(symbol.clone());
-        is_open.set(false);
-        is_typed.set(false);
-        control.change(|state| state.target = symbol);
-    };
-    let open = move || {
-        active.set(0);
-        is_open.set(true);
-    };
-    let typed = move |event| {
-        let value = event_target_value(&event);
-        text.set(value.clone());
-        is_typed.set(true);
-        open();
-        // What is typed in full is picked at once, in the checkpoint's spelling; anything else is no gene yet.
-        let wanted = value.trim().to_string();
-        let spelt = checkpoint.get_untracked().and_then(|checkpoint| spelling(&checkpoint.targets, &wanted));
-        control.change(|state| state.target = spelt.unwrap_or(wanted));
-    };
-    let key = move |event: KeyboardEvent| on_key(&event, is_open, active, found.get_untracked().0, take, open);
-    let options = move || {
-        let (shown, n) = found.get();
-        let rows = shown.into_iter().enumerate().map(|(i, target)| {
-            view! { <PickerOption target index=i active take /> }
-        });
-        let rows = rows.collect_view();
-        let rest = match n {
-            0 => Some("No gene of that name can be asked for.".to_string()),
-            n if n > N_SHOWN => Some(format!("{} more: type to narrow down", count((n - N_SHOWN) as u64))),
-            _ => None,
-        };
-        view! { {rows} {rest.map(|rest| view! { <li class="rest" role="presentation">{rest}</li> })} }
-    };
     view! {
         <div class="choice picker">
             <label for="target">"Gene"</label>
@@ -136,35 +150,43 @@ pub fn Picker() -> impl IntoView {
                 aria-activedescendant=move || if is_open.get() { option_id(active.get()) } else { String::new() }
                 data-testid="target-input"
                 prop:value=move || text.get()
-                on:input=typed
-                on:click=move |_| open()
-                on:keydown=key
+                on:input=move |event| picking.typed(event_target_value(&event))
+                on:click=move |_| picking.open()
+                on:keydown=move |event| on_key(&event, picking, &found.get_untracked().0)
                 on:blur=move |_| is_open.set(false)
             />
-            <ul id="targets" role="listbox" aria-label="Genes" class:shown=move || is_open.get()>{options}</ul>
+            <ul id="targets" role="listbox" aria-label="Genes" class:shown=move || is_open.get()>
+                {move || options(found.get(), picking)}
+            </ul>
             <SupportNote />
         </div>
     }
 }
 
-fn on_key(
-    event: &KeyboardEvent,
-    is_open: RwSignal<bool>,
-    active: RwSignal<usize>,
-    shown: Vec<TargetInfo>,
-    take: impl Fn(String),
-    open: impl Fn(),
-) {
+/// The genes of the list, and how many more there are.
+fn options((shown, n): (Vec<TargetInfo>, usize), picking: Picking) -> impl IntoView {
+    let rows = shown.into_iter().enumerate().map(|(index, target)| view! { <PickerOption target index picking /> });
+    let rows = rows.collect_view();
+    let rest = match n {
+        0 => Some("No gene of that name can be asked for.".to_string()),
+        n if n > N_SHOWN => Some(format!("{} more: type to narrow down", count((n - N_SHOWN) as u64))),
+        _ => None,
+    };
+    view! { {rows} {rest.map(|rest| view! { <li class="rest" role="presentation">{rest}</li> })} }
+}
+
+fn on_key(event: &KeyboardEvent, picking: Picking, shown: &[TargetInfo]) {
+    let Picking { is_open, active, .. } = picking;
     let last = shown.len().saturating_sub(1);
     match event.key().as_str() {
-        "ArrowDown" | "ArrowUp" if !is_open.get_untracked() => open(),
+        "ArrowDown" | "ArrowUp" if !is_open.get_untracked() => picking.open(),
         "ArrowDown" => active.update(|i| *i = (*i + 1).min(last)),
         "ArrowUp" => active.update(|i| *i = i.saturating_sub(1)),
         "Home" if is_open.get_untracked() => active.set(0),
         "End" if is_open.get_untracked() => active.set(last),
         "Enter" if is_open.get_untracked() => {
             if let Some(target) = shown.get(active.get_untracked()) {
-                take(target.symbol.clone());
+                picking.take(target.symbol.clone());
             }
         }
         "Escape" => is_open.set(false),
@@ -181,24 +203,19 @@ fn option_id(index: usize) -> String {
 }
 
 #[component]
-fn PickerOption(
-    target: TargetInfo,
-    index: usize,
-    active: RwSignal<usize>,
-    take: impl Fn(String) + Send + Sync + 'static,
-) -> impl IntoView {
+fn PickerOption(target: TargetInfo, index: usize, picking: Picking) -> impl IntoView {
     let (name, class) = badge(target.support);
     let symbol = target.symbol.clone();
     view! {
         <li
             id=option_id(index)
             role="option"
-            aria-selected=move || (active.get() == index).to_string()
+            aria-selected=move || (picking.active.get() == index).to_string()
             data-testid="target-option"
             // Before `blur` closes the list.
             on:mousedown=move |event| {
                 event.prevent_default();
-                take(symbol.clone());
+                picking.take(symbol.clone());
             }
         >
             <span>{target.symbol}</span>

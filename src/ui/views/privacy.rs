@@ -1,30 +1,28 @@
-//! Shows what the page asks of the network: a count, and where the requests went.
+//! Shows what the page and the engine's worker ask of the network: a count, and where the requests went.
 
 use js_sys::Array;
 use leptos::prelude::*;
 use wasm_bindgen::prelude::{Closure, JsCast, JsValue};
 use web_sys::{PerformanceEntry, PerformanceObserver, PerformanceObserverEntryList, PerformanceObserverInit};
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Requests {
-    here: usize,
-    elsewhere: usize,
-}
+use crate::app::Requests;
+use crate::views::shell::use_control;
 
 /// `Nothing leaves this machine`, with the count that shows it.
 #[component]
 pub fn Privacy() -> impl IntoView {
     let requests = RwSignal::new(Requests::default());
     watch(requests);
+    let of_worker = use_control().part(|state| state.worker_requests);
     let text = move || {
-        let Requests { here, elsewhere } = requests.get();
+        let Requests { here, elsewhere } = requests.get() + of_worker.get();
         format!("{here} requests to this site since load, {elsewhere} elsewhere")
     };
     view! {
         <span
             class="privacy"
             data-testid="privacy-chip"
-            title="Counted by the browser for this page: its own parts and the built-in example; the engine’s worker fetches its own parts. The page’s content security policy forbids requests to anywhere else."
+            title="Counted by the browser, for this page and for the engine’s worker: their own parts and the built-in example. The page’s content security policy forbids requests to anywhere else."
         >
             <strong>"Nothing leaves this machine"</strong>
             " · "

@@ -1,12 +1,11 @@
 //! The answer to a question: what it is worth first, then the change, the agreement and all genes.
 
 use leptos::prelude::*;
-use spec::dataset::CellUnit;
 use spec::prediction::Prediction;
 
 use crate::app::Shared;
-use crate::export::{csv, download};
-use crate::format::{count, plural, seconds};
+use crate::export::{controls, csv, download};
+use crate::format::{count, seconds};
 use crate::headline::{Verdict, headline};
 use crate::plots::bars::{BarLegend, BarRow, Bars};
 use crate::views::card::Scores;
@@ -94,15 +93,7 @@ fn top_rows(prediction: &Prediction) -> Vec<BarRow> {
 
 #[component]
 fn Agreement(prediction: Shared<Prediction>) -> impl IntoView {
-    let unit = use_control().state.with_untracked(|state| match &state.dataset {
-        Some(dataset) if dataset.prepared.unit == CellUnit::Metacell => "metacell",
-        _ => "cell",
-    });
-    let asked = format!(
-        "Mean over {}, computed in {}.",
-        plural(prediction.n_control_cells as u64, &format!("control {unit}")),
-        seconds(prediction.elapsed_secs)
-    );
+    let asked = format!("Mean over {}, computed in {}.", controls(&prediction), seconds(prediction.elapsed_secs));
     let source = match &prediction.measured {
         Some(measured) => format!(
             "Measured in {} perturbed and {} control cells ({}).",

@@ -8,6 +8,7 @@ use web_sys::{File, FileList};
 
 use crate::app::{Phase, Screen};
 use crate::control::Control;
+use crate::format::sentence;
 use crate::views::load::Load;
 use crate::views::look::Look;
 use crate::views::perturb::Perturb;
@@ -188,7 +189,7 @@ fn Notices() -> impl IntoView {
         let items = notices.get().into_iter().enumerate().map(|(i, notice)| {
             view! {
                 <div class="note" role="status" data-testid="notice">
-                    <p>{notice}</p>
+                    <p title=notice.clone()>{sentence(&notice)}</p>
                     <button
                         type="button"
                         class="icon"

@@ -250,6 +250,7 @@ mod tests {
             measured: None,
             agreement: vec![],
             n_control_cells: 1,
+            n_control_rows: 1,
             elapsed_secs: 0.0,
         };
         let by = |column, direction| Order { column, direction };
