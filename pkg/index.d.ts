@@ -26,6 +26,8 @@ export interface RequestOptions {
 export interface StartOptions extends RequestOptions {
   /** Default: `"auto"`, the GPU if there is a real one, else the CPU. */
   backend?: BackendChoice;
+  /** How attention is computed; the result is the same to rounding. Default: `"plain"`; `"fused"` is the kernel. */
+  attention?: "plain" | "fused";
   /** Where `worker.js` lies, if not beside `index.js`. */
   workerUrl?: string | URL;
 }

@@ -19,10 +19,10 @@ export class Waddington {
   #ended = null;
 
   /** Starts a worker and chooses the device: `"auto"`, `"webgpu"` or `"cpu"`. */
-  static async start({ backend = "auto", onProgress, signal, workerUrl } = {}) {
+  static async start({ backend = "auto", attention = "plain", onProgress, signal, workerUrl } = {}) {
     const engine = new Waddington(workerUrl ?? new URL("./worker.js", import.meta.url));
     try {
-      const { device } = await engine.#ask({ type: "start", backend }, { onProgress, signal });
+      const { device } = await engine.#ask({ type: "start", backend, attention }, { onProgress, signal });
       engine.device = device;
       return engine;
     } catch (error) {

@@ -6,6 +6,7 @@ use anyhow::Result;
 use engine::jepa::timing::time_parts;
 use futures_lite::future::block_on;
 use serde_json::json;
+use spec::device::AttentionPath;
 use spec::model::ModelConfig;
 
 /// Arguments of `bench`.
@@ -32,6 +33,9 @@ pub struct Arguments {
     /// Timed repeats of each part; the median is reported.
     #[arg(long, default_value_t = 5)]
     repeats: usize,
+    /// Compute attention with the kernel written for it.
+    #[arg(long)]
+    fused: bool,
     /// Compute on the GPU where there is one.
     #[arg(long)]
     gpu: bool,
@@ -48,7 +52,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     };
     let times = block_on(async {
         let device = crate::train::open_device(!arguments.gpu).await?;
-        anyhow::Ok(time_parts(&config, arguments.batch, arguments.repeats, &device).await?)
+        let attention = if arguments.fused { AttentionPath::Fused } else { AttentionPath::Plain };
+        anyhow::Ok(time_parts(&config, attention, arguments.batch, arguments.repeats, &device).await?)
     })?;
     let report = json!({
         "encoder": times.encoder,

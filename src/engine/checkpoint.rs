@@ -8,6 +8,7 @@ use jepa::eval::baselines;
 use jepa::measured::MeasuredTable;
 use jepa::query::Predictor;
 use spec::checkpoint::{Card, CheckpointHeader};
+use spec::device::AttentionPath;
 use spec::message::Event;
 use spec::model::Mode;
 use spec::prediction::{Support, TargetInfo};
@@ -32,7 +33,12 @@ pub struct Checkpoint {
 impl Checkpoint {
     /// Loads `model.safetensors`, `bank.safetensors` and, where they are there,
     /// `measured.safetensors` and `card.json`; then runs the model once, so that the first question is not slow.
-    pub async fn load(task: &mut Task, files: &[NamedSource], device: &Device) -> Result<Self, EngineError> {
+    pub async fn load(
+        task: &mut Task,
+        files: &[NamedSource],
+        device: &Device,
+        attention: AttentionPath,
+    ) -> Result<Self, EngineError> {
         let mut stretch = task.begin("Loading the model", "files", files.len() + 1).await?;
         let mut parts = Parts::default();
         for (done, file) in files.iter().enumerate() {
@@ -41,7 +47,8 @@ impl Checkpoint {
         }
         let read = parts.model.ok_or_else(|| missing("model.safetensors"))?;
         let bank = parts.bank.ok_or_else(|| missing("bank.safetensors"))?;
-        let predictor = Predictor::new(&read, device)?;
+        let mut predictor = Predictor::new(&read, device)?;
+        predictor.set_attention(attention);
         let checkpoint = Self { predictor, bank, measured: parts.measured, card: parts.card };
         checkpoint.check()?;
         checkpoint.warm_up().await?;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use cells::read::OpenedFile;
 use cells::source::NamedSource;
 use jepa::device::Device;
-use spec::device::BackendChoice;
+use spec::device::{AttentionPath, BackendChoice};
 use spec::message::{Envelope, Event, Request};
 
 use crate::checkpoint::Checkpoint;
@@ -26,6 +26,7 @@ pub struct Session {
     canceller: Canceller,
     bytes_available: u64,
     device: Option<Device>,
+    attention: AttentionPath,
     checkpoint: Option<Checkpoint>,
     opened: Option<OpenedFile>,
     population: Option<Population>,
@@ -39,6 +40,7 @@ impl Session {
             canceller: Canceller::default(),
             bytes_available,
             device: None,
+            attention: AttentionPath::default(),
             checkpoint: None,
             opened: None,
             population: None,
@@ -71,10 +73,13 @@ impl Session {
         files: Vec<NamedSource>,
     ) -> Result<Option<Event>, EngineError> {
         Ok(Some(match request {
-            Request::Start { backend } => self.start(backend).await?,
+            Request::Start { backend, attention } => {
+                self.attention = attention;
+                self.start(backend).await?
+            }
             Request::LoadCheckpoint => {
                 let device = self.device.as_ref().ok_or(STARTED_FIRST)?;
-                let checkpoint = Checkpoint::load(task, &files, device).await?;
+                let checkpoint = Checkpoint::load(task, &files, device, self.attention).await?;
                 let event = checkpoint.loaded();
                 self.checkpoint = Some(checkpoint);
                 event

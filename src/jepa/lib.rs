@@ -1,7 +1,7 @@
 //! Joint-embedding predictive models of cells: model, losses, training, checkpoints.
 //!
 //! Reading order: `platform` and `device` (what is computed on), `tensors` (named values on the host), `model`,
-//! `loss`, `optim`, `step` (one optimiser step of each stage), `parity` (against the reference's own numbers).
+//! `kernel`, `loss`, `optim`, `step` (one optimiser step of each stage), `parity` (against the reference's own numbers).
 //! Deliberately absent: files, the DOM, and target `cfg`s outside `platform` and `device`.
 
 pub mod bank;
@@ -10,6 +10,7 @@ pub mod checkpoint;
 pub mod device;
 pub mod error;
 pub mod eval;
+pub mod kernel;
 pub mod loss;
 pub mod measured;
 pub mod model;

@@ -13,6 +13,7 @@ pub mod parameters;
 pub mod predictor;
 
 use burn::tensor::{Device, Tensor};
+use spec::device::AttentionPath;
 use spec::model::ModelConfig;
 
 use crate::error::{Error, LoadError};
@@ -108,6 +109,14 @@ impl BioJepa {
     /// Chooses how the predictor's tokens read the action.
     pub fn set_action_reading(&mut self, reading: ActionReading) {
         self.predictor.set_reading(reading);
+    }
+
+    /// Chooses how attention is computed, in every part.
+    pub fn set_attention(&mut self, path: AttentionPath) {
+        self.student.set_attention(path);
+        self.teacher.set_attention(path);
+        self.predictor.set_attention(path);
+        self.masked_predictor.set_attention(path);
     }
 
     /// The student's tokens of whole cells, `[B, N, d]`.

@@ -8,7 +8,7 @@ mod golden;
 mod training;
 
 use burn::tensor::{Device, Tensor};
-use spec::device::Backend;
+use spec::device::{AttentionPath, Backend};
 
 use crate::error::Error;
 use crate::loss;
@@ -132,13 +132,15 @@ pub fn is_training_file(bytes: &[u8]) -> Result<bool, Error> {
     golden::is_training(bytes)
 }
 
-/// Compares outputs, losses, gradients and three optimiser steps with those of a reference file.
+/// Compares outputs, losses, gradients and three optimiser steps with those of a reference file, attention computed on
+/// this path.
 ///
 /// # Errors
 /// Where the file is not one of reference tensors, or the device fails.
-pub async fn check(bytes: &[u8], device: &Device) -> Result<ParityReport, Error> {
+pub async fn check(bytes: &[u8], attention: AttentionPath, device: &Device) -> Result<ParityReport, Error> {
     let golden = Golden::read(bytes, "model.")?;
-    let model = BioJepa::from_tensors(&golden.config, &golden.under("model."), device)?;
+    let mut model = BioJepa::from_tensors(&golden.config, &golden.under("model."), device)?;
+    model.set_attention(attention);
     let decoder = Decoder::init(golden.config.d_model, 0, device).load(&golden.under("decoder."))?;
     let inputs = Inputs::of(&golden, &model, device)?;
     let mut report = ParityReport::default();

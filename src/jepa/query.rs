@@ -8,6 +8,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use cells::counts::Counts;
 use spec::checkpoint::CheckpointHeader;
+use spec::device::AttentionPath;
 use spec::model::{Modality, Mode};
 
 use crate::batch::{log_total, push_row};
@@ -49,6 +50,11 @@ impl Predictor {
     /// Where the file is no checkpoint, or as [`Predictor::new`].
     pub fn from_bytes(bytes: &[u8], device: &Device) -> Result<Self, Error> {
         Self::new(&checkpoint::read(bytes)?, device)
+    }
+
+    /// Chooses how attention is computed.
+    pub fn set_attention(&mut self, path: AttentionPath) {
+        self.model.set_attention(path);
     }
 
     /// What the checkpoint says of itself.

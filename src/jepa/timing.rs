@@ -6,6 +6,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use spec::device::AttentionPath;
 use spec::model::{Modality, Mode, ModelConfig};
 
 use crate::batch::log_total;
@@ -38,11 +39,13 @@ pub struct PartTimes {
 /// Where the configuration contradicts itself, or the device fails.
 pub async fn time_parts(
     config: &ModelConfig,
+    attention: AttentionPath,
     n_cells: usize,
     n_repeats: usize,
     device: &Device,
 ) -> Result<PartTimes, Error> {
     let mut model = BioJepa::init(config, 0, device)?;
+    model.set_attention(attention);
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let x: Vec<f32> = (0..n_cells * config.n_genes).map(|_| rng.random_range(0.0..3.0)).collect();
     let totals = x.chunks_exact(config.n_genes).map(log_total).collect();

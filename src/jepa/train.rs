@@ -85,11 +85,12 @@ impl Trainer {
         header: CheckpointHeader,
         cells: TrainingCells,
         device: Device,
-        model: BioJepa,
+        mut model: BioJepa,
         decoder: Decoder,
         position: Position,
         optimiser: AdamW,
     ) -> Self {
+        model.set_attention(config.attention);
         let draws = Draws::new(config.seed, position.stage.unwrap_or(Stage::Decoder));
         let last_report = LastReport { at_secs: now_secs(), n_steps: 0 };
         Self { config, header, cells, device, model, decoder, position, optimiser, draws, last_report }

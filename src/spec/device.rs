@@ -25,6 +25,17 @@ pub enum Backend {
     Cpu,
 }
 
+/// How linear attention is computed; both ways give the same to 1e-5.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum AttentionPath {
+    /// By the backend's general operations.
+    #[default]
+    Plain,
+    /// By one operation written for it, with less memory.
+    Fused,
+}
+
 /// The device the engine computes on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DeviceReport {

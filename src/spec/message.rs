@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{Card, CheckpointHeader};
 use crate::dataset::{Opened, PrepareOptions, Prepared};
-use crate::device::{BackendChoice, DeviceReport};
+use crate::device::{AttentionPath, BackendChoice, DeviceReport};
 use crate::prediction::{Prediction, Query, TargetInfo};
 
 /// What the screen asks of the engine.
@@ -19,6 +19,9 @@ pub enum Request {
     Start {
         /// Which backend.
         backend: BackendChoice,
+        /// How the models that are loaded from now on compute attention.
+        #[serde(default)]
+        attention: AttentionPath,
     },
     /// Load the demo checkpoint, its gene bank and its tables. Its files come beside the message, in any order:
     /// `model.safetensors`, `bank.safetensors`, `measured.safetensors`, `card.json`. Answered by [`Event::CheckpointLoaded`].

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::PrepareOptions;
+use crate::device::AttentionPath;
 use crate::model::{Mode, ModelConfig};
 
 /// The stages, in the order they are run.
@@ -66,6 +67,8 @@ pub struct TrainConfig {
     pub seed: u64,
     /// Sizes; `n_genes` is taken from the data. Default: see [`ModelConfig`].
     pub model: ModelConfig,
+    /// How attention is computed; the result is the same to rounding. Default: plain.
+    pub attention: AttentionPath,
     /// How the file is read and prepared.
     pub data: PrepareOptions,
     /// How the perturbations act. Default: knockout.
@@ -97,6 +100,7 @@ impl Default for TrainConfig {
         Self {
             seed: 1337,
             model: ModelConfig::default(),
+            attention: AttentionPath::default(),
             data: PrepareOptions::default(),
             mode: Mode::Knockout,
             held_out: Vec::new(),

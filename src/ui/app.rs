@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 
 use spec::checkpoint::{Card, CheckpointHeader};
 use spec::dataset::{Opened, PrepareOptions, Prepared};
-use spec::device::{Backend, BackendChoice, DeviceReport};
+use spec::device::{AttentionPath, Backend, BackendChoice, DeviceReport};
 use spec::message::{EmbeddingMap, Event, Request};
 use spec::model::Mode;
 use spec::prediction::{Prediction, Query, Support, TargetInfo};
@@ -259,7 +259,7 @@ impl State {
         self.phase = Phase::Starting;
         let on_gpu = self.device.as_ref().is_some_and(|device| device.backend == Backend::Webgpu);
         let backend = if on_gpu && self.failed_starts > 1 { BackendChoice::Cpu } else { BackendChoice::Auto };
-        self.enqueue(Job::new(Request::Start { backend }));
+        self.enqueue(Job::new(Request::Start { backend, attention: AttentionPath::default() }));
         if let Some(files) = self.checkpoint_files {
             self.enqueue(Job::with_files(Request::LoadCheckpoint, files));
         }

@@ -1,7 +1,7 @@
 //! Ties the state to the link: what a person does and what the engine says go through here.
 
 use leptos::prelude::{LocalStorage, Memo, RwSignal, StoredValue, Update, UpdateValue, With, WithUntracked, WithValue};
-use spec::device::BackendChoice;
+use spec::device::{AttentionPath, BackendChoice};
 use spec::message::Request;
 use web_sys::File;
 
@@ -30,7 +30,10 @@ impl Control {
         let control = Self { state, link: StoredValue::new_local(link) };
         slot.update_value(|slot| *slot = Some(control));
         control.start_worker();
-        control.change(|state| state.enqueue(Job::new(Request::Start { backend: BackendChoice::Auto })));
+        control.change(|state| {
+            state
+                .enqueue(Job::new(Request::Start { backend: BackendChoice::Auto, attention: AttentionPath::default() }))
+        });
         control.fetch_example(false);
         control
     }

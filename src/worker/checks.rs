@@ -1,23 +1,52 @@
-//! Comparisons with the reference's own numbers on the device of this browser; only the browser tests call them.
+//! Comparisons on the device of this browser: of the model with the reference's own numbers, and of the kernels with the plain
+//! path. Only the browser tests call them.
 //!
 //! They are in the shipped module because a second one would take minutes to build and would not be the one that ships.
 
-use engine::jepa::device;
+use engine::jepa::device::{self, Device};
+use engine::jepa::kernel::{self, TOLERANCE};
 use engine::jepa::parity::{self, ParityReport};
 use js_sys::Error;
-use spec::device::{Backend, BackendChoice};
+use spec::device::{AttentionPath, Backend, BackendChoice, DeviceReport};
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 
-/// Compares the model with a file of reference tensors; returns a line per failure and one per class of values.
+/// Compares the model with a file of reference tensors, attention computed by the `fused` kernel or plainly.
 ///
 /// # Errors
 /// Where the device or the file cannot be used.
 #[wasm_bindgen(js_name = runParity)]
-pub async fn run_parity(bytes: Vec<u8>, backend: String) -> Result<ParityLines, JsValue> {
-    let choice = if backend == "webgpu" { BackendChoice::Webgpu } else { BackendChoice::Cpu };
-    let (device, opened) = device::open(choice).await.map_err(|error| Error::new(&error.to_string()))?;
-    let report = parity::check(&bytes, &device).await.map_err(|error| Error::new(&error.to_string()))?;
+pub async fn run_parity(bytes: Vec<u8>, backend: String, fused: bool) -> Result<ParityLines, JsValue> {
+    let (device, opened) = open(&backend).await?;
+    let attention = if fused { AttentionPath::Fused } else { AttentionPath::Plain };
+    let report = parity::check(&bytes, attention, &device).await.map_err(thrown)?;
     Ok(ParityLines::of(&report, opened.backend))
+}
+
+/// Compares every kernel with the plain path.
+///
+/// # Errors
+/// Where the device cannot be used.
+#[wasm_bindgen(js_name = runKernels)]
+pub async fn run_kernels(backend: String) -> Result<ParityLines, JsValue> {
+    let (device, _) = open(&backend).await?;
+    let mut found = kernel::compare(&device).await.map_err(thrown)?;
+    found.sort_by(|a, b| b.relative_error.total_cmp(&a.relative_error));
+    let line =
+        |one: &kernel::KernelComparison| format!("{}: {:.2e} (may be {TOLERANCE:.0e})", one.name, one.relative_error);
+    Ok(ParityLines {
+        failures: found.iter().filter(|one| one.relative_error > TOLERANCE).map(line).collect(),
+        worst: found.first().map(line).into_iter().collect(),
+        n_compared: found.len(),
+    })
+}
+
+async fn open(backend: &str) -> Result<(Device, DeviceReport), JsValue> {
+    let choice = if backend == "webgpu" { BackendChoice::Webgpu } else { BackendChoice::Cpu };
+    device::open(choice).await.map_err(thrown)
+}
+
+fn thrown(error: impl ToString) -> JsValue {
+    Error::new(&error.to_string()).into()
 }
 
 /// What a comparison found.

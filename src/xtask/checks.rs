@@ -100,22 +100,41 @@ fn run_phase(phase: Phase, filter: Option<&str>, counts: &mut Counts) -> Result<
         }
         Phase::Build => site::build(&tools::set_up()?).map(drop),
         Phase::Browser => {
-            tools::npm_packages("tests/browser")?;
-            let site = workspace::root().join("web").join("dist");
-            if !site.join("index.html").is_file() {
-                bail!("the site is not built: run `cargo xtask test --only build` first");
-            }
             if !workspace::target().join("browser-files").is_dir() {
                 // The files that the tests drop onto the page are made by a native test.
                 command::run("cargo", ["test", "--locked", "--quiet", "--test", "suite", "files_for_the_browser"])?;
             }
-            let chrome = browser::find_or_install()?;
-            let (port, _thread) = server::start(&site, None)?;
-            let mut node = command::program("node", ["tests/browser/run.mjs"]);
-            node.args(filter).env("CHROME", chrome).env("SITE", format!("http://localhost:{port}/"));
+            let mut node = on_the_site("tests/browser/run.mjs")?;
+            node.args(filter);
             count(node, counts, browser_counts)
         }
     }
+}
+
+/// The memory that a file of 1 GB takes in the browser; the site must be built.
+///
+/// # Errors
+/// Where something is missing, or the browser fails.
+pub fn bench_memory() -> Result<()> {
+    let make = ["test", "--locked", "--quiet", "--test", "suite", "large_file_for_the_benchmark", "--", "--ignored"];
+    if !workspace::target().join("browser-files").join("large.h5ad").is_file() {
+        command::run("cargo", make)?;
+    }
+    command::finish(on_the_site("benches/memory.mjs")?)
+}
+
+/// A Node script that drives a browser on the built site, which is served from here.
+fn on_the_site(script: &str) -> Result<Command> {
+    tools::npm_packages("tests/browser")?;
+    let site = workspace::root().join("web").join("dist");
+    if !site.join("index.html").is_file() {
+        bail!("the site is not built: run `cargo xtask test --only build` first");
+    }
+    let chrome = browser::find_or_install()?;
+    let (port, _thread) = server::start(&site, None)?;
+    let mut node = command::program("node", [script]);
+    node.env("CHROME", chrome).env("SITE", format!("http://localhost:{port}/"));
+    Ok(node)
 }
 
 /// Runs tests, passes on what they print, and adds up the counts that `of_line` finds in it.

@@ -34,7 +34,11 @@ enum Command {
     /// Run all tests, those in a browser included; sets up what they need.
     Test(checks::Arguments),
     /// Time the model against PyTorch on the same cores, where PyTorch is installed.
-    Bench,
+    Bench {
+        /// One benchmark alone.
+        #[arg(long)]
+        only: Option<Benchmark>,
+    },
     /// Build the npm package: its wasm goes into `pkg/wasm`.
     Pkg,
 }
@@ -57,7 +61,7 @@ fn run(command: Command) -> Result<()> {
             server::run(&site, &arguments)
         }
         Command::Test(arguments) => checks::run(&arguments),
-        Command::Bench => bench(),
+        Command::Bench { only } => bench(only),
         Command::Pkg => {
             let package = site::build_package(&tools::set_up()?)?;
             println!("The package is ready: npm pack {}", package.display());
@@ -66,11 +70,26 @@ fn run(command: Command) -> Result<()> {
     }
 }
 
-fn bench() -> Result<()> {
-    let python = ["python3", "python"].into_iter().find(|name| command::find(name).is_some());
-    let python =
-        python.ok_or_else(|| anyhow::anyhow!("Python is missing: install Python 3 to compare with PyTorch"))?;
-    command::run("cargo", ["build", "--release", "--package", "waddington"])?;
-    let binary = workspace::target().join("release").join(format!("waddington{}", std::env::consts::EXE_SUFFIX));
-    command::run(python, [workspace::root().join("benches").join("compare.py").as_os_str(), binary.as_os_str()])
+/// Which benchmark; all without a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Benchmark {
+    /// The model on the CPU backend against PyTorch on the same cores.
+    Speed,
+    /// The memory that a file of 1 GB takes in the browser (Linux only).
+    Memory,
+}
+
+fn bench(only: Option<Benchmark>) -> Result<()> {
+    if only != Some(Benchmark::Memory) {
+        let python = ["python3", "python"].into_iter().find(|name| command::find(name).is_some());
+        let python =
+            python.ok_or_else(|| anyhow::anyhow!("Python is missing: install Python 3 to compare with PyTorch"))?;
+        command::run("cargo", ["build", "--release", "--package", "waddington"])?;
+        let binary = workspace::target().join("release").join(format!("waddington{}", std::env::consts::EXE_SUFFIX));
+        command::run(python, [workspace::root().join("benches").join("compare.py").as_os_str(), binary.as_os_str()])?;
+    }
+    if only != Some(Benchmark::Speed) {
+        checks::bench_memory()?;
+    }
+    Ok(())
 }

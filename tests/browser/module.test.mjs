@@ -19,22 +19,36 @@ test("the module is served compressed, and its size is told", {}, async () => {
   holds(bytes.length < 8e6, `${bytes.length} bytes are too many to wait for`);
 });
 
+test("kernels equal the plain path on webgpu", { gpu: true, limit_s: 600 }, async ({ page }) => {
+  await page.goto(new URL("pkg/worker.js", site).href);
+  const report = await page.evaluate(async () => {
+    const { default: initialise, runKernels } = await import("/pkg/wasm/engine.js");
+    await initialise();
+    const { failures, worst, n_compared } = await runKernels("webgpu");
+    return { failures, worst, n_compared };
+  });
+  console.log(report.worst.map((line) => `    ${line}`).join("\n"));
+  equal(report.failures, [], "too far from the plain path");
+  equal(report.n_compared, 24, "comparisons");
+});
+
 const folders = [join(root, "tests/golden"), process.env.WADDINGTON_GOLDEN].filter(Boolean);
 for (const folder of folders) {
   const names = (await readdir(folder)).filter((name) => name.startsWith("biojepa") && name.endsWith(".safetensors"));
   for (const name of names.sort()) {
-    for (const backend of ["cpu", "webgpu"]) {
-      test(`parity of ${name} on ${backend}`, { gpu: backend === "webgpu", limit_s: 900 }, async ({ page }) => {
+    for (const [backend, fused] of [["cpu", false], ["webgpu", false], ["webgpu", true]]) {
+      const what = `parity of ${name} on ${backend}${fused ? ", attention fused" : ""}`;
+      test(what, { gpu: backend === "webgpu", limit_s: 900 }, async ({ page }) => {
         await page.route("**/golden/file", (route) => route.fulfill({ path: join(folder, name) }));
         // A page of the site without the app, so that the check has the device to itself.
         await page.goto(new URL("pkg/worker.js", site).href);
-        const report = await page.evaluate(async (backend) => {
+        const report = await page.evaluate(async ([backend, fused]) => {
           const { default: initialise, runParity } = await import("/pkg/wasm/engine.js");
           await initialise();
           const bytes = new Uint8Array(await (await fetch("/golden/file")).arrayBuffer());
-          const { failures, worst, n_compared } = await runParity(bytes, backend);
+          const { failures, worst, n_compared } = await runParity(bytes, backend, fused);
           return { failures, worst, n_compared };
-        }, backend);
+        }, [backend, fused]);
         console.log(report.worst.map((line) => `    ${line}`).join("\n"));
         equal(report.failures, [], "too far from the reference");
         holds(report.n_compared > 20, `only ${report.n_compared} tensors were compared`);

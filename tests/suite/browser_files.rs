@@ -135,3 +135,35 @@ fn files_for_the_browser() {
         }
     }
 }
+
+/// 1 GB of values and indices, uncompressed, which `benches/memory.mjs` opens in the browser.
+#[test]
+#[ignore = "writes 1 GB; run by `cargo xtask bench`"]
+fn large_file_for_the_benchmark() {
+    const N_CELLS: usize = 50_000;
+    const N_GENES: usize = 20_000;
+    const PER_CELL: usize = 2_500;
+    let names = |what: &str, n: usize| -> Vec<String> { (0..n).map(|at| format!("{what}{at}")).collect() };
+    let (cells, genes) = (names("cell", N_CELLS), names("gene", N_GENES));
+    let mut file = FileBuilder::new();
+    frame(&mut file, "obs", &cells.iter().map(String::as_str).collect::<Vec<_>>());
+    frame(&mut file, "var", &genes.iter().map(String::as_str).collect::<Vec<_>>());
+    let mut group = file.create_group("X");
+    group.set_attr("encoding-type", AttrValue::VarLenString("csr_matrix".into()));
+    group.set_attr("shape", AttrValue::I64Array(vec![N_CELLS as i64, N_GENES as i64]));
+    let n = N_CELLS * PER_CELL;
+    let values: Vec<f32> = (0..n).map(|at| (at % 7 + 1) as f32).collect();
+    group.create_dataset("data").with_f32_data(&values);
+    let step = N_GENES / PER_CELL;
+    let indices: Vec<i32> = (0..n).map(|at| ((at % PER_CELL) * step + at / PER_CELL % step) as i32).collect();
+    group.create_dataset("indices").with_i32_data(&indices);
+    let starts: Vec<i64> = (0..=N_CELLS).map(|cell| (cell * PER_CELL) as i64).collect();
+    group.create_dataset("indptr").with_i64_data(&starts);
+    file.add_group(group.finish());
+    drop((values, indices));
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/browser-files");
+    fs::create_dir_all(&folder).expect("the build folder can be written to");
+    let bytes = file.finish().expect("the builder holds a valid file");
+    assert!(bytes.len() >= 1_000_000_000, "{} bytes", bytes.len());
+    fs::write(folder.join("large.h5ad"), bytes).expect("the build folder can be written to");
+}

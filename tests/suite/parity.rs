@@ -15,7 +15,7 @@ use jepa::parity::{self, ParityReport};
 use jepa::step::{self, StepSettings};
 use jepa::tensors::NamedTensor;
 use jepa::{device, loss};
-use spec::device::{Backend, BackendChoice};
+use spec::device::{AttentionPath, Backend, BackendChoice};
 use spec::model::{ComposerConfig, Modality, Mode, ModelConfig, ModelVersion};
 
 fn files() -> Vec<PathBuf> {
@@ -54,9 +54,12 @@ fn check_all(run: impl Fn(&[u8], bool) -> Option<ParityReport>) {
 #[test]
 fn outputs_losses_gradients_and_three_steps_equal_the_reference() {
     let (device, _) = block_on(device::open(BackendChoice::Cpu)).expect("the CPU is always there");
-    check_all(|bytes, is_training| {
-        (!is_training).then(|| block_on(parity::check(bytes, &device)).expect("a complete golden file"))
-    });
+    for attention in [AttentionPath::Plain, AttentionPath::Fused] {
+        println!("attention: {attention:?}");
+        check_all(|bytes, is_training| {
+            (!is_training).then(|| block_on(parity::check(bytes, attention, &device)).expect("a complete golden file"))
+        });
+    }
 }
 
 #[test]

@@ -17,7 +17,7 @@ use jepa::model::decoder::Decoder;
 use jepa::tensors::TensorMap;
 use spec::checkpoint::CheckpointHeader;
 use spec::dataset::PrepareOptions;
-use spec::device::BackendChoice;
+use spec::device::{AttentionPath, BackendChoice};
 use spec::message::{Envelope, Event, Request};
 use spec::model::{ComposerConfig, Mode, ModelConfig, ModelVersion};
 use spec::prediction::{Query, Support};
@@ -58,7 +58,7 @@ impl Person {
 
     fn with_model_and_cells() -> Self {
         let mut person = Self::new();
-        person.ask(Request::Start { backend: BackendChoice::Cpu }, vec![]);
+        person.ask(Request::Start { backend: BackendChoice::Cpu, attention: AttentionPath::default() }, vec![]);
         let loaded = person.ask(Request::LoadCheckpoint, checkpoint_files());
         assert!(matches!(loaded, Event::CheckpointLoaded { .. }), "{loaded:?}");
         let opened = person.ask(Request::Open, vec![cells_file(&GENES)]);
@@ -197,7 +197,7 @@ fn requests_out_of_order_are_refused_and_the_session_goes_on() {
     assert!(failure(person.ask(Request::Embed, vec![])).contains("a file is prepared"));
     let options = PrepareOptions::default();
     assert!(failure(person.ask(Request::Prepare { options }, vec![])).contains("a file is opened"));
-    let ready = person.ask(Request::Start { backend: BackendChoice::Cpu }, vec![]);
+    let ready = person.ask(Request::Start { backend: BackendChoice::Cpu, attention: AttentionPath::default() }, vec![]);
     assert!(matches!(ready, Event::Ready { .. }), "{ready:?}");
 }
 
@@ -224,7 +224,7 @@ fn no_gene_in_common_shows_both_sides() {
 #[test]
 fn a_broken_checkpoint_is_named() {
     let mut person = Person::new();
-    person.ask(Request::Start { backend: BackendChoice::Cpu }, vec![]);
+    person.ask(Request::Start { backend: BackendChoice::Cpu, attention: AttentionPath::default() }, vec![]);
     let mut files = checkpoint_files();
     files.remove(1);
     assert!(failure(person.ask(Request::LoadCheckpoint, files)).contains("bank.safetensors: the file is missing"));

@@ -1,6 +1,7 @@
 //! The two kinds of transformer block, both normalising before each step (pre-LN).
 
 use burn::tensor::Tensor;
+use spec::device::AttentionPath;
 
 use crate::model::attention::Attention;
 use crate::model::init::Init;
@@ -27,6 +28,11 @@ impl CellBlock {
             ln_2: LayerNorm::init(d_model, init),
             mlp: Mlp::init(d_model, init),
         }
+    }
+
+    /// Chooses how attention is computed.
+    pub fn set_attention(&mut self, path: AttentionPath) {
+        self.attn.set_path(path);
     }
 
     /// `[B, N, d]` to `[B, N, d]`.
@@ -81,6 +87,12 @@ impl ActionBlock {
     /// Chooses how the action is read.
     pub fn set_reading(&mut self, reading: ActionReading) {
         self.reading = reading;
+    }
+
+    /// Chooses how attention is computed.
+    pub fn set_attention(&mut self, path: AttentionPath) {
+        self.action_attn.set_path(path);
+        self.self_attn.set_path(path);
     }
 
     /// Tokens `x` `[B, N, d]` under `action` `[B, 1, d]`, of which the last `n_kept` are returned: `[B, n_kept, d]`.

@@ -6,6 +6,7 @@
 use std::f64::consts::TAU;
 
 use burn::tensor::Tensor;
+use spec::device::AttentionPath;
 use spec::model::{ModelConfig, ModelVersion};
 
 use crate::model::block::CellBlock;
@@ -63,6 +64,11 @@ impl Encoder {
             blocks: (0..config.n_layers).map(|_| CellBlock::init(d_model, config.n_heads, init)).collect(),
             ln_f: LayerNorm::init(d_model, init),
         }
+    }
+
+    /// Chooses how attention is computed.
+    pub fn set_attention(&mut self, path: AttentionPath) {
+        self.blocks.iter_mut().for_each(|block| block.set_attention(path));
     }
 
     /// The learned embedding of each gene, `[N, d]`.

@@ -1,6 +1,7 @@
 //! The two predictors: of hidden tokens in pretraining, and of the perturbed state under an action.
 
 use burn::tensor::Tensor;
+use spec::device::AttentionPath;
 use spec::model::ModelConfig;
 
 use crate::model::block::{ActionBlock, ActionReading, CellBlock};
@@ -30,6 +31,11 @@ impl MaskedPredictor {
             norm: LayerNorm::init(d_model, init),
             pred_head: Linear::init(d_model, d_model, init),
         }
+    }
+
+    /// Chooses how attention is computed.
+    pub fn set_attention(&mut self, path: AttentionPath) {
+        self.blocks.iter_mut().for_each(|block| block.set_attention(path));
     }
 
     /// `[B, N, d]` to `[B, N, d]`.
@@ -99,6 +105,11 @@ impl AcPredictor {
     /// Chooses how the tokens read the action.
     pub fn set_reading(&mut self, reading: ActionReading) {
         self.blocks.iter_mut().for_each(|block| block.set_reading(reading));
+    }
+
+    /// Chooses how attention is computed.
+    pub fn set_attention(&mut self, path: AttentionPath) {
+        self.blocks.iter_mut().for_each(|block| block.set_attention(path));
     }
 
     /// The state of cells with tokens `context` `[B, N, d]` under `action` `[B, n_latent]`.

@@ -1,6 +1,7 @@
 //! The state alone: what an event changes, what is kept, what is asked next.
 
 use spec::dataset::{CellQuality, CellUnit, FileFormat};
+use spec::device::AttentionPath;
 use spec::model::ModelConfig;
 
 use super::{
@@ -75,7 +76,7 @@ fn step(state: &mut State, answer: Event) {
 
 fn started() -> State {
     let mut state = State::default();
-    state.enqueue(Job::new(Request::Start { backend: BackendChoice::Auto }));
+    state.enqueue(Job::new(Request::Start { backend: BackendChoice::Auto, attention: AttentionPath::default() }));
     state.enqueue(Job::with_files(Request::LoadCheckpoint, 1));
     state.enqueue(Job { prepare_at_once: true, ..Job::with_files(Request::Open, 2) });
     step(&mut state, ready());
