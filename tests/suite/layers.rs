@@ -130,18 +130,3 @@ fn every_file_says_what_it_is_and_none_is_a_junk_drawer() {
         }
     }
 }
-
-#[test]
-fn a_shader_has_one_entry_point() {
-    let mut found = Vec::new();
-    let shaders = root().join("shaders");
-    for entry in fs::read_dir(&shaders).expect("the shaders are there").flatten() {
-        if entry.path().extension().is_some_and(|suffix| suffix == "wgsl") {
-            let source = fs::read_to_string(entry.path()).expect("shaders are text");
-            found.push((entry.file_name(), source.matches("@compute").count()));
-        }
-    }
-    for (name, n_entries) in found {
-        assert_eq!(n_entries, 1, "{} has {n_entries} entry points", name.display());
-    }
-}
