@@ -22,6 +22,11 @@ test("the package opens, prepares, embeds and predicts", {}, async ({ page }) =>
     const stop = new AbortController();
     stop.abort(new Error("stopped by the test"));
     const stopped = await engine.embed({ signal: stop.signal }).catch((error) => error.message);
+    const halt = new AbortController();
+    const halted = await engine
+      .embed({ signal: halt.signal, onProgress: () => halt.abort(new Error("stopped on the way")) })
+      .catch((error) => error.message);
+    const again = await engine.predict({ target, mode: checkpoint.header.modes[0] });
     engine.close();
     const closed = await engine.embed().catch((error) => error.message);
     return {
@@ -35,6 +40,8 @@ test("the package opens, prepares, embeds and predicts", {}, async ({ page }) =>
       finite: answer.delta instanceof Float32Array && answer.delta.every(Number.isFinite),
       refused: refused instanceof WaddingtonError && refused.message.includes("NOSUCHGENE") && refused.hint.length > 0,
       stopped,
+      halted,
+      same: again.delta.every((change, gene) => change === answer.delta[gene]),
       closed,
     };
   });
@@ -48,4 +55,6 @@ test("the package opens, prepares, embeds and predicts", {}, async ({ page }) =>
   holds(found.finite, "the predicted change is not finite everywhere");
   holds(found.refused, "an unknown gene was not refused by name");
   equal([found.stopped, found.closed], ["stopped by the test", "the engine was closed"], "stopped and closed");
+  equal(found.halted, "stopped on the way", "a request stopped between two of its steps");
+  holds(found.same, "after a request was stopped the same question got another answer");
 });

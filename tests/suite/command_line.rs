@@ -1,0 +1,276 @@
+//! The command line on files: what it trains, predicts and scores is what the engine does, and mistakes are named.
+
+use std::cell::RefCell;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use cells::data::CellData;
+use cells::source::NamedSource;
+use cells::write::h5ad::{H5ad, Matrix, Values, write_h5ad};
+use cli::{Arguments, Parser};
+use engine::{Session, Sink};
+use futures_lite::future::block_on;
+use jepa::bank::Bank;
+use serde_json::json;
+use spec::dataset::PrepareOptions;
+use spec::message::{Envelope, Event, Request};
+use spec::prediction::Prediction;
+
+const GENES: [&str; 7] = ["STAT1", "JAK2", "IRF1", "CD86", "MYC", "ACTB", "GAPDH"];
+
+const CONFIG: &str = r#"
+seed = 3
+mode = "knockout"
+held_out = ["JAK2"]
+checkpoint_every = 4
+report_every = 2
+
+[model]
+version = "v05"
+d_model = 8
+n_heads = 2
+n_layers = 1
+n_pretrain_layers = 1
+
+[model.composer]
+n_chemical = 2
+n_dna = 2
+n_latent = 6
+n_mode = 3
+
+[pretrain]
+n_steps = 4
+batch_size = 5
+
+[action]
+n_steps = 5
+batch_size = 5
+
+[decoder]
+n_steps = 3
+batch_size = 5
+"#;
+
+/// A folder of one test with cells, vectors and a configuration in it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cli-{name}"));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).expect("the target folder can be written");
+        let folder = Self(path);
+        folder.write("cells.h5ad", &cells_file());
+        folder.write("bank.safetensors", &bank());
+        folder.write("train.toml", CONFIG.as_bytes());
+        folder
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) {
+        fs::write(self.0.join(name), bytes).expect("the target folder can be written");
+    }
+
+    fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.0.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.join(name).exists()
+    }
+
+    /// Runs a command whose words that name files (those with a dot) lie in this folder.
+    fn run(&self, command: &str) -> Result<String, String> {
+        let word = |word: &str| match word.contains('.') {
+            true => self.0.join(word).to_string_lossy().into_owned(),
+            false => word.to_owned(),
+        };
+        let words = std::iter::once("waddington".to_owned()).chain(command.split_whitespace().map(word));
+        let arguments = Arguments::try_parse_from(words).map_err(|error| error.to_string())?;
+        let mut out = Vec::new();
+        cli::run(&arguments, &mut out).map_err(|error| format!("{error:#}"))?;
+        Ok(String::from_utf8(out).expect("the output is text"))
+    }
+
+    fn succeed(&self, command: &str) -> String {
+        self.run(command).unwrap_or_else(|error| panic!("{command}: {error}"))
+    }
+
+    /// What the engine behind the browser answers on the same files.
+    fn ask_engine(&self, target: &str) -> Prediction {
+        let events = Rc::new(Events::default());
+        let mut session = Session::new(events.clone(), 1 << 30);
+        let file = |name: &str| NamedSource::from_bytes(name, self.read(name));
+        let mut ask = |request: serde_json::Value, files: Vec<NamedSource>| -> Event {
+            let request: Request = serde_json::from_value(request).expect("a request");
+            block_on(session.handle(1, request, files));
+            events.0.borrow_mut().pop().expect("a final event")
+        };
+        ask(json!({ "type": "start", "backend": "cpu" }), vec![]);
+        ask(json!({ "type": "load_checkpoint" }), vec![file("model.safetensors"), file("bank.safetensors")]);
+        let opened = ask(json!({ "type": "open" }), vec![file("cells.h5ad")]);
+        let Event::Opened { opened } = opened else { panic!("{opened:?}") };
+        ask(json!({ "type": "prepare", "options": opened.suggested }), vec![]);
+        let answer = ask(json!({ "type": "predict", "query": { "target": target, "mode": "knockout" } }), vec![]);
+        let Event::Predicted { prediction } = answer else { panic!("{answer:?}") };
+        prediction
+    }
+}
+
+#[derive(Default)]
+struct Events(RefCell<Vec<Event>>);
+
+impl Sink for Events {
+    fn emit(&self, envelope: Envelope<Event>) {
+        self.0.borrow_mut().push(envelope.body);
+    }
+}
+
+/// 32 cells: 16 controls, 8 with STAT1 knocked out, 8 with JAK2.
+fn cells_file() -> Vec<u8> {
+    let n_cells = 32;
+    let labels: Vec<&str> = (0..n_cells).map(|cell| ["control", "control", "STAT1", "JAK2"][cell % 4]).collect();
+    let counts = (0..n_cells * GENES.len()).map(|at| ((at * 7 + at / 5) % 11) as f32).collect();
+    let mut file = H5ad::new(
+        Matrix::Dense { values: counts, n_obs: n_cells, n_vars: GENES.len() },
+        (0..n_cells).map(|cell| format!("cell{cell}")).collect(),
+        GENES.map(String::from).into(),
+    );
+    file.obs.columns.push(("condition".into(), Values::categorical(&labels)));
+    write_h5ad(&file).expect("a well-formed file")
+}
+
+fn bank() -> Vec<u8> {
+    let symbols = vec!["STAT1".to_owned(), "JAK2".into(), "TP53".into()];
+    let vectors = [1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.5, 0.5, 0.5, 0.5];
+    Bank::quantise(symbols, 4, &vectors, "made up").and_then(|bank| bank.to_bytes()).expect("three rows of four")
+}
+
+fn read_h5ad(bytes: Vec<u8>) -> CellData {
+    let opened = cells::read::open(vec![NamedSource::from_bytes("p.h5ad", bytes)], 1 << 30).expect("an h5ad");
+    let mut reading = opened.begin(&PrepareOptions::default()).expect("it has an X");
+    while reading.advance().expect("its values can be read").is_some() {}
+    reading.finish().expect("all of it was read")
+}
+
+const TRAIN: &str = "train train.toml cells.h5ad --bank bank.safetensors --cpu --out";
+const PREDICT: &str = "predict cells.h5ad --checkpoint model.safetensors --bank bank.safetensors --cpu";
+
+#[test]
+fn a_training_that_is_stopped_and_resumed_ends_as_one_that_ran_through() {
+    let folder = Folder::new("resume");
+    folder.succeed(&format!("{TRAIN} through.safetensors"));
+    assert!(!folder.has("through.safetensors.state"), "a finished run leaves no state");
+    // Into the second stage, and not where a checkpoint was due.
+    folder.succeed(&format!("{TRAIN} parts.safetensors --at-most 6"));
+    assert!(!folder.has("parts.safetensors") && folder.has("parts.safetensors.state"));
+    let refused = folder.run(&format!("{TRAIN} parts.safetensors")).expect_err("half a run is there");
+    assert!(refused.contains("--resume") && refused.contains("--force"), "{refused}");
+    folder.succeed(&format!("{TRAIN} parts.safetensors --resume"));
+    assert!(!folder.has("parts.safetensors.state"));
+    assert_eq!(folder.read("parts.safetensors"), folder.read("through.safetensors"));
+    let refused = folder.run(&format!("{TRAIN} parts.safetensors")).expect_err("a checkpoint is there");
+    assert!(refused.contains("--force"), "{refused}");
+}
+
+#[test]
+fn predictions_are_those_of_the_engine_in_both_formats() {
+    let folder = Folder::new("predict");
+    folder.succeed(&format!("{TRAIN} model.safetensors"));
+    let expected = folder.ask_engine("JAK2");
+    let measured = expected.measured.expect("JAK2 is in the data");
+
+    folder.succeed(&format!("{PREDICT} --target JAK2 --out p.csv"));
+    let text = String::from_utf8(folder.read("p.csv")).expect("csv is text");
+    let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(rows[0][..3], ["gene", "control_mean_log1p", "predicted_change_log1p"]);
+    let column =
+        |index: usize| -> Vec<f32> { rows[1..].iter().map(|row| row[index].parse().expect("a number")).collect() };
+    assert_eq!(rows[1..].iter().map(|row| row[0]).collect::<Vec<_>>(), GENES);
+    assert_eq!(column(1), expected.control_mean);
+    assert_eq!(column(2), expected.delta);
+    assert_eq!(column(4), measured.delta);
+    assert_eq!(column(5), measured.standard_error);
+
+    folder.succeed(&format!("{PREDICT} --target JAK2 --out p.h5ad"));
+    let data = read_h5ad(folder.read("p.h5ad"));
+    assert_eq!(data.genes.symbols, GENES);
+    assert_eq!(data.barcodes, ["control", "predicted", "measured"]);
+    let row = |index: usize| {
+        let mut values = vec![0.0; GENES.len()];
+        data.counts.add_row_to(index, &mut values);
+        values
+    };
+    let plus = |delta: &[f32]| expected.control_mean.iter().zip(delta).map(|(c, d)| c + d).collect::<Vec<f32>>();
+    assert_eq!(row(0), expected.control_mean);
+    assert_eq!(row(1), plus(&expected.delta));
+    assert_eq!(row(2), plus(&measured.delta));
+}
+
+#[test]
+fn scores_are_those_of_the_engine() {
+    let folder = Folder::new("eval");
+    folder.succeed(&format!("{TRAIN} model.safetensors"));
+    let command = "eval cells.h5ad --checkpoint model.safetensors --bank bank.safetensors --cpu";
+    let report: serde_json::Value = serde_json::from_str(&folder.succeed(&format!("{command} --json"))).expect("JSON");
+    let expected = folder.ask_engine("JAK2").agreement;
+    assert_eq!(report["targets"][0]["target"], "JAK2");
+    // One target: its scores are the means.
+    for method in &expected {
+        let found = report["scores"].as_array().expect("a list").iter().find(|score| score["method"] == *method.method);
+        let found = found.unwrap_or_else(|| panic!("{} is not scored", method.method));
+        let close = |found: &serde_json::Value, expected: Option<f64>| match (found.as_f64(), expected) {
+            (Some(found), Some(expected)) => (found - expected).abs() <= 1e-6 * expected.abs().max(1e-3),
+            (found, expected) => found == expected,
+        };
+        assert!(close(&found["delta_pearson"], method.delta_pearson), "{found} is not {method:?}");
+        assert!(close(&found["mse"], Some(method.mse)), "{found} is not {method:?}");
+    }
+    let table = folder.succeed(command);
+    assert!(table.contains("kernel ridge") && table.contains("JAK2"), "{table}");
+}
+
+#[test]
+fn inspect_counts() {
+    let folder = Folder::new("inspect");
+    let report: serde_json::Value =
+        serde_json::from_str(&folder.succeed("inspect --json cells.h5ad")).expect("it prints JSON");
+    let expected: f64 = (0..32 * GENES.len()).map(|at| ((at * 7 + at / 5) % 11) as f64).sum();
+    assert_eq!((&report["n_cells"], &report["n_genes"]), (&json!(32), &json!(7)));
+    assert_eq!(report["sum"], json!(expected));
+    assert!(folder.succeed("inspect cells.h5ad").contains("condition: 3 labels: control (16)"));
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    let folder = Folder::new("mistakes");
+    folder.succeed(&format!("{TRAIN} model.safetensors"));
+    folder.write("notes.txt", b"not a matrix");
+    folder.write("typo.toml", CONFIG.replace("d_model", "d_modle").as_bytes());
+    folder.write("kind.toml", CONFIG.replace("seed = 3", "seed = \"three\"").as_bytes());
+    let cases: [(&str, &[&str]); 14] = [
+        ("inspect notes.txt", &["notes.txt", "It reads h5ad"]),
+        ("inspect nothing.h5ad", &["opening", "nothing.h5ad"]),
+        ("inspect ./", &["is a folder"]),
+        ("predict cells.h5ad", &["--checkpoint", "--bank", "--target", "--out"]),
+        (&format!("{PREDICT} --target stat1 --out p.csv"), &["no vector of stat1"]),
+        (&format!("{PREDICT} --target STAT1 --out p.txt"), &[".csv or .h5ad"]),
+        (&format!("{PREDICT} --target STAT1 --out no/p.csv"), &["there is no folder"]),
+        (&format!("{PREDICT} --target STAT1 --out p.csv --mode ablation"), &["--mode", "knockout"]),
+        (&format!("{PREDICT} --target STAT1 --out p.csv --perturbation gene"), &["no column gene", "condition"]),
+        (&format!("{PREDICT} --target STAT1 --out p.csv --control wild"), &["wild", "condition", "control"]),
+        (&format!("{PREDICT} --target STAT1 --out p.csv --matrix counts"), &["no matrix counts", "X"]),
+        (&TRAIN.replace("train.toml", "typo.toml"), &["typo.toml", "model.d_modle"]),
+        (&TRAIN.replace("train.toml", "kind.toml"), &["kind.toml, line 2", "three"]),
+        (&format!("{TRAIN} new.safetensors --resume"), &["no unfinished run", "new.safetensors.state"]),
+    ];
+    for (command, parts) in cases {
+        let command =
+            if command.ends_with("--out") { format!("{command} new.safetensors") } else { command.to_owned() };
+        let said = folder.run(&command).expect_err(&command);
+        for part in parts {
+            assert!(said.contains(part), "`{command}` says: {said}; it does not say {part}");
+        }
+    }
+    assert!(!folder.has("p.csv") && !folder.has("new.safetensors"), "a mistake leaves no file");
+}
