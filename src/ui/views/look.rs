@@ -78,7 +78,7 @@ fn Cells(dataset: Shared<Dataset>) -> impl IntoView {
             <div class="histograms panel">
                 <Histogram values=quality.total_counts title="Total counts" label=format!("counts per {}", unit.trim_end_matches('s')) unit testid="qc-total-counts" />
                 <Histogram values=quality.n_genes_by_counts title="Genes found" label="genes with a count above 0".to_string() unit testid="qc-n-genes" />
-                <Histogram values=quality.pct_counts_mt title="Mitochondrial" label="% of counts in mitochondrial (MT-) genes".to_string() unit testid="qc-pct-mt" />
+                <Histogram values=quality.pct_counts_mt title="Mitochondrial, %" label="% of counts in mitochondrial (MT-) genes".to_string() unit testid="qc-pct-mt" />
             </div>
             <Maps dataset=dataset.clone() />
             <Coverage coverage />
