@@ -17,6 +17,9 @@ use spec::model::Mode;
 use crate::dataset::{self, Columns, Dataset};
 use crate::model::{ModelArguments, mean_response};
 
+/// Examples that the model's prediction is averaged over where the person does not say.
+const N_EXAMPLES: usize = 300;
+
 /// Arguments of `eval`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -27,9 +30,10 @@ pub struct Arguments {
     model: ModelArguments,
     #[command(flatten)]
     columns: Columns,
-    /// At most this many control cells that the model's prediction is averaged over, evenly spaced.
-    #[arg(long, default_value_t = 300)]
-    control_cells: usize,
+    /// At most this many control cells that the model's prediction is averaged over, evenly spaced. Default: 300 times
+    /// the cells that the checkpoint averages into one example.
+    #[arg(long)]
+    control_cells: Option<usize>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -52,8 +56,7 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<()> {
     let options = arguments.columns.options();
     let dataset = dataset::load(&arguments.data, &options, Some(&header.genes), header.target_sum)?;
     let measured = dataset.measured()?;
-    let n_control_cells = Some(arguments.control_cells);
-    let evaluation = block_on(evaluate(&predictor, &bank, &dataset, &measured, n_control_cells))?;
+    let evaluation = block_on(evaluate(&predictor, &bank, &dataset, &measured, arguments.control_cells))?;
     if arguments.json {
         let report = json!({
             "scores": evaluation.scores, "targets": evaluation.targets, "left_out": evaluation.left_out,
@@ -87,7 +90,8 @@ pub async fn evaluate(
     ensure!(!asked.is_empty(), "none of the checkpoint's held-out targets is in the data and in the bank");
     ensure!(!seen.is_empty(), "none of the checkpoint's training targets is in the data; the baselines need them");
 
-    let rows = dataset.some_control_rows(n_control_cells)?;
+    let n_control_cells = n_control_cells.unwrap_or_else(|| N_EXAMPLES.saturating_mul(header.cells_per_example));
+    let rows = dataset.some_control_rows(Some(n_control_cells))?;
     eprintln!("{} targets, each predicted for {}", asked.len(), dataset.describe_controls(&rows));
     let mode = header.modes.first().copied().unwrap_or(Mode::Unknown);
     let bar = dataset::progress_bar(asked.len() as u64, "predicting", "targets");

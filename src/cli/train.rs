@@ -249,6 +249,8 @@ fn assemble(config: &TrainConfig, dataset: Dataset, bank: &Bank) -> Result<(Trai
         modes: vec![config.mode],
         seen: targets.iter().map(|target| target.name.clone()).collect(),
         held_out: config.held_out.clone(),
+        baseline: config.baseline,
+        cells_per_example: config.action.cells_per_example,
     };
     Ok((TrainingCells::new(dataset.expression, &roles, None, targets)?, header))
 }

@@ -13,8 +13,9 @@ use crate::failure::EngineError;
 use crate::population::{Population, spread};
 use crate::task::Task;
 
-/// Control cells a prediction is averaged over, as many as GEARS takes (spec §3.4).
-const MAX_CONTROL_CELLS: usize = 300;
+/// What a prediction is averaged over, as many as GEARS takes (spec §3.4): control cells, or means of several where the
+/// checkpoint was trained on such.
+const MAX_EXAMPLES: usize = 300;
 
 /// Predicts what the perturbation does to the population's control cells.
 pub async fn predict(
@@ -32,7 +33,7 @@ pub async fn predict(
         ));
     }
     let aligned = population.aligned()?;
-    let rows = spread(&controls, MAX_CONTROL_CELLS);
+    let rows = spread(&controls, MAX_EXAMPLES.saturating_mul(checkpoint.header().cells_per_example));
     let weights = population.cell_weights.as_deref();
     let mut stretch = task.begin("Predicting the response", "cells", rows.len()).await?;
     let mut running = checkpoint.predictor.predict(&aligned, &rows, weights, &vector, query.mode)?;

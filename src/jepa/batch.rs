@@ -37,6 +37,12 @@ pub struct TrainingCells {
     controls_of_batch: HashMap<u32, Vec<u32>>,
     batch_of_row: Option<Vec<u32>>,
     targets: Vec<Target>,
+    /// Per target, its perturbed rows.
+    rows_of_target: Vec<Vec<u32>>,
+    /// Targets that have cells.
+    inhabited: Vec<u32>,
+    /// Per row, its target; none for a control and without a usable label.
+    target_of_row: Vec<Option<u32>>,
 }
 
 /// The part one row plays.
@@ -62,14 +68,14 @@ pub struct DenseCells {
 }
 
 /// Perturbed cells of one step with their controls.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Pairs {
     /// The control partners.
     pub control: DenseCells,
     /// The perturbed cells.
     pub case: DenseCells,
-    /// Target of each pair, by index.
-    pub target: Vec<u32>,
+    /// Target of each pair, by index; none for two controls.
+    pub target: Vec<Option<u32>>,
 }
 
 impl TrainingCells {
@@ -96,6 +102,9 @@ impl TrainingCells {
             controls: Vec::new(),
             controls_of_batch: HashMap::new(),
             batch_of_row: batches,
+            rows_of_target: vec![Vec::new(); targets.len()],
+            inhabited: Vec::new(),
+            target_of_row: vec![None; n],
             targets,
         };
         for (row, role) in (0u32..).zip(roles) {
@@ -110,6 +119,8 @@ impl TrainingCells {
                 }
                 Role::Perturbed(target) if (*target as usize) < cells.targets.len() => {
                     cells.perturbed.push((row, *target));
+                    cells.rows_of_target[*target as usize].push(row);
+                    cells.target_of_row[row as usize] = Some(*target);
                 }
                 Role::Perturbed(target) => {
                     return Err(bad(format!("row {row} names target {target}, which is not there")));
@@ -117,6 +128,8 @@ impl TrainingCells {
             }
             cells.all.push(row);
         }
+        cells.inhabited =
+            (0..cells.targets.len() as u32).filter(|&t| !cells.rows_of_target[t as usize].is_empty()).collect();
         Ok(cells)
     }
 
@@ -130,48 +143,99 @@ impl TrainingCells {
         &self.targets
     }
 
-    /// Cells that `stage` can draw from.
-    pub fn n_cells(&self, stage: Stage) -> usize {
+    /// What the order of a stage's steps runs over: its cells, or its targets where each shall weigh the same.
+    pub fn n_examples(&self, stage: Stage, sampling: Sampling) -> usize {
         match stage {
             Stage::Pretrain => self.all.len(),
             Stage::Align => self.targets.len(),
             Stage::Action | Stage::Decoder if self.controls.is_empty() => 0,
+            Stage::Action | Stage::Decoder if sampling.balance_targets => self.inhabited.len(),
             Stage::Action | Stage::Decoder => self.perturbed.len(),
         }
     }
 
     /// The cells of a pretraining step.
-    pub fn cells(&self, order: &[u32]) -> DenseCells {
-        self.dense(order.iter().map(|&i| self.all[i as usize]))
-    }
-
-    /// The pairs of an action or decoder step.
-    pub fn pairs(&self, order: &[u32], draws: &Draws, step: usize) -> Pairs {
-        let mut rng = draws.stream(Purpose::Control, step as u64);
-        let chosen: Vec<(u32, u32)> = order.iter().map(|&i| self.perturbed[i as usize]).collect();
-        let partners: Vec<u32> = chosen
-            .iter()
-            .map(|&(row, _)| {
-                let same = self.batch_of_row.as_ref().and_then(|b| self.controls_of_batch.get(&b[row as usize]));
-                let pool = same.unwrap_or(&self.controls);
-                pool[rng.random_range(0..pool.len() as u32) as usize]
-            })
-            .collect();
-        Pairs {
-            control: self.dense(partners.into_iter()),
-            case: self.dense(chosen.iter().map(|&(row, _)| row)),
-            target: chosen.iter().map(|&(_, target)| target).collect(),
-        }
-    }
-
-    fn dense(&self, rows: impl Iterator<Item = u32>) -> DenseCells {
+    pub fn cells(&self, order: &[u32], sampling: Sampling, draws: &Draws, step: usize) -> DenseCells {
+        let mut rng = draws.stream(Purpose::Pool, step as u64);
         let mut dense = DenseCells::default();
-        for row in rows {
-            push_row(&self.rows, row as usize, &mut dense.x);
-            dense.log_total.push(self.log_totals[row as usize]);
+        for &index in order {
+            let row = self.all[index as usize];
+            self.push_mean(row, self.alike(row), sampling.cells_per_example, &mut rng, &mut dense);
         }
         dense
     }
+
+    /// The pairs of an action or decoder step, `n_controls` pairs of two controls behind those of `order`.
+    pub fn pairs(&self, order: &[u32], n_controls: usize, sampling: Sampling, draws: &Draws, step: usize) -> Pairs {
+        let mut rng = draws.stream(Purpose::Control, step as u64);
+        let mut pool_rng = draws.stream(Purpose::Pool, step as u64);
+        let chosen: Vec<(u32, u32)> = if sampling.balance_targets {
+            let of_target = |&index: &u32| {
+                let target = self.inhabited[index as usize];
+                (one_of(&self.rows_of_target[target as usize], &mut pool_rng), target)
+            };
+            order.iter().map(of_target).collect()
+        } else {
+            order.iter().map(|&index| self.perturbed[index as usize]).collect()
+        };
+        let mut pairs = Pairs::default();
+        for (row, target) in chosen {
+            let same = self.batch_of_row.as_ref().and_then(|b| self.controls_of_batch.get(&b[row as usize]));
+            let controls = same.unwrap_or(&self.controls);
+            let partner = one_of(controls, &mut rng);
+            self.push_mean(partner, controls, sampling.cells_per_example, &mut pool_rng, &mut pairs.control);
+            let kin = &self.rows_of_target[target as usize];
+            self.push_mean(row, kin, sampling.cells_per_example, &mut pool_rng, &mut pairs.case);
+            pairs.target.push(Some(target));
+        }
+        for _ in 0..n_controls {
+            for side in [&mut pairs.control, &mut pairs.case] {
+                let row = one_of(&self.controls, &mut rng);
+                self.push_mean(row, &self.controls, sampling.cells_per_example, &mut pool_rng, side);
+            }
+            pairs.target.push(None);
+        }
+        pairs
+    }
+
+    /// Rows of the same condition; none but itself for a row without a label.
+    fn alike(&self, row: u32) -> &[u32] {
+        match self.target_of_row[row as usize] {
+            Some(target) => &self.rows_of_target[target as usize],
+            None if self.controls.binary_search(&row).is_ok() => &self.controls,
+            None => &[],
+        }
+    }
+
+    /// Appends the mean of `row` and, drawn from `kin` with replacement, as many more as make `n` cells.
+    fn push_mean(&self, row: u32, kin: &[u32], n: usize, rng: &mut ChaCha8Rng, dense: &mut DenseCells) {
+        let n = if kin.is_empty() { 1 } else { n.max(1) };
+        let start = dense.x.len();
+        push_row(&self.rows, row as usize, &mut dense.x);
+        if n == 1 {
+            dense.log_total.push(self.log_totals[row as usize]);
+            return;
+        }
+        let mean = &mut dense.x[start..];
+        for _ in 1..n {
+            self.rows.add_row_to(one_of(kin, rng) as usize, mean);
+        }
+        mean.iter_mut().for_each(|value| *value /= n as f32);
+        dense.log_total.push(log_total(&dense.x[start..]));
+    }
+}
+
+/// How the examples of a stage are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sampling {
+    /// Cells of one condition that are averaged into one example; 1 as the reference.
+    pub cells_per_example: usize,
+    /// Whether each target comes as often as every other, instead of each cell.
+    pub balance_targets: bool,
+}
+
+fn one_of(rows: &[u32], rng: &mut ChaCha8Rng) -> u32 {
+    rows[rng.random_range(0..rows.len() as u32) as usize]
 }
 
 /// The model's second input: `ln(1 + sum of the log1p values)`, as the reference computes it.
@@ -203,6 +267,7 @@ enum Purpose {
     Order = 1,
     Control = 2,
     Mask = 3,
+    Pool = 4,
 }
 
 impl Draws {
@@ -275,6 +340,39 @@ mod tests {
         assert_eq!(resumed.mask(100, 0.6, 8), whole.mask(100, 0.6, 8));
         assert_ne!(resumed.mask(100, 0.6, 7), whole.mask(100, 0.6, 8));
         assert_ne!(Draws::new(8, Stage::Action).mask(100, 0.6, 8), whole.mask(100, 0.6, 8));
+    }
+
+    /// Four controls, three cells of the first target and one of the second; one gene, whose value is the row's number.
+    fn rows() -> TrainingCells {
+        let roles = [[Role::Control; 4].as_slice(), &[Role::Perturbed(0); 3], &[Role::Perturbed(1)]].concat();
+        let values: Vec<f32> = (0..8).map(|row| row as f32).collect();
+        let rows = Counts::from_dense(&values, 1).expect("rows are whole");
+        let target = |name: &str| Target { name: name.into(), vector: vec![1.0] };
+        TrainingCells::new(rows, &roles, None, vec![target("A"), target("B")]).expect("all parts fit")
+    }
+
+    #[test]
+    fn examples_are_means_of_cells_of_one_condition() {
+        let (cells, draws) = (rows(), Draws::new(7, Stage::Action));
+        let averaged = Sampling { cells_per_example: 2000, balance_targets: true };
+        assert_eq!(cells.n_examples(Stage::Action, averaged), 2);
+        let pairs = cells.pairs(&[0, 1], 1, averaged, &draws, 0);
+        assert_eq!(pairs.target, [Some(0), Some(1), None]);
+        for (value, expected) in pairs.control.x.iter().zip([1.5; 3]).chain(pairs.case.x.iter().zip([5.0, 7.0, 1.5])) {
+            assert!((value - expected).abs() < 0.15, "{value} for {expected}");
+        }
+        assert!((pairs.case.log_total[1] - 8f32.ln()).abs() < 1e-3);
+    }
+
+    #[test]
+    fn one_cell_per_example_is_that_cell() {
+        let (cells, draws) = (rows(), Draws::new(7, Stage::Action));
+        let single = Sampling { cells_per_example: 1, balance_targets: false };
+        assert_eq!(cells.n_examples(Stage::Action, single), 4);
+        let pairs = cells.pairs(&[0, 3], 0, single, &draws, 0);
+        assert_eq!(pairs.case.x, [4.0, 7.0]);
+        assert!(pairs.control.x.iter().all(|value| [0.0, 1.0, 2.0, 3.0].contains(value)));
+        assert_eq!(cells.cells(&[2, 5], single, &draws, 0).x, [2.0, 5.0]);
     }
 
     #[test]

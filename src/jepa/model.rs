@@ -15,10 +15,12 @@ pub mod predictor;
 use burn::tensor::{Device, Tensor};
 use spec::device::AttentionPath;
 use spec::model::ModelConfig;
+use spec::train::Baseline;
 
 use crate::error::{Error, LoadError};
 use crate::model::block::ActionReading;
 use crate::model::composer::{ActionComposer, Actions};
+use crate::model::decoder::Decoder;
 use crate::model::encoder::{CellBatch, Encoder};
 use crate::model::init::Init;
 use crate::model::parameters::{Parameters, parameters};
@@ -127,6 +129,16 @@ impl BioJepa {
     /// The perturbed state of control cells with tokens `context` `[B, N, d]`, one action per cell.
     pub fn predict(&self, context: Tensor<3>, actions: &Actions) -> Predicted {
         self.predictor.forward(context, self.composer.forward(actions))
+    }
+
+    /// The predicted change of expression `[B, N]` of control cells with tokens `context`, one action per cell.
+    pub fn change(&self, decoder: &Decoder, context: Tensor<3>, actions: &Actions, baseline: Baseline) -> Tensor<2> {
+        let state = decoder.forward(self.predict(context.clone(), actions).mu);
+        let unchanged = match baseline {
+            Baseline::ControlState => context,
+            Baseline::ControlAction => self.predict(context, &actions.none_instead()).mu,
+        };
+        state - decoder.forward(unchanged)
     }
 
     /// How many numbers each part learns.

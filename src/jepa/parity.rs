@@ -237,7 +237,7 @@ async fn gradients(report: &mut ParityReport, golden: &Golden, model: &BioJepa, 
     stage(report, golden, "alignment", loss, &found).await?;
 
     let (predictor, composer) = (model.predictor.tracked(), model.composer.tracked());
-    let loss = step::action_loss(model, &predictor, &composer, pairs, mask);
+    let loss = step::action_loss(model, &predictor, &composer, pairs, Some(mask));
     let mut recorded = loss.backward();
     let mut found = NamedGradients::default();
     found.collect("predictor", &predictor, &mut recorded);

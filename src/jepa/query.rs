@@ -2,8 +2,9 @@
 //!
 //! Both run chunk by chunk (`advance` until none, then `finish`), so that memory stays bounded whatever the number of
 //! cells, and progress, cancelling and the event loop get their turn between two chunks. Nothing is masked.
-//! The response is `decoder(mu) - decoder(student(control))`, averaged over the control cells: one latent space, one
-//! decoder, so that what the decoder gets wrong of both sides cancels.
+//! The response is `decoder(mu) - decoder(baseline)`, averaged over the control cells. The baseline is what the
+//! checkpoint was trained with: the control's own tokens, as the reference, or the predicted tokens without a
+//! perturbation. Where training averaged cells into one example, a query averages as many before the model reads them.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use cells::counts::Counts;
@@ -11,7 +12,7 @@ use spec::checkpoint::CheckpointHeader;
 use spec::device::AttentionPath;
 use spec::model::{Modality, Mode};
 
-use crate::batch::{log_total, push_row};
+use crate::batch::log_total;
 use crate::checkpoint;
 use crate::error::Error;
 use crate::model::BioJepa;
@@ -81,10 +82,10 @@ impl Predictor {
         vector: &[f32],
         mode: Mode,
     ) -> Result<Response<'a>, Error> {
-        let cursor = Cursor::new(self, cells, rows)?;
         if weights.is_some_and(|weights| weights.len() != cells.n_cells()) {
             return Err(Error::TrainingCells { problem: "there must be one weight per cell".into() });
         }
+        let cursor = Cursor::new(self, cells, rows, weights, self.header.cells_per_example)?;
         let width = vector.len();
         let action = |n: usize| -> Result<Actions, Error> {
             let (modalities, modes) = (vec![Modality::Protein; n], vec![mode; n]);
@@ -92,7 +93,7 @@ impl Predictor {
         };
         action(1)?;
         let n_genes = cells.n_genes();
-        Ok(Response { cursor, weights, vector: vector.to_vec(), mode, sum: vec![0.0; n_genes], total_weight: 0.0 })
+        Ok(Response { cursor, vector: vector.to_vec(), mode, sum: vec![0.0; n_genes], total_weight: 0.0 })
     }
 
     /// Begins the latent states of `rows` of `cells`.
@@ -100,21 +101,39 @@ impl Predictor {
     /// # Errors
     /// Where the cells have another number of genes, or a row is not there.
     pub fn embed<'a>(&'a self, cells: &'a Counts, rows: &'a [usize]) -> Result<Embedding<'a>, Error> {
-        Ok(Embedding { cursor: Cursor::new(self, cells, rows)?, latent: Vec::new() })
+        Ok(Embedding { cursor: Cursor::new(self, cells, rows, None, 1)?, latent: Vec::new() })
     }
 }
 
-/// The rows still to be done.
+/// The rows still to be done, in groups of which the model reads the mean.
 struct Cursor<'a> {
     predictor: &'a Predictor,
     cells: &'a Counts,
     rows: &'a [usize],
+    weights: Option<&'a [f64]>,
+    n_groups: usize,
+    /// Groups done.
     n_done: usize,
     n_per_chunk: usize,
 }
 
+/// Some groups on the device.
+struct Chunk {
+    batch: CellBatch,
+    /// Cells that each group stands for.
+    weights: Vec<f64>,
+    /// Rows done with these.
+    n_rows_done: usize,
+}
+
 impl<'a> Cursor<'a> {
-    fn new(predictor: &'a Predictor, cells: &'a Counts, rows: &'a [usize]) -> Result<Self, Error> {
+    fn new(
+        predictor: &'a Predictor,
+        cells: &'a Counts,
+        rows: &'a [usize],
+        weights: Option<&'a [f64]>,
+        cells_per_group: usize,
+    ) -> Result<Self, Error> {
         let model = &predictor.header.model;
         let problem = |problem: String| Err(Error::TrainingCells { problem });
         if cells.n_genes() != model.n_genes {
@@ -123,25 +142,54 @@ impl<'a> Cursor<'a> {
         if let Some(row) = rows.iter().find(|&&row| row >= cells.n_cells()) {
             return problem(format!("row {row} of {} cells", cells.n_cells()));
         }
+        let total: f64 = rows.iter().map(|&row| weights.map_or(1.0, |weights| weights[row])).sum();
+        // A row is never split: metacells that stand for enough cells are groups of one.
+        let n_groups = ((total / cells_per_group.max(1) as f64).round() as usize).max(1).min(rows.len());
         let values_per_cell = 8usize.saturating_mul(model.n_genes).saturating_mul(model.d_model).max(1);
-        Ok(Self { predictor, cells, rows, n_done: 0, n_per_chunk: (CHUNK_VALUES / values_per_cell).clamp(1, 64) })
+        let n_per_chunk = (CHUNK_VALUES / values_per_cell).clamp(1, 64);
+        Ok(Self { predictor, cells, rows, weights, n_groups, n_done: 0, n_per_chunk })
     }
 
-    /// The next rows and their cells on the device; none where all are done.
-    fn next(&mut self) -> Option<(&'a [usize], CellBatch)> {
-        let rows = &self.rows[self.n_done..];
-        let rows = &rows[..rows.len().min(self.n_per_chunk)];
-        if rows.is_empty() {
+    /// The next groups; none where all are done. Rows are dealt out in turn, so that every group spans the file.
+    fn next(&mut self) -> Option<Chunk> {
+        let groups = self.n_done..self.n_groups.min(self.n_done + self.n_per_chunk);
+        if groups.is_empty() {
             return None;
         }
-        let mut x = Vec::with_capacity(rows.len() * self.cells.n_genes());
-        let mut log_totals = Vec::with_capacity(rows.len());
-        for &row in rows {
-            push_row(self.cells, row, &mut x);
-            log_totals.push(log_total(self.cells.row(row).1));
+        let n_genes = self.cells.n_genes();
+        let mut x = Vec::with_capacity(groups.len() * n_genes);
+        let (mut log_totals, mut weights) = (Vec::new(), Vec::new());
+        for group in groups.clone() {
+            let start = x.len();
+            x.resize(start + n_genes, 0.0);
+            weights.push(self.add_mean(group, &mut x[start..]));
+            log_totals.push(log_total(&x[start..]));
         }
-        self.n_done += rows.len();
-        Some((rows, cell_batch(x, log_totals, self.cells.n_genes(), &self.predictor.device)))
+        self.n_done = groups.end;
+        // Of n rows dealt into k groups, the first g groups hold all rows of the whole rounds, and part of the last.
+        let n_rows_done = (0..groups.end).map(|group| self.rows_of(group).count()).sum();
+        let batch = cell_batch(x, log_totals, n_genes, &self.predictor.device);
+        Some(Chunk { batch, weights, n_rows_done })
+    }
+
+    fn rows_of(&self, group: usize) -> impl Iterator<Item = usize> + use<'a> {
+        self.rows.iter().copied().skip(group).step_by(self.n_groups.max(1))
+    }
+
+    /// Puts the weighted mean of a group into `mean`, which holds zeros; returns the group's weight.
+    fn add_mean(&self, group: usize, mean: &mut [f32]) -> f64 {
+        let weight_of = |row: usize| self.weights.map_or(1.0, |weights| weights[row]);
+        let total: f64 = self.rows_of(group).map(weight_of).sum();
+        let n = self.rows_of(group).count() as f64;
+        for row in self.rows_of(group) {
+            // A group that weighs nothing still needs values: its plain mean.
+            let share = if total > 0.0 { weight_of(row) / total } else { 1.0 / n };
+            let (genes, values) = self.cells.row(row);
+            for (&gene, &value) in genes.iter().zip(values) {
+                mean[gene as usize] += (share * f64::from(value)) as f32;
+            }
+        }
+        total
     }
 }
 
@@ -157,7 +205,6 @@ pub(crate) fn cell_batch(x: Vec<f32>, log_totals: Vec<f32>, n_genes: usize, devi
 /// A response being computed.
 pub struct Response<'a> {
     cursor: Cursor<'a>,
-    weights: Option<&'a [f64]>,
     vector: Vec<f32>,
     mode: Mode,
     sum: Vec<f64>,
@@ -170,24 +217,21 @@ impl Response<'_> {
     /// # Errors
     /// Where the device fails to give the values back.
     pub async fn advance(&mut self) -> Result<Option<usize>, Error> {
-        let Some((rows, batch)) = self.cursor.next() else { return Ok(None) };
-        let Predictor { model, decoder, device, .. } = self.cursor.predictor;
-        let n = rows.len();
+        let Some(chunk) = self.cursor.next() else { return Ok(None) };
+        let Predictor { model, decoder, header, device } = self.cursor.predictor;
+        let n = chunk.weights.len();
         let (modalities, modes) = (vec![Modality::Protein; n], vec![self.mode; n]);
         let (features, width) = (self.vector.repeat(n), self.vector.len());
         let actions = model.composer.actions(features, width, modalities, modes, device)?;
-        let context = model.encode(&batch);
-        let predicted = model.predict(context.clone(), &actions);
-        let delta = decoder.forward(predicted.mu) - decoder.forward(context);
+        let delta = model.change(decoder, model.encode(&chunk.batch), &actions, header.baseline);
         let delta = read_back("the predicted change", delta).await?;
-        for (&row, delta) in rows.iter().zip(delta.chunks_exact(self.sum.len().max(1))) {
-            let weight = self.weights.map_or(1.0, |weights| weights[row]);
+        for (weight, delta) in chunk.weights.iter().zip(delta.chunks_exact(self.sum.len().max(1))) {
             self.total_weight += weight;
             for (sum, &value) in self.sum.iter_mut().zip(delta) {
                 *sum += weight * f64::from(value);
             }
         }
-        Ok(Some(self.cursor.n_done))
+        Ok(Some(chunk.n_rows_done))
     }
 
     /// The mean predicted change per gene (log1p units) over the cells done; zero without any.
@@ -209,12 +253,12 @@ impl Embedding<'_> {
     /// # Errors
     /// Where the device fails to give the values back.
     pub async fn advance(&mut self) -> Result<Option<usize>, Error> {
-        let Some((rows, batch)) = self.cursor.next() else { return Ok(None) };
-        let tokens = self.cursor.predictor.model.encode(&batch);
-        let d_model = tokens.dims()[2];
-        let mean = tokens.mean_dim(1).reshape([rows.len(), d_model]);
+        let Some(chunk) = self.cursor.next() else { return Ok(None) };
+        let tokens = self.cursor.predictor.model.encode(&chunk.batch);
+        let [n, _, d_model] = tokens.dims();
+        let mean = tokens.mean_dim(1).reshape([n, d_model]);
         self.latent.extend(read_back("the latent states", mean).await?);
-        Ok(Some(self.cursor.n_done))
+        Ok(Some(chunk.n_rows_done))
     }
 
     /// Mean over genes of the encoder's tokens, row-major `[cells done, d_model]`.

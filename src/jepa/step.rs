@@ -4,6 +4,7 @@
 //! caller's choice, every so many steps.
 
 use burn::tensor::Tensor;
+use spec::train::Baseline;
 
 use crate::loss;
 use crate::model::BioJepa;
@@ -57,26 +58,26 @@ pub fn align_loss(composer: &ActionComposer, anchors: &Actions, positives: &Acti
 }
 
 /// Loss of the action stage: from the student's tokens of masked control cells and the action, the teacher's tokens of
-/// the perturbed cells. `25 · masked Gaussian NLL + VICReg(mean, teacher)`. Both encoders are frozen.
+/// the perturbed cells. `25 · masked Gaussian NLL + VICReg(mean, teacher)`. Both encoders are frozen. Without a mask the
+/// student reads whole cells, and all genes are scored.
 pub fn action_loss(
     model: &BioJepa,
     predictor: &AcPredictor,
     composer: &ActionComposer,
     pairs: &PairBatch,
-    mask: &Tensor<2>,
+    mask: Option<&Tensor<2>>,
 ) -> Tensor<1> {
     let target = model.teacher.forward(&pairs.case, None);
-    let context = model.student.forward(&pairs.control, Some(mask));
+    let context = model.student.forward(&pairs.control, mask);
     let predicted = predictor.forward(context, composer.forward(&pairs.actions));
-    let nll = loss::masked_gaussian_nll(predicted.mu.clone(), predicted.logvar, target.clone(), mask);
+    let scored = mask.cloned().unwrap_or_else(|| pairs.case.x.ones_like());
+    let nll = loss::masked_gaussian_nll(predicted.mu.clone(), predicted.logvar, target.clone(), &scored);
     nll * loss::PREDICTION_WEIGHT + loss::vicreg(predicted.mu, target)
 }
 
-/// Loss of the decoder: its difference between predicted and control state against the measured difference.
-pub fn decoder_loss(model: &BioJepa, decoder: &Decoder, pairs: &PairBatch) -> Tensor<1> {
-    let context = model.encode(&pairs.control);
-    let mu = model.predict(context.clone(), &pairs.actions).mu;
-    let change = decoder.forward(mu) - decoder.forward(context);
+/// Loss of the decoder: its difference between predicted state and `baseline` against the measured difference.
+pub fn decoder_loss(model: &BioJepa, decoder: &Decoder, pairs: &PairBatch, baseline: Baseline) -> Tensor<1> {
+    let change = model.change(decoder, model.encode(&pairs.control), &pairs.actions, baseline);
     loss::mean_squared_error(change, pairs.case.x.clone() - pairs.control.x.clone())
 }
 
@@ -126,7 +127,7 @@ pub fn action_step(
     model: &mut BioJepa,
     optimiser: &mut AdamW,
     pairs: &PairBatch,
-    mask: &Tensor<2>,
+    mask: Option<&Tensor<2>>,
     settings: StepSettings,
     composer_lr: f64,
 ) -> Tensor<1> {
@@ -149,10 +150,11 @@ pub fn decoder_step(
     decoder: &mut Decoder,
     optimiser: &mut AdamW,
     pairs: &PairBatch,
+    baseline: Baseline,
     settings: StepSettings,
 ) -> Tensor<1> {
     let tracked = decoder.tracked();
-    let loss = decoder_loss(model, &tracked, pairs);
+    let loss = decoder_loss(model, &tracked, pairs, baseline);
     let mut gradients = NamedGradients::default();
     gradients.collect("decoder", &tracked, &mut loss.backward());
     clip(&mut gradients, settings);

@@ -11,9 +11,9 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use spec::checkpoint::CheckpointHeader;
 use spec::model::{Modality, Mode};
-use spec::train::{Stage, StepReport, TrainConfig};
+use spec::train::{Stage, StageConfig, StepReport, TrainConfig};
 
-use crate::batch::{DenseCells, Draws, TrainingCells};
+use crate::batch::{DenseCells, Draws, Sampling, TrainingCells};
 use crate::error::Error;
 use crate::model::BioJepa;
 use crate::model::composer::Actions;
@@ -71,7 +71,10 @@ impl Trainer {
         device: Device,
     ) -> Result<Self, Error> {
         check(&config, &header, &cells)?;
-        let model = BioJepa::init(&config.model, config.seed, &device)?;
+        let mut model = BioJepa::init(&config.model, config.seed, &device)?;
+        if config.silent_actions {
+            model.predictor.silence_actions();
+        }
         let decoder_seed = config.seed.wrapping_add(DECODER_SEED_OFFSET);
         let decoder = Decoder::init(config.model.d_model, decoder_seed, &device);
         let position = Position { stage: next_stage(&config, None), step: 0 };
@@ -139,29 +142,35 @@ impl Trainer {
             |max_lr: f64| OneCycle { max_lr, n_steps: settings.n_steps, warmup_share: self.config.warmup_share };
         let cycle = schedule(settings.max_lr);
         let now = StepSettings { lr: cycle.lr(step), beta1: cycle.beta1(step), clip_norm: settings.clip_norm };
-        let order = self.draws.order(self.cells.n_cells(stage), settings.batch_size, step);
+        let sampling = sampling(&settings);
+        let n_controls = self.config.n_control_pairs(stage);
+        let n_ordered = settings.batch_size - n_controls;
+        let order = self.draws.order(self.cells.n_examples(stage, sampling), n_ordered, step);
+        let mask_ratio = settings.mask_ratio.unwrap_or(self.config.mask_ratio);
         let loss = match stage {
             Stage::Pretrain => {
-                let cells = self.cells.cells(&order);
-                let mask = self.mask(order.len(), step);
+                let cells = self.cells.cells(&order, sampling, &self.draws, step);
+                let mask = self.mask(order.len(), mask_ratio, step);
                 let cells = self.on_device(cells);
                 let decay = self.config.ema_decay;
                 step::pretrain_step(&mut self.model, &mut self.optimiser, &cells, &mask, now, decay)
             }
             Stage::Align => {
-                let anchors = self.actions(&order, Mode::Control)?;
-                let positives = self.actions(&order, self.config.mode)?;
+                let targets: Vec<Option<u32>> = order.iter().map(|&target| Some(target)).collect();
+                let anchors = self.actions(&targets, Mode::Control)?;
+                let positives = self.actions(&targets, self.config.mode)?;
                 step::align_step(&mut self.model, &mut self.optimiser, &anchors, &positives, now)
             }
             Stage::Action => {
-                let pairs = self.pairs(&order, step)?;
-                let mask = self.mask(order.len(), step);
+                let pairs = self.pairs(&order, n_controls, sampling, step)?;
+                let mask = (mask_ratio > 0.0).then(|| self.mask(order.len() + n_controls, mask_ratio, step));
                 let composer_lr = schedule(settings.composer_max_lr.unwrap_or(settings.max_lr / 10.0)).lr(step);
-                step::action_step(&mut self.model, &mut self.optimiser, &pairs, &mask, now, composer_lr)
+                step::action_step(&mut self.model, &mut self.optimiser, &pairs, mask.as_ref(), now, composer_lr)
             }
             Stage::Decoder => {
-                let pairs = self.pairs(&order, step)?;
-                step::decoder_step(&self.model, &mut self.decoder, &mut self.optimiser, &pairs, now)
+                let pairs = self.pairs(&order, n_controls, sampling, step)?;
+                let baseline = self.config.baseline;
+                step::decoder_step(&self.model, &mut self.decoder, &mut self.optimiser, &pairs, baseline, now)
             }
         };
         self.after_step(stage, step, now.lr, loss).await
@@ -200,9 +209,9 @@ impl Trainer {
         Ok(Some(StepReport { stage, step: done, n_steps, loss, lr, step_secs }))
     }
 
-    fn mask(&self, n_cells: usize, step: usize) -> Tensor<2> {
+    fn mask(&self, n_cells: usize, ratio: f64, step: usize) -> Tensor<2> {
         let n_genes = self.cells.n_genes();
-        let values = self.draws.mask(n_cells * n_genes, self.config.mask_ratio, step);
+        let values = self.draws.mask(n_cells * n_genes, ratio, step);
         Tensor::from_data(TensorData::new(values, [n_cells, n_genes]), &self.device)
     }
 
@@ -210,18 +219,25 @@ impl Trainer {
         cell_batch(cells.x, cells.log_total, self.cells.n_genes(), &self.device)
     }
 
-    fn pairs(&self, order: &[u32], step: usize) -> Result<PairBatch, Error> {
-        let pairs = self.cells.pairs(order, &self.draws, step);
+    fn pairs(&self, order: &[u32], n_controls: usize, sampling: Sampling, step: usize) -> Result<PairBatch, Error> {
+        let pairs = self.cells.pairs(order, n_controls, sampling, &self.draws, step);
         let actions = self.actions(&pairs.target, self.config.mode)?;
         Ok(PairBatch { control: self.on_device(pairs.control), case: self.on_device(pairs.case), actions })
     }
 
-    fn actions(&self, targets: &[u32], mode: Mode) -> Result<Actions, Error> {
-        let vectors: Vec<&[f32]> =
-            targets.iter().map(|&target| self.cells.targets()[target as usize].vector.as_slice()).collect();
-        let n = vectors.len();
-        let width = vectors.first().map_or(0, |vector| vector.len());
-        self.model.composer.actions(vectors.concat(), width, vec![Modality::Protein; n], vec![mode; n], &self.device)
+    /// One action per target under `mode`; none is no perturbation.
+    fn actions(&self, targets: &[Option<u32>], mode: Mode) -> Result<Actions, Error> {
+        let width = self.config.model.composer.n_protein;
+        let mut features = Vec::with_capacity(targets.len() * width);
+        let mut modes = Vec::with_capacity(targets.len());
+        for target in targets {
+            match target {
+                Some(target) => features.extend_from_slice(&self.cells.targets()[*target as usize].vector),
+                None => features.resize(features.len() + width, 0.0),
+            }
+            modes.push(if target.is_some() { mode } else { Mode::Control });
+        }
+        self.model.composer.actions(features, width, vec![Modality::Protein; modes.len()], modes, &self.device)
     }
 }
 
@@ -233,7 +249,10 @@ fn check(config: &TrainConfig, header: &CheckpointHeader, cells: &TrainingCells)
         let problem = format!("cells have {n_genes} genes, the configuration {n_model}, the header {n_header}");
         return Err(Error::TrainingCells { problem });
     }
-    if let Some(stage) = Stage::ALL.iter().find(|s| config.stage(**s).n_steps > 0 && cells.n_cells(**s) == 0) {
+    if let Some(stage) = Stage::ALL
+        .iter()
+        .find(|s| config.stage(**s).n_steps > 0 && cells.n_examples(**s, sampling(config.stage(**s))) == 0)
+    {
         let problem = match stage {
             Stage::Pretrain => "no cells",
             Stage::Align => "no target with a vector",
@@ -242,6 +261,10 @@ fn check(config: &TrainConfig, header: &CheckpointHeader, cells: &TrainingCells)
         return Err(Error::TrainingCells { problem: format!("{}: {problem}", stage.label()) });
     }
     Ok(())
+}
+
+fn sampling(stage: &StageConfig) -> Sampling {
+    Sampling { cells_per_example: stage.cells_per_example, balance_targets: stage.balance_targets }
 }
 
 /// The first stage with steps after `current`.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Mode, ModelConfig};
+use crate::train::Baseline;
 
 /// The header of a checkpoint, stored as JSON in the safetensors metadata under `waddington`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +22,16 @@ pub struct CheckpointHeader {
     pub seen: Vec<String>,
     /// Targets measured but held out of training.
     pub held_out: Vec<String>,
+    /// What a predicted state is compared with. Default: the control state.
+    #[serde(default)]
+    pub baseline: Baseline,
+    /// Cells that were averaged into one example in training; a query averages as many. Default: 1.
+    #[serde(default = "one")]
+    pub cells_per_example: usize,
+}
+
+fn one() -> usize {
+    1
 }
 
 /// How well one method does on held-out targets.

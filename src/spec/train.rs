@@ -51,12 +51,42 @@ pub struct StageConfig {
     pub weight_decay: f64,
     /// Global-norm clip; none where absent. Default: none.
     pub clip_norm: Option<f64>,
+    /// Cells of one condition that are averaged into one example. Default: 1, as the reference.
+    pub cells_per_example: usize,
+    /// Whether each target is drawn as often as every other, in the action and decoder stages. Default: no, each cell
+    /// is, as the reference.
+    pub balance_targets: bool,
+    /// Share of genes masked in this stage. Default: the run's `mask_ratio`. With 0 the action stage hides nothing and
+    /// is scored on all genes, as the model is asked later.
+    pub mask_ratio: Option<f64>,
 }
 
 impl Default for StageConfig {
     fn default() -> Self {
-        Self { n_steps: 0, batch_size: 32, max_lr: 1e-3, composer_max_lr: None, weight_decay: 0.05, clip_norm: None }
+        Self {
+            n_steps: 0,
+            batch_size: 32,
+            max_lr: 1e-3,
+            composer_max_lr: None,
+            weight_decay: 0.05,
+            clip_norm: None,
+            cells_per_example: 1,
+            balance_targets: false,
+            mask_ratio: None,
+        }
     }
+}
+
+/// What a predicted state is compared with, to make a predicted change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Baseline {
+    /// The state of the control cell that the encoder gives, as the reference.
+    #[default]
+    ControlState,
+    /// The state that the predictor gives for the same cell without a perturbation (mode `control`, a vector of zeros),
+    /// so that what it gets wrong whatever the perturbation cancels. It must be trained on such pairs: `control_share`.
+    ControlAction,
 }
 
 /// A whole training run, as written in a TOML file.
@@ -79,6 +109,13 @@ pub struct TrainConfig {
     pub mask_ratio: f64,
     /// Decay of the teacher's moving average. Default: 0.996.
     pub ema_decay: f64,
+    /// What a predicted state is compared with, by the decoder's loss and by every query. Default: the control state.
+    pub baseline: Baseline,
+    /// Share of the pairs of the action and decoder stages that are two controls without a perturbation. Default: 0.
+    pub control_share: f64,
+    /// Whether actions start without effect, so that what a target does is learned and not drawn. Default: no, as the
+    /// reference.
+    pub silent_actions: bool,
     /// Share of the steps that warm up. Default: 0.05.
     pub warmup_share: f64,
     /// Steps between two checkpoints. Default: 200.
@@ -106,6 +143,9 @@ impl Default for TrainConfig {
             held_out: Vec::new(),
             mask_ratio: 0.6,
             ema_decay: 0.996,
+            baseline: Baseline::ControlState,
+            control_share: 0.0,
+            silent_actions: false,
             warmup_share: 0.05,
             checkpoint_every: 200,
             report_every: 20,
@@ -128,15 +168,29 @@ impl TrainConfig {
         }
     }
 
+    /// Of the pairs of a step, those of two controls; at least one pair is left to the perturbations.
+    pub fn n_control_pairs(&self, stage: Stage) -> usize {
+        let batch_size = self.stage(stage).batch_size;
+        match stage {
+            Stage::Pretrain | Stage::Align => 0,
+            Stage::Action | Stage::Decoder => {
+                ((self.control_share * batch_size as f64).round() as usize).min(batch_size.saturating_sub(1))
+            }
+        }
+    }
+
     /// Checks what the types cannot say.
     ///
     /// # Errors
     /// Names the field, its value and what it must be.
     pub fn validate(&self) -> Result<(), String> {
         self.model.validate()?;
-        for (name, value) in
-            [("mask_ratio", self.mask_ratio), ("ema_decay", self.ema_decay), ("warmup_share", self.warmup_share)]
-        {
+        for (name, value) in [
+            ("mask_ratio", self.mask_ratio),
+            ("ema_decay", self.ema_decay),
+            ("warmup_share", self.warmup_share),
+            ("control_share", self.control_share),
+        ] {
             if !(0.0..1.0).contains(&value) {
                 return Err(format!("{name} is {value}; it must lie in 0 to 1, 1 excluded"));
             }
@@ -147,9 +201,26 @@ impl TrainConfig {
             if config.batch_size == 0 {
                 return Err(format!("{name}: batch_size is 0; it must be at least 1"));
             }
+            if config.cells_per_example == 0 {
+                return Err(format!("{name}: cells_per_example is 0; it must be at least 1"));
+            }
+            if let Some(ratio) = config.mask_ratio.filter(|ratio| !(0.0..1.0).contains(ratio)) {
+                return Err(format!("{name}: mask_ratio is {ratio}; it must lie in 0 to 1, 1 excluded"));
+            }
             if !(config.max_lr.is_finite() && config.max_lr > 0.0) {
                 return Err(format!("{name}: max_lr is {}; it must be above 0", config.max_lr));
             }
+        }
+        if self.pretrain.n_steps > 0 && self.pretrain.mask_ratio == Some(0.0) {
+            return Err("pretraining: mask_ratio is 0; nothing would be left to predict".into());
+        }
+        if self.baseline == Baseline::ControlAction
+            && self.action.n_steps > 0
+            && self.n_control_pairs(Stage::Action) == 0
+        {
+            return Err(
+                "baseline is control_action; set control_share, so that the action stage sees such pairs".into()
+            );
         }
         if self.checkpoint_every == 0 || self.report_every == 0 {
             return Err("checkpoint_every and report_every must be at least 1".into());

@@ -21,6 +21,7 @@ use spec::device::{AttentionPath, BackendChoice};
 use spec::message::{Envelope, Event, Request};
 use spec::model::{ComposerConfig, Mode, ModelConfig, ModelVersion};
 use spec::prediction::{Query, Support};
+use spec::train::Baseline;
 
 const GENES: [&str; 6] = ["STAT1", "JAK2", "IRF1", "CD274", "MT-CO1", "ACTB"];
 
@@ -117,6 +118,8 @@ fn checkpoint_files() -> Vec<NamedSource> {
         modes: vec![Mode::Knockout],
         seen: vec!["STAT1".into()],
         held_out: vec!["JAK2".into()],
+        baseline: Baseline::ControlState,
+        cells_per_example: 1,
     };
     let model = checkpoint::write(&Checkpoint { header, tensors }).expect("a well-formed checkpoint");
     let symbols = vec!["STAT1".to_owned(), "JAK2".into(), "TP53".into()];

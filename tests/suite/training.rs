@@ -13,7 +13,7 @@ use safetensors::SafeTensors;
 use spec::checkpoint::CheckpointHeader;
 use spec::device::BackendChoice;
 use spec::model::{ComposerConfig, Mode, ModelConfig, ModelVersion};
-use spec::train::{StageConfig, TrainConfig};
+use spec::train::{Baseline, StageConfig, TrainConfig};
 
 #[test]
 fn the_schedule_is_pytorchs() {
@@ -90,6 +90,8 @@ fn header(config: &TrainConfig) -> CheckpointHeader {
         modes: vec![Mode::Knockout],
         seen: vec!["A".into(), "B".into()],
         held_out: Vec::new(),
+        baseline: Baseline::ControlState,
+        cells_per_example: 1,
     }
 }
 
@@ -101,9 +103,32 @@ fn losses(trainer: &mut Trainer, n_steps: usize) -> Vec<f64> {
     (0..n_steps).map(|_| block_on(trainer.step()).expect("finite").expect("reports every step").loss).collect()
 }
 
+/// Everything in which a run may differ from the reference's.
+fn departing() -> TrainConfig {
+    let averaged = |stage: StageConfig| StageConfig { cells_per_example: 3, balance_targets: true, ..stage };
+    let reference = config();
+    TrainConfig {
+        baseline: Baseline::ControlAction,
+        control_share: 0.4,
+        silent_actions: true,
+        pretrain: averaged(reference.pretrain.clone()),
+        action: StageConfig { mask_ratio: Some(0.0), ..averaged(reference.action.clone()) },
+        decoder: averaged(reference.decoder.clone()),
+        ..reference
+    }
+}
+
 #[test]
 fn a_resumed_run_has_the_losses_of_an_uninterrupted_one() {
-    let config = config();
+    resumes(config());
+}
+
+#[test]
+fn a_run_that_departs_from_the_reference_resumes_too() {
+    resumes(departing());
+}
+
+fn resumes(config: TrainConfig) {
     let new = || Trainer::new(config.clone(), header(&config), cells(), cpu()).expect("the parts fit");
     let mut whole = new();
     let n_steps = whole.n_steps();
@@ -122,6 +147,40 @@ fn a_resumed_run_has_the_losses_of_an_uninterrupted_one() {
         assert_eq!(losses(&mut second, n_steps - stop), expected[stop..], "stopped after {stop} steps");
         assert!(block_on(second.weights()).expect("readable") == expected_weights, "stopped after {stop} steps");
     }
+}
+
+#[test]
+fn silent_actions_change_nothing_until_they_are_trained() {
+    let mut config = departing();
+    config.action.n_steps = 0;
+    let response_to = |config: &TrainConfig, vector: [f32; 4]| {
+        let header = CheckpointHeader { baseline: config.baseline, cells_per_example: 3, ..header(config) };
+        let mut trainer = Trainer::new(config.clone(), header, cells(), cpu()).expect("the parts fit");
+        let n_steps = trainer.n_steps();
+        losses(&mut trainer, n_steps);
+        let bytes = block_on(trainer.weights()).expect("readable");
+        let predictor = Predictor::from_bytes(&bytes, &cpu()).expect("its own checkpoint");
+        let cells = Counts::from_dense(&[1.5; 10 * N_GENES], N_GENES).expect("rows are whole");
+        let rows: Vec<usize> = (0..10).collect();
+        let mut run = predictor.predict(&cells, &rows, None, &vector, Mode::Knockout).expect("fits");
+        let mut n_done = 0;
+        while let Some(n) = block_on(run.advance()).expect("readable") {
+            n_done = n;
+        }
+        assert_eq!(n_done, 10, "every row is part of an example");
+        run.finish()
+    };
+    assert!(response_to(&config, [1.0, 0.0, 0.5, 0.0]).iter().all(|change| change.abs() < 1e-6));
+    config.action = departing().action;
+    assert!(response_to(&config, [1.0, 0.0, 0.5, 0.0]).iter().any(|change| change.abs() > 1e-6));
+}
+
+#[test]
+fn a_baseline_that_training_does_not_see_is_refused() {
+    let mut config = departing();
+    config.control_share = 0.0;
+    let error = Trainer::new(config.clone(), header(&config), cells(), cpu()).err().expect("refused").to_string();
+    assert!(error.contains("control_share"), "{error}");
 }
 
 #[test]

@@ -26,6 +26,12 @@ impl Actions {
     pub fn is_empty(&self) -> bool {
         self.modes.is_empty()
     }
+
+    /// As many times no perturbation: vectors of zeros under the mode `control`.
+    pub fn none_instead(&self) -> Self {
+        let modes = vec![Mode::Control; self.len()];
+        Self { features: self.features.zeros_like(), modalities: self.modalities.clone(), modes }
+    }
 }
 
 /// Projects each vector by its modality and modulates it by its mode: `a = c ⊙ (1 + s) + t`.

@@ -102,6 +102,12 @@ impl AcPredictor {
         }
     }
 
+    /// Sets what the tokens read of an action to zero: every action predicts the same until it has learned otherwise.
+    pub fn silence_actions(&mut self) {
+        let last = &mut self.adapter.last;
+        *last = Linear { weight: last.weight.zeros_like(), bias: last.bias.zeros_like() };
+    }
+
     /// Chooses how the tokens read the action.
     pub fn set_reading(&mut self, reading: ActionReading) {
         self.blocks.iter_mut().for_each(|block| block.set_reading(reading));

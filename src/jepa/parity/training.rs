@@ -1,6 +1,7 @@
 //! Comparison over many optimiser steps: the four stages one after the other on one model, as the reference ran them.
 
 use burn::tensor::{Device, Tensor};
+use spec::train::Baseline;
 
 use crate::error::Error;
 use crate::model::BioJepa;
@@ -117,8 +118,8 @@ impl Run<'_> {
         let case = golden.cells("in.y", "in.y_total", rows, device)?;
         let pairs = PairBatch { control: x, case, actions: guides };
         Ok(match stage {
-            "action" => step::action_step(model, optimiser, &pairs, &mask, settings, settings.lr * COMPOSER_RATE),
-            _ => step::decoder_step(model, &mut self.decoder, optimiser, &pairs, settings),
+            "action" => step::action_step(model, optimiser, &pairs, Some(&mask), settings, settings.lr * COMPOSER_RATE),
+            _ => step::decoder_step(model, &mut self.decoder, optimiser, &pairs, Baseline::ControlState, settings),
         })
     }
 

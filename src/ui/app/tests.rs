@@ -3,6 +3,7 @@
 use spec::dataset::{CellQuality, CellUnit, FileFormat};
 use spec::device::AttentionPath;
 use spec::model::ModelConfig;
+use spec::train::Baseline;
 
 use super::{
     Backend, BackendChoice, CheckpointHeader, DeviceReport, Event, Job, Mode, Opened, Phase, PrepareOptions, Prepared,
@@ -61,6 +62,8 @@ fn checkpoint() -> Event {
         modes: vec![Mode::Knockout],
         seen: vec!["IRF1".into()],
         held_out: vec!["STAT1".into()],
+        baseline: Baseline::ControlState,
+        cells_per_example: 1,
     };
     let target = |symbol: &str, support| TargetInfo { symbol: symbol.into(), support };
     let targets = vec![target("IRF1", Support::Seen), target("STAT1", Support::HeldOut)];
