@@ -11,6 +11,7 @@ mod frame;
 mod h5ad;
 mod hdf5;
 mod heap;
+mod loom;
 mod matrix;
 mod rows;
 mod sniff;

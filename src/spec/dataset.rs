@@ -14,6 +14,10 @@ pub enum FileFormat {
     TenxH5V3,
     /// 10x Genomics Matrix Market with barcodes and genes or features.
     TenxMtx,
+    /// Loom: genes by cells in HDF5.
+    Loom,
+    /// A table in text (csv, tsv, txt), of either orientation.
+    Table,
 }
 
 impl FileFormat {
@@ -24,6 +28,8 @@ impl FileFormat {
             FileFormat::TenxH5V2 => "10x HDF5 v2",
             FileFormat::TenxH5V3 => "10x HDF5 v3",
             FileFormat::TenxMtx => "10x Matrix Market",
+            FileFormat::Loom => "loom",
+            FileFormat::Table => "text table",
         }
     }
 }
@@ -53,7 +59,7 @@ pub struct MatrixInfo {
     pub n_cells: usize,
     /// Genes.
     pub n_genes: usize,
-    /// Stored values; all of them where dense.
+    /// Stored values; all of them where dense, those other than 0 where a text table.
     pub n_stored: u64,
     /// Number type in the file, as numpy names it (`float32`, `int64`).
     pub dtype: String,

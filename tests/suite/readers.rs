@@ -4,6 +4,7 @@ mod anndata;
 mod bad_input;
 mod build;
 mod fuzz;
+mod loom;
 mod shared_data;
 mod tenx;
 

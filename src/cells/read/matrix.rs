@@ -204,7 +204,7 @@ pub(crate) struct DenseReader {
 }
 
 /// A window of dense rows may take this much; chunks taller than that are decoded more than once.
-const DENSE_WINDOW_BYTES: u64 = 64 << 20;
+pub(crate) const DENSE_WINDOW_BYTES: u64 = 64 << 20;
 
 impl DenseReader {
     pub(crate) fn new(array: Array, n_genes: usize, rows: Rows, budget: u64) -> Result<Self, ReadError> {

@@ -4,6 +4,7 @@ use crate::read::container::Container;
 use crate::read::error::{ReadError, listed};
 use crate::read::h5ad::H5adFile;
 use crate::read::hdf5::{H5, Kind};
+use crate::read::loom::LoomFile;
 use crate::read::tenx_h5::TenxH5File;
 use crate::read::tenx_mtx::TenxMtxFiles;
 use crate::read::text::{Lines, is_gzip};
@@ -98,8 +99,11 @@ fn open_hdf5(file: NamedSource) -> Result<Box<dyn Container>, ReadError> {
         return Ok(Box::new(H5adFile::open(h5)?));
     }
     if is_group("row_attrs")? || is_group("col_attrs")? {
-        let what = "it looks like loom, which is not read; convert it to h5ad (anndata.read_loom, write_h5ad)";
-        return Err(ReadError::NotCells { name, what: what.into() });
+        if h5.kind("matrix")? != Some(Kind::Dataset) {
+            let what = "it looks like loom without its matrix; write it again";
+            return Err(ReadError::NotCells { name, what: what.into() });
+        }
+        return Ok(Box::new(LoomFile::open(h5)?));
     }
     if is_group("mod")? {
         let what = "it looks like h5mu, which is not read; write one modality as h5ad (mdata[\"rna\"].write_h5ad)";
@@ -111,7 +115,7 @@ fn open_hdf5(file: NamedSource) -> Result<Box<dyn Container>, ReadError> {
             let (datasets, groups) = h5.children("/")?;
             let found = listed(datasets.iter().chain(&groups), 8);
             let what = format!(
-                "neither h5ad (X, obs, var) nor 10x (matrix, or one group per genome); at its root are: {found}"
+                "neither h5ad (X, obs, var), nor loom (matrix, row_attrs), nor 10x (matrix, or one group per genome); at its root are: {found}"
             );
             Err(ReadError::NotCells { name, what })
         }

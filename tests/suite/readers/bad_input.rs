@@ -47,12 +47,6 @@ fn hdf5_that_is_no_matrix_of_cells() {
     file.create_dataset("signal").with_f32_data(&[1.0, 2.0]);
     let bytes = file.finish().unwrap();
     says(&open("a.h5", bytes.clone()).unwrap_err(), &["a.h5 is an HDF5 file", "at its root are: signal"]);
-    let mut file = FileBuilder::new();
-    file.create_dataset("matrix").with_f32_data(&[1.0]);
-    let group = file.create_group("row_attrs");
-    file.add_group(group.finish());
-    says(&open("a.loom", file.finish().unwrap()).unwrap_err(), &["looks like loom"]);
-
     let two = vec![NamedSource::from_bytes("a.h5", bytes.clone()), NamedSource::from_bytes("b.h5", bytes)];
     says(&cells::read::open(two, build::PLENTY).unwrap_err(), &["open one matrix at a time"]);
 }
