@@ -93,7 +93,8 @@ fn run_phase(phase: Phase, filter: Option<&str>, counts: &mut Counts) -> Result<
         Phase::Lint => {
             command::run("cargo", ["clippy", "--locked", "--all-targets", "--", "-D", "warnings"])?;
             tools::set_up()?;
-            let packages = ["--package", "worker", "--package", "ui"];
+            // In the profile of the build that follows, so that both share their build scripts and macros.
+            let packages = ["--release", "--package", "worker", "--package", "ui"];
             let mut clippy = command::program("cargo", ["clippy", "--locked", "--target", "wasm32-unknown-unknown"]);
             clippy.args(packages).args(["--", "-D", "warnings"]);
             command::finish(clippy)

@@ -34,7 +34,9 @@ pub fn set_up() -> Result<Tools> {
     let version = workspace::locked_version("wasm-bindgen")?;
     // Without `--locked`: the lock file it ships does not resolve.
     let wasm_bindgen = install("wasm-bindgen", "wasm-bindgen-cli", &version, &[], "3 minutes")?;
-    let trunk = install("trunk", "trunk", TRUNK_VERSION, &["--locked", "--no-default-features"], "6 minutes")?;
+    // Unoptimised: it only starts other programs and copies files, and is built in half the time.
+    let flags = ["--locked", "--no-default-features", "--debug"];
+    let trunk = install("trunk", "trunk", TRUNK_VERSION, &flags, "3 minutes")?;
     Ok(Tools { wasm_bindgen, trunk })
 }
 
@@ -87,6 +89,7 @@ fn install(program: &str, package: &str, version: &str, flags: &[&str], duration
     cargo.arg(&place).args(flags);
     // The flags of this repository are not those of a tool.
     cargo.current_dir(env::temp_dir()).env_remove("CARGO_TARGET_DIR").env_remove("RUSTFLAGS");
+    cargo.env("CARGO_PROFILE_DEV_DEBUG", "0");
     command::finish(cargo).with_context(|| {
         format!("installing {package} {version}: it needs a C compiler and linker (on Debian: apt-get install build-essential)")
     })?;
