@@ -184,6 +184,13 @@ fn card(arguments: &Arguments, config: &TrainConfig, dataset: &Dataset, evaluati
             )
         }
     };
+    let shrunk = (config.vector_weight < 1.0).then(|| {
+        format!(
+            "Predictions for different targets are much alike: a query keeps {:.0} % of what sets a target's vector apart \
+             from the training targets', because a model of so few targets overrates it.",
+            100.0 * config.vector_weight
+        )
+    });
     let n_genes = dataset.genes.len();
     let name = |path: &Path| path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     Card {
@@ -200,8 +207,7 @@ fn card(arguments: &Arguments, config: &TrainConfig, dataset: &Dataset, evaluati
         ),
         scores: evaluation.scores.clone(),
         targets: evaluation.targets.clone(),
-        limitations: vec![
-            verdict,
+        limitations: std::iter::once(verdict).chain(shrunk).chain([
             format!(
                 "Trained briefly: {} pretraining, {} action and {} decoder steps; not a converged model.",
                 config.pretrain.n_steps, config.action.n_steps, config.decoder.n_steps
@@ -210,7 +216,7 @@ fn card(arguments: &Arguments, config: &TrainConfig, dataset: &Dataset, evaluati
             "A gene outside the screen is predicted from its GO and Pfam annotation alone; most such predictions cannot be checked.".into(),
             "Predictions are mean changes; the spread between cells and the model's own variance are not calibrated.".into(),
             "A model of responses, trained small enough for a browser; not a substitute for an experiment.".into(),
-        ],
+        ]).collect(),
         command: format!(
             "waddington demo {} {} --bank {bank} --cpu",
             arguments.config.display(),

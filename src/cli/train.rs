@@ -16,7 +16,7 @@ use engine::jepa::device::Device;
 use engine::jepa::train::Trainer;
 use futures_lite::future::block_on;
 use indicatif::HumanDuration;
-use spec::checkpoint::CheckpointHeader;
+use spec::checkpoint::{CheckpointHeader, VectorShrinkage};
 use spec::device::BackendChoice;
 use spec::train::{Stage, TrainConfig};
 
@@ -251,8 +251,18 @@ fn assemble(config: &TrainConfig, dataset: Dataset, bank: &Bank) -> Result<(Trai
         held_out: config.held_out.clone(),
         baseline: config.baseline,
         cells_per_example: config.action.cells_per_example,
+        shrinkage: (config.vector_weight < 1.0 && !targets.is_empty())
+            .then(|| VectorShrinkage { mean: mean_vector(&targets), weight: config.vector_weight }),
     };
     Ok((TrainingCells::new(dataset.expression, &roles, None, targets)?, header))
+}
+
+fn mean_vector(targets: &[Target]) -> Vec<f32> {
+    let mut mean = vec![0.0; targets.first().map_or(0, |target| target.vector.len())];
+    for target in targets {
+        mean.iter_mut().zip(&target.vector).for_each(|(mean, value)| *mean += value / targets.len() as f32);
+    }
+    mean
 }
 
 fn state_path(out: &Path) -> PathBuf {

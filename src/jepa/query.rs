@@ -8,7 +8,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use cells::counts::Counts;
-use spec::checkpoint::CheckpointHeader;
+use spec::checkpoint::{CheckpointHeader, VectorShrinkage};
 use spec::device::AttentionPath;
 use spec::model::{Modality, Mode};
 
@@ -86,6 +86,7 @@ impl Predictor {
             return Err(Error::TrainingCells { problem: "there must be one weight per cell".into() });
         }
         let cursor = Cursor::new(self, cells, rows, weights, self.header.cells_per_example)?;
+        let vector = self.drawn_to_training(vector)?;
         let width = vector.len();
         let action = |n: usize| -> Result<Actions, Error> {
             let (modalities, modes) = (vec![Modality::Protein; n], vec![mode; n]);
@@ -93,7 +94,19 @@ impl Predictor {
         };
         action(1)?;
         let n_genes = cells.n_genes();
-        Ok(Response { cursor, vector: vector.to_vec(), mode, sum: vec![0.0; n_genes], total_weight: 0.0 })
+        Ok(Response { cursor, vector, mode, sum: vec![0.0; n_genes], total_weight: 0.0 })
+    }
+
+    /// The vector as the checkpoint wants it asked.
+    fn drawn_to_training(&self, vector: &[f32]) -> Result<Vec<f32>, Error> {
+        let Some(VectorShrinkage { mean, weight }) = &self.header.shrinkage else { return Ok(vector.to_vec()) };
+        if mean.len() != vector.len() {
+            let (n, n_mean) = (vector.len(), mean.len());
+            return Err(Error::Actions {
+                problem: format!("the vector has {n} numbers, the checkpoint's mean {n_mean}"),
+            });
+        }
+        Ok(mean.iter().zip(vector).map(|(mean, value)| mean + weight * (value - mean)).collect())
     }
 
     /// Begins the latent states of `rows` of `cells`.

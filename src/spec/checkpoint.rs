@@ -28,6 +28,18 @@ pub struct CheckpointHeader {
     /// Cells that were averaged into one example in training; a query averages as many. Default: 1.
     #[serde(default = "one")]
     pub cells_per_example: usize,
+    /// How far a query draws a perturbation's vector towards those of training. Default: not at all.
+    #[serde(default)]
+    pub shrinkage: Option<VectorShrinkage>,
+}
+
+/// A query asks with `mean + weight (vector - mean)`: a model that saw few targets overrates what sets one apart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VectorShrinkage {
+    /// Mean vector of the targets seen in training.
+    pub mean: Vec<f32>,
+    /// What is left of the difference from it, 0 to 1.
+    pub weight: f32,
 }
 
 fn one() -> usize {

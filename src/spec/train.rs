@@ -116,6 +116,8 @@ pub struct TrainConfig {
     /// Whether actions start without effect, so that what a target does is learned and not drawn. Default: no, as the
     /// reference.
     pub silent_actions: bool,
+    /// In queries, what is left of a vector's difference from the mean vector of training. Default: 1, all of it.
+    pub vector_weight: f32,
     /// Share of the steps that warm up. Default: 0.05.
     pub warmup_share: f64,
     /// Steps between two checkpoints. Default: 200.
@@ -146,6 +148,7 @@ impl Default for TrainConfig {
             baseline: Baseline::ControlState,
             control_share: 0.0,
             silent_actions: false,
+            vector_weight: 1.0,
             warmup_share: 0.05,
             checkpoint_every: 200,
             report_every: 20,
@@ -194,6 +197,9 @@ impl TrainConfig {
             if !(0.0..1.0).contains(&value) {
                 return Err(format!("{name} is {value}; it must lie in 0 to 1, 1 excluded"));
             }
+        }
+        if !(0.0..=1.0).contains(&self.vector_weight) {
+            return Err(format!("vector_weight is {}; it must lie in 0 to 1", self.vector_weight));
         }
         for stage in Stage::ALL {
             let config = self.stage(stage);

@@ -120,6 +120,7 @@ fn checkpoint_files() -> Vec<NamedSource> {
         held_out: vec!["JAK2".into()],
         baseline: Baseline::ControlState,
         cells_per_example: 1,
+        shrinkage: None,
     };
     let model = checkpoint::write(&Checkpoint { header, tensors }).expect("a well-formed checkpoint");
     let symbols = vec!["STAT1".to_owned(), "JAK2".into(), "TP53".into()];

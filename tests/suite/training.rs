@@ -10,7 +10,7 @@ use jepa::query::Predictor;
 use jepa::schedule::OneCycle;
 use jepa::train::Trainer;
 use safetensors::SafeTensors;
-use spec::checkpoint::CheckpointHeader;
+use spec::checkpoint::{CheckpointHeader, VectorShrinkage};
 use spec::device::BackendChoice;
 use spec::model::{ComposerConfig, Mode, ModelConfig, ModelVersion};
 use spec::train::{Baseline, StageConfig, TrainConfig};
@@ -92,6 +92,7 @@ fn header(config: &TrainConfig) -> CheckpointHeader {
         held_out: Vec::new(),
         baseline: Baseline::ControlState,
         cells_per_example: 1,
+        shrinkage: None,
     }
 }
 
@@ -173,6 +174,26 @@ fn silent_actions_change_nothing_until_they_are_trained() {
     assert!(response_to(&config, [1.0, 0.0, 0.5, 0.0]).iter().all(|change| change.abs() < 1e-6));
     config.action = departing().action;
     assert!(response_to(&config, [1.0, 0.0, 0.5, 0.0]).iter().any(|change| change.abs() > 1e-6));
+}
+
+#[test]
+fn shrunk_vectors_all_ask_the_same() {
+    let config = config();
+    let shrinkage = |weight| Some(VectorShrinkage { mean: vec![0.5, 0.5, 0.25, -0.25], weight });
+    let response_to = |weight: f32, vector: &[f32]| {
+        let header = CheckpointHeader { shrinkage: shrinkage(weight), ..header(&config) };
+        let trainer = Trainer::new(config.clone(), header, cells(), cpu()).expect("the parts fit");
+        let bytes = block_on(trainer.weights()).expect("readable");
+        let predictor = Predictor::from_bytes(&bytes, &cpu()).expect("its own checkpoint");
+        let cells = Counts::from_dense(&[1.5; N_GENES], N_GENES).expect("rows are whole");
+        let mut run = predictor.predict(&cells, &[0], None, vector, Mode::Knockout)?;
+        while block_on(run.advance()).expect("readable").is_some() {}
+        Ok::<_, jepa::Error>(run.finish())
+    };
+    let (a, b) = ([1.0, 0.0, 0.5, 0.0], [0.0, 1.0, 0.0, -0.5]);
+    assert_eq!(response_to(0.0, &a).expect("fits"), response_to(0.0, &b).expect("fits"));
+    assert_ne!(response_to(0.5, &a).expect("fits"), response_to(0.5, &b).expect("fits"));
+    assert!(response_to(0.5, &a[..3]).is_err());
 }
 
 #[test]

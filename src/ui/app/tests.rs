@@ -64,6 +64,7 @@ fn checkpoint() -> Event {
         held_out: vec!["STAT1".into()],
         baseline: Baseline::ControlState,
         cells_per_example: 1,
+        shrinkage: None,
     };
     let target = |symbol: &str, support| TargetInfo { symbol: symbol.into(), support };
     let targets = vec![target("IRF1", Support::Seen), target("STAT1", Support::HeldOut)];
