@@ -25,8 +25,8 @@ pub struct NotCounts {
 /// Names the first such value with its cell and gene, and what to do.
 pub fn require_counts(data: &CellData, matrices: &[MatrixInfo]) -> Result<(), NotCounts> {
     let is_whole = data.unit == CellUnit::Cell;
-    for (cell, (indices, values)) in data.counts.rows().enumerate() {
-        for (&gene, &value) in indices.iter().zip(values) {
+    for (cell, row) in data.counts.rows().enumerate() {
+        for (gene, value) in row {
             let what = if value.is_nan() {
                 "NaN".to_owned()
             } else if value.is_infinite() {
@@ -63,7 +63,7 @@ fn advice(data: &CellData, matrices: &[MatrixInfo], value: f32) -> String {
     if value < 0.0 {
         return format!(". The matrix looks scaled or centred; {use_layer}");
     }
-    let largest = data.counts.values().iter().copied().fold(0.0f32, f32::max);
+    let largest = data.counts.values().fold(0.0f32, f32::max);
     // ln(1 + 10,000) is 9.2: log-normalised values stay below, whatever the sequencing depth.
     if largest < 15.0 {
         format!(". The matrix looks log-normalised (log1p); {use_layer}")

@@ -1,7 +1,19 @@
-//! A matrix of counts, cells by genes, in compressed sparse rows.
+//! A matrix of counts, cells by genes, in compressed sparse rows of about 3 bytes a value.
 //!
-//! Columns ascend within a row and no stored value is zero: [`Counts::from_parts`] checks it, so that every later step
-//! may rely on it. Values are f32, which holds counts exactly up to 16,777,216.
+//! Genes ascend within a row and no stored value is zero: [`Counts::from_parts`] checks it, so that every later step
+//! may rely on it. Values are read as f32, which holds counts exactly up to 16,777,216, and kept as narrow as they are
+//! (`block`). Scaling and logarithm are not stored: they are applied as a row is asked for, in the same operations
+//! and so with the same bits as if they were, and counts stay 3 bytes where normalised values would take 6.
+
+mod block;
+mod builder;
+#[cfg(test)]
+mod tests;
+
+pub use crate::counts::block::Row;
+pub(crate) use crate::counts::block::{BLOCK_ROWS, Genes, code_u8, gene_bytes, n_wide, reserved, value_bytes};
+use crate::counts::block::{Block, Change};
+pub(crate) use crate::counts::builder::CountsBuilder;
 
 /// Why parts do not make a matrix.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,15 +39,34 @@ pub enum CountsError {
         /// Genes of the matrix.
         n_genes: usize,
     },
+    /// The system gave no memory.
+    #[error("the memory for {n_bytes} bytes of counts was refused; read fewer cells (max_cells)")]
+    Memory {
+        /// Bytes asked for at once.
+        n_bytes: u64,
+    },
 }
 
 /// Counts of `n_cells` cells (rows) by `n_genes` genes (columns).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Counts {
-    indptr: Vec<usize>,
-    indices: Vec<u32>,
-    values: Vec<f32>,
+    /// All of [`BLOCK_ROWS`] rows, but for the last.
+    blocks: Vec<Block>,
+    n_cells: usize,
     n_genes: usize,
+    n_nonzero: usize,
+    /// What each row is multiplied by, one a cell.
+    factors: Option<Vec<f64>>,
+    /// Whether `x` then becomes `ln(1 + x)`.
+    is_logged: bool,
+}
+
+/// Equal where all rows are, however they are kept.
+impl PartialEq for Counts {
+    fn eq(&self, other: &Self) -> bool {
+        (self.n_cells, self.n_genes, self.n_nonzero) == (other.n_cells, other.n_genes, other.n_nonzero)
+            && self.rows().zip(other.rows()).all(|(row, other)| row.eq(other))
+    }
 }
 
 impl Counts {
@@ -58,21 +89,22 @@ impl Counts {
         if indptr.last() != Some(&values.len()) {
             return Err(CountsError::Indptr(format!("they must end at {}, the number of values", values.len())));
         }
+        let mut builder = CountsBuilder::new(n_genes, indptr.len() - 1)?;
         for (row, pair) in indptr.windows(2).enumerate() {
             if pair[0] > pair[1] || pair[1] > indices.len() {
                 return Err(CountsError::Indptr(format!("row {row} runs from {} to {}", pair[0], pair[1])));
             }
             let mut least = 0;
-            for &column in &indices[pair[0]..pair[1]] {
+            for (&column, &value) in indices[pair[0]..pair[1]].iter().zip(&values[pair[0]..pair[1]]) {
                 if (column as usize) < least || column as usize >= n_genes {
                     return Err(CountsError::Column { row, column, n_genes });
                 }
                 least = column as usize + 1;
+                builder.push(column, value);
             }
+            builder.end_row()?;
         }
-        let mut counts = Self { indptr, indices, values, n_genes };
-        counts.drop_zeros();
-        Ok(counts)
+        builder.finish()
     }
 
     /// A matrix from dense rows, row-major.
@@ -83,22 +115,17 @@ impl Counts {
         if n_genes == 0 || !dense.len().is_multiple_of(n_genes) {
             return Err(CountsError::Lengths { n_indices: n_genes, n_values: dense.len() });
         }
-        let mut counts = Self { indptr: vec![0], indices: Vec::new(), values: Vec::new(), n_genes };
+        let mut builder = CountsBuilder::new(n_genes, dense.len() / n_genes)?;
         for row in dense.chunks_exact(n_genes) {
-            for (column, &value) in row.iter().enumerate() {
-                if value != 0.0 {
-                    counts.indices.push(column as u32);
-                    counts.values.push(value);
-                }
-            }
-            counts.indptr.push(counts.values.len());
+            (0u32..).zip(row).for_each(|(gene, value)| builder.push(gene, *value));
+            builder.end_row()?;
         }
-        Ok(counts)
+        builder.finish()
     }
 
     /// Cells (rows).
     pub fn n_cells(&self) -> usize {
-        self.indptr.len() - 1
+        self.n_cells
     }
 
     /// Genes (columns).
@@ -108,51 +135,79 @@ impl Counts {
 
     /// Stored values, none of them zero.
     pub fn n_nonzero(&self) -> usize {
-        self.values.len()
+        self.n_nonzero
+    }
+
+    /// Bytes of memory that the matrix takes.
+    pub fn n_bytes(&self) -> u64 {
+        let unused = (self.blocks.capacity() - self.blocks.len()) * size_of::<Block>();
+        let factors = self.factors.as_ref().map_or(0, |factors| 8 * factors.capacity());
+        self.blocks.iter().map(Block::n_bytes).sum::<u64>() + (size_of::<Self>() + unused + factors) as u64
     }
 
     /// Genes, ascending, and values of a cell.
     ///
     /// # Panics
     /// Where there is no such cell.
-    pub fn row(&self, cell: usize) -> (&[u32], &[f32]) {
-        let range = self.indptr[cell]..self.indptr[cell + 1];
-        (&self.indices[range.clone()], &self.values[range])
+    pub fn row(&self, cell: usize) -> Row<'_> {
+        self.blocks[cell / BLOCK_ROWS].row(cell % BLOCK_ROWS, self.change(cell))
     }
 
     /// The rows in order.
-    pub fn rows(&self) -> impl ExactSizeIterator<Item = (&[u32], &[f32])> {
-        self.indptr.windows(2).map(|pair| (&self.indices[pair[0]..pair[1]], &self.values[pair[0]..pair[1]]))
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = Row<'_>> {
+        (0..self.n_cells).map(|cell| self.row(cell))
+    }
+
+    /// All stored values, row by row.
+    pub fn values(&self) -> impl Iterator<Item = f32> {
+        self.rows().flatten().map(|(_, value)| value)
+    }
+
+    /// The gene of each stored value, row by row.
+    pub fn genes(&self) -> impl Iterator<Item = u32> {
+        self.rows().flatten().map(|(gene, _)| gene)
     }
 
     /// Row pointers: `n_cells + 1` of them, from 0 to `n_nonzero`.
-    pub fn indptr(&self) -> &[usize] {
-        &self.indptr
+    pub fn indptr(&self) -> impl Iterator<Item = usize> {
+        let mut end = 0;
+        let ends = self.rows().map(move |row| {
+            end += row.len();
+            end
+        });
+        std::iter::once(0).chain(ends)
     }
 
-    /// The gene of each stored value.
-    pub fn indices(&self) -> &[u32] {
-        &self.indices
+    /// Multiplies each row by its factor, in f64 and rounded to f32; one factor a cell.
+    ///
+    /// A value that becomes zero stays stored.
+    ///
+    /// # Panics
+    /// Where there are not as many factors as cells.
+    pub fn scale_rows(&mut self, factors: Vec<f64>) {
+        assert_eq!(factors.len(), self.n_cells, "one factor a cell");
+        if self.factors.is_some() || self.is_logged {
+            self.settle();
+        }
+        self.factors = Some(factors);
     }
 
-    /// The stored values.
-    pub fn values(&self) -> &[f32] {
-        &self.values
-    }
-
-    /// The stored values, for steps that scale them in place. A value set to zero stays stored.
-    pub fn values_mut(&mut self) -> &mut [f32] {
-        &mut self.values
+    /// Replaces each value `x` by `ln(1 + x)`.
+    pub fn log1p(&mut self) {
+        if self.is_logged {
+            self.settle();
+        }
+        self.is_logged = true;
     }
 
     /// Sum of each cell, in f64.
     pub fn row_sums(&self) -> Vec<f64> {
-        self.rows().map(|(_, values)| values.iter().map(|&value| f64::from(value)).sum()).collect()
+        self.rows().map(|row| row.values().map(f64::from).sum()).collect()
     }
 
     /// Sum of all values, in f64.
     pub fn sum(&self) -> f64 {
-        self.values.iter().map(|&value| f64::from(value)).sum()
+        self.values().map(f64::from).sum()
     }
 
     /// The given cells, in the given order; a cell may be named twice.
@@ -160,20 +215,11 @@ impl Counts {
     /// # Panics
     /// Where there is no such cell.
     pub fn select_rows(&self, cells: &[usize]) -> Counts {
-        let n_values = cells.iter().map(|&cell| self.indptr[cell + 1] - self.indptr[cell]).sum();
-        let mut selected = Counts {
-            indptr: Vec::with_capacity(cells.len() + 1),
-            indices: Vec::with_capacity(n_values),
-            values: Vec::with_capacity(n_values),
-            n_genes: self.n_genes,
-        };
-        selected.indptr.push(0);
-        for &cell in cells {
-            let (indices, values) = self.row(cell);
-            selected.indices.extend_from_slice(indices);
-            selected.values.extend_from_slice(values);
-            selected.indptr.push(selected.values.len());
-        }
+        let mut selected = granted(Self::built(self.n_genes, cells.len(), |builder| {
+            cells.iter().try_for_each(|&cell| builder.push_row(self.stored_row(cell)))
+        }));
+        selected.factors = self.factors.as_ref().map(|factors| cells.iter().map(|&cell| factors[cell]).collect());
+        selected.is_logged = self.is_logged;
         selected
     }
 
@@ -186,19 +232,19 @@ impl Counts {
                 columns.push(new as u32);
             }
         }
-        let mut selected =
-            Counts { indptr: vec![0], indices: Vec::new(), values: Vec::new(), n_genes: column_of.len() };
         let mut row: Vec<(u32, f32)> = Vec::new();
-        for (indices, values) in self.rows() {
-            row.clear();
-            for (&index, &value) in indices.iter().zip(values) {
-                row.extend(new_of[index as usize].iter().map(|&new| (new, value)));
-            }
-            row.sort_unstable_by_key(|(column, _)| *column);
-            selected.indices.extend(row.iter().map(|(column, _)| *column));
-            selected.values.extend(row.iter().map(|(_, value)| *value));
-            selected.indptr.push(selected.values.len());
-        }
+        let mut selected = granted(Self::built(column_of.len(), self.n_cells, |builder| {
+            (0..self.n_cells).try_for_each(|cell| {
+                row.clear();
+                for (gene, value) in self.stored_row(cell) {
+                    row.extend(new_of[gene as usize].iter().map(|&new| (new, value)));
+                }
+                row.sort_unstable_by_key(|(column, _)| *column);
+                builder.push_row(row.iter().copied())
+            })
+        }));
+        selected.factors.clone_from(&self.factors);
+        selected.is_logged = self.is_logged;
         selected
     }
 
@@ -207,31 +253,43 @@ impl Counts {
     /// # Panics
     /// Where there is no such cell, or `dense` is shorter than `n_genes`.
     pub fn add_row_to(&self, cell: usize, dense: &mut [f32]) {
-        let (indices, values) = self.row(cell);
-        for (&index, &value) in indices.iter().zip(values) {
-            dense[index as usize] += value;
-        }
+        self.row(cell).for_each(|(gene, value)| dense[gene as usize] += value);
     }
 
-    fn drop_zeros(&mut self) {
-        if self.values.iter().all(|&value| value != 0.0) {
-            return;
-        }
-        let mut kept = 0;
-        let mut start = 0;
-        for row in 0..self.n_cells() {
-            let end = self.indptr[row + 1];
-            for at in start..end {
-                if self.values[at] != 0.0 {
-                    self.values[kept] = self.values[at];
-                    self.indices[kept] = self.indices[at];
-                    kept += 1;
-                }
-            }
-            start = end;
-            self.indptr[row + 1] = kept;
-        }
-        self.values.truncate(kept);
-        self.indices.truncate(kept);
+    fn change(&self, cell: usize) -> Change {
+        Change { factor: self.factors.as_ref().map(|factors| factors[cell]), is_logged: self.is_logged }
     }
+
+    /// A row without scaling and logarithm.
+    fn stored_row(&self, cell: usize) -> Row<'_> {
+        self.blocks[cell / BLOCK_ROWS].row(cell % BLOCK_ROWS, Change::NONE)
+    }
+
+    fn built(
+        n_genes: usize,
+        n_rows: usize,
+        mut push: impl FnMut(&mut CountsBuilder) -> Result<(), CountsError>,
+    ) -> Result<Counts, CountsError> {
+        let mut builder = CountsBuilder::new(n_genes, n_rows)?;
+        push(&mut builder)?;
+        builder.finish()
+    }
+
+    /// Stores the values as they are after scaling and logarithm, block by block.
+    fn settle(&mut self) {
+        let mut builder = granted(CountsBuilder::new(self.n_genes, self.n_cells));
+        let mut cell = 0;
+        for block in std::mem::take(&mut self.blocks) {
+            for row in 0..block.n_rows() {
+                granted(builder.push_row(block.row(row, self.change(cell))));
+                cell += 1;
+            }
+        }
+        *self = granted(builder.finish());
+    }
+}
+
+/// What was made; where the memory for it was refused, ends as any refused allocation does.
+fn granted<T>(made: Result<T, CountsError>) -> T {
+    made.unwrap_or_else(|_| std::alloc::handle_alloc_error(std::alloc::Layout::new::<T>()))
 }

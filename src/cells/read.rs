@@ -13,7 +13,9 @@ mod hdf5;
 mod heap;
 mod loom;
 mod matrix;
+mod plan;
 mod rows;
+mod scatter;
 mod sniff;
 mod stream;
 mod suggest;
@@ -21,7 +23,7 @@ mod tenx_h5;
 mod tenx_mtx;
 mod text;
 
-use spec::dataset::{CellUnit, ColumnInfo, ColumnKind, MatrixEncoding, MatrixInfo, Opened, PrepareOptions};
+use spec::dataset::{CellUnit, ColumnInfo, ColumnKind, MatrixInfo, Opened, PrepareOptions};
 
 pub use crate::read::error::{ReadError, human_bytes};
 pub(crate) use crate::read::suggest::counts_layer;
@@ -33,17 +35,17 @@ use crate::read::dtype::number_label;
 use crate::read::error::listed;
 use crate::read::frame::Column;
 use crate::read::matrix::MatrixReader;
+use crate::read::plan::{ValueWidth, bytes_needed, fitting_cells, proportional};
 use crate::read::rows::Rows;
 use crate::source::NamedSource;
 
-/// Bytes that reading takes besides its result: one window of indices and values, decoded and as stored, and caches.
-const WORKING_BYTES: u64 = 32 << 20;
 /// Values of a label column that are listed.
 const MAX_VALUES: usize = 500;
 /// Columns that carry the cells of each metacell.
 const WEIGHT_COLUMN: &str = "n_cells";
 
-/// Opens one h5ad or 10x HDF5 file, or the three files of a 10x matrix. Metadata alone are read.
+/// Opens one h5ad or 10x HDF5 file, or the three files of a 10x matrix. Metadata are read, and the first
+/// values of the matrix, which tell how much memory the others will take.
 ///
 /// `bytes_available` is the memory that a reading may take.
 ///
@@ -72,7 +74,9 @@ pub fn open(files: Vec<NamedSource>, bytes_available: u64) -> Result<OpenedFile,
         name,
         n_bytes,
         format: container.format(),
-        bytes_needed: matrices.first().map_or(0, |info| bytes_needed(info, &Rows::All(info.n_cells), info.n_stored)),
+        bytes_needed: matrices.first().map_or(0, |info| {
+            bytes_needed(info, &Rows::All(info.n_cells), info.n_stored, width(container.as_ref(), 0))
+        }),
         matrices,
         columns,
         first_genes: container.first_genes(0, 5)?,
@@ -83,30 +87,8 @@ pub fn open(files: Vec<NamedSource>, bytes_available: u64) -> Result<OpenedFile,
     Ok(OpenedFile { opened, container })
 }
 
-/// Bytes that reading some rows of a matrix takes at its peak.
-///
-/// 8 for each stored value (f32 value, u32 gene), 24 for each cell (row pointers, in the file's width and ours, and a
-/// cursor), 64 for the name of each cell and gene, and a working window. Dense matrices count every value as stored,
-/// which is the most that reading can take: zeros are dropped. Sparse row pointers are read for the whole file.
-fn bytes_needed(info: &MatrixInfo, rows: &Rows, n_values: u64) -> u64 {
-    let (n_read, n_all, n_genes) = (rows.len() as u64, rows.n_all() as u64, info.n_genes as u64);
-    let pointers = match info.encoding {
-        MatrixEncoding::Csr => 16 * n_all + 8 * n_read,
-        MatrixEncoding::Csc => 16 * n_genes + 4 * n_all + 24 * n_read,
-        MatrixEncoding::Dense | MatrixEncoding::Coordinate => 24 * n_read,
-    };
-    n_values.saturating_mul(8).saturating_add(pointers + 64 * (n_all + n_genes) + WORKING_BYTES)
-}
-
-/// Stored values of some rows if all rows held equally many, with a tenth to spare.
-fn proportional(n_stored: u64, rows: &Rows) -> u64 {
-    match rows {
-        Rows::All(_) => n_stored,
-        Rows::Some { chosen, n_all } => {
-            let share = u128::from(n_stored) * chosen.len() as u128 / (*n_all).max(1) as u128;
-            u64::try_from(share + share / 10).unwrap_or(u64::MAX).min(n_stored)
-        }
-    }
+fn width(container: &dyn Container, matrix: usize) -> ValueWidth {
+    ValueWidth::of(&container.matrices()[matrix], container.sample(matrix).as_deref())
 }
 
 fn summary(column: &Column) -> ColumnKind {
@@ -158,12 +140,13 @@ impl OpenedFile {
             return Err(ReadError::Option("max_cells is 0; it must be at least 1, or absent to read all cells".into()));
         }
         // Before anything of the file's length is held or read.
-        self.check_budget(info, &Rows::All(0), 0)?;
+        self.check_budget(info, &Rows::All(0), 0, ValueWidth::of(info, None))?;
+        let width = width(self.container.as_ref(), matrix);
         if options.max_cells.is_none() {
-            self.check_budget(info, &Rows::All(info.n_cells), info.n_stored)?;
+            self.check_budget(info, &Rows::All(info.n_cells), info.n_stored, width)?;
         }
         let rows = Rows::draw(info.n_cells, options.max_cells, options.seed);
-        self.check_budget(info, &rows, self.container.n_values(matrix, &rows)?)?;
+        self.check_budget(info, &rows, self.container.n_values(matrix, &rows)?, width)?;
         let mut warnings = Vec::new();
         if let Rows::Some { chosen, n_all } = &rows {
             warnings.push(format!("{} of {n_all} cells are read, drawn with seed {}", chosen.len(), options.seed));
@@ -171,7 +154,7 @@ impl OpenedFile {
         let perturbations = self.perturbations(options, &rows, &mut warnings)?;
         let library_sizes = self.library_sizes(options, &rows)?;
         let cell_weights = self.cell_weights(&rows)?;
-        let budget = self.opened.bytes_available.saturating_sub(bytes_needed(info, &rows, 0));
+        let budget = self.opened.bytes_available.saturating_sub(bytes_needed(info, &rows, 0, width));
         let reader = self.container.reader(matrix, rows.clone(), budget)?;
         Ok(Reading {
             file: self,
@@ -195,15 +178,13 @@ impl OpenedFile {
         })
     }
 
-    fn check_budget(&self, info: &MatrixInfo, rows: &Rows, n_values: u64) -> Result<(), ReadError> {
-        let needed = bytes_needed(info, rows, n_values);
+    fn check_budget(&self, info: &MatrixInfo, rows: &Rows, n_values: u64, width: ValueWidth) -> Result<(), ReadError> {
+        let needed = bytes_needed(info, rows, n_values, width);
         let available = self.opened.bytes_available;
         if needed <= available {
             return Ok(());
         }
-        let fixed = bytes_needed(info, &Rows::Some { chosen: Vec::new(), n_all: info.n_cells }, 0);
-        let per_cell = (info.n_stored.saturating_mul(8) / (info.n_cells as u64).max(1)).saturating_add(24).max(1);
-        let fitting = available.saturating_sub(fixed) / per_cell * 9 / 10;
+        let fitting = fitting_cells(info, width, available);
         let advice = if fitting > 0 {
             format!("read at most {fitting} of its {} cells (max_cells), drawn evenly", info.n_cells)
         } else {

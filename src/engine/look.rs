@@ -28,8 +28,7 @@ async fn expression(task: &mut Task, population: &Population) -> Result<Embeddin
     let cells = &population.expression;
     let mut stretch = task.begin("Mapping the expression", "maps", 1).await?;
     let pca = pca(cells.n_cells(), cells.n_genes(), 2, |cell, dense| {
-        let (genes, values) = cells.row(cell);
-        for (&gene, &value) in genes.iter().zip(values) {
+        for (gene, value) in cells.row(cell) {
             dense[gene as usize] = f64::from(value);
         }
     })?;

@@ -95,7 +95,7 @@ impl TrainingCells {
             )));
         }
         let mut cells = Self {
-            log_totals: (0..n).map(|row| log_total(rows.row(row).1)).collect(),
+            log_totals: (0..n).map(|row| log_total(&rows.row(row).values().collect::<Vec<_>>())).collect(),
             rows,
             all: Vec::new(),
             perturbed: Vec::new(),
@@ -247,8 +247,7 @@ pub fn log_total(values: &[f32]) -> f32 {
 pub fn push_row(rows: &Counts, row: usize, dense: &mut Vec<f32>) {
     let start = dense.len();
     dense.resize(start + rows.n_genes(), 0.0);
-    let (genes, values) = rows.row(row);
-    for (&gene, &value) in genes.iter().zip(values) {
+    for (gene, value) in rows.row(row) {
         dense[start + gene as usize] = value;
     }
 }

@@ -197,8 +197,7 @@ impl<'a> Cursor<'a> {
         for row in self.rows_of(group) {
             // A group that weighs nothing still needs values: its plain mean.
             let share = if total > 0.0 { weight_of(row) / total } else { 1.0 / n };
-            let (genes, values) = self.cells.row(row);
-            for (&gene, &value) in genes.iter().zip(values) {
+            for (gene, value) in self.cells.row(row) {
                 mean[gene as usize] += (share * f64::from(value)) as f32;
             }
         }

@@ -78,7 +78,7 @@ fn given_library_sizes_replace_the_sums() {
 fn an_empty_cell_stays_empty_and_bad_sizes_are_refused() {
     let mut cells = counts();
     normalize_total(&mut cells, None, None).unwrap();
-    assert!(cells.row(3).1.is_empty());
+    assert!(cells.row(3).len() == 0);
     let refused = |target: Option<f64>, sizes: &[f64]| {
         normalize_total(&mut counts(), target, Some(sizes)).unwrap_err().to_string()
     };
@@ -93,7 +93,9 @@ fn an_empty_cell_stays_empty_and_bad_sizes_are_refused() {
 fn rows_and_columns_are_selected_in_order() {
     let cells = counts();
     let picked = cells.select_rows(&[5, 0, 5]);
-    assert_eq!((picked.row(0), picked.row(1), picked.row(2)), (cells.row(5), cells.row(0), cells.row(5)));
+    for (new, old) in [5, 0, 5].into_iter().enumerate() {
+        assert!(picked.row(new).eq(cells.row(old)));
+    }
     let moved = cells.select_columns(&[Some(4), None, Some(0), Some(4)]);
     for (row, old) in dense(&moved).chunks_exact(4).zip(dense(&cells).chunks_exact(GENES)) {
         assert_eq!(row, [old[4], 0.0, old[0], old[4]]);

@@ -25,7 +25,7 @@ fn check(name: &str, bytes: Vec<u8>, encoding: MatrixEncoding) {
     assert_eq!(to_dense(&data.counts), dense(), "{name}");
     assert_eq!(data.barcodes, build::cell_names(), "{name}");
     assert_eq!(data.genes.symbols, build::gene_names(), "{name}");
-    assert!(data.counts.values().iter().all(|value| *value != 0.0), "{name}: stored zeros");
+    assert!(data.counts.values().all(|value| value != 0.0), "{name}: stored zeros");
 }
 
 #[test]

@@ -6,7 +6,5 @@ use crate::counts::Counts;
 ///
 /// Values below -1 give NaN, as numpy's: refuse them before (`crate::check`).
 pub fn log1p(counts: &mut Counts) {
-    for value in counts.values_mut() {
-        *value = value.ln_1p();
-    }
+    counts.log1p();
 }

@@ -33,7 +33,7 @@ pub enum NormalizeError {
 ///
 /// The library size is the cell's own sum, or `library_sizes` where given (a panel's cells are scaled by their counts
 /// over the whole genome). Without a `target_sum` the target is the median library size of the cells above 0. A cell
-/// with library size 0 stays as it is. Factors are computed in f64 and values stored in f32.
+/// with library size 0 stays as it is. Factors are f64, scaled values are rounded to f32.
 ///
 /// # Errors
 /// See [`NormalizeError`].
@@ -58,16 +58,7 @@ pub fn normalize_total(
         Some(target) => target,
         None => median_above_zero(&sizes).unwrap_or(1.0),
     };
-    let indptr = counts.indptr().to_vec();
-    let values = counts.values_mut();
-    for (range, size) in indptr.windows(2).zip(&sizes) {
-        if *size > 0.0 {
-            let factor = target / size;
-            for value in &mut values[range[0]..range[1]] {
-                *value = (f64::from(*value) * factor) as f32;
-            }
-        }
-    }
+    counts.scale_rows(sizes.into_iter().map(|size| if size > 0.0 { target / size } else { 1.0 }).collect());
     Ok(target)
 }
 

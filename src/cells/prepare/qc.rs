@@ -16,11 +16,11 @@ pub fn calculate_qc_metrics(counts: &Counts, genes: &GeneNames) -> CellQuality {
     let is_mt: Vec<bool> =
         genes.symbols.iter().map(|symbol| symbol.starts_with("MT-") || symbol.starts_with("mt-")).collect();
     let mut quality = CellQuality::default();
-    for (indices, values) in counts.rows() {
+    for row in counts.rows() {
         let mut total = 0.0;
         let mut mt = 0.0;
         let mut n_genes = 0u32;
-        for (&index, &value) in indices.iter().zip(values) {
+        for (index, value) in row {
             total += f64::from(value);
             n_genes += u32::from(value != 0.0);
             if is_mt[index as usize] {

@@ -40,6 +40,12 @@ pub(crate) trait Container: Send + Sync {
     /// Values that the given rows hold, where the metadata tell: exactly, or at most.
     fn n_values(&self, matrix: usize, rows: &Rows) -> Result<u64, ReadError>;
 
+    /// The first values of a matrix, at most [`SAMPLE_VALUES`](crate::read::plan::SAMPLE_VALUES); none where they cannot
+    /// be had at little cost.
+    fn sample(&self, _matrix: usize) -> Option<Vec<f32>> {
+        None
+    }
+
     /// Begins to read a matrix. `budget` bounds the bytes of the result.
     fn reader(&self, matrix: usize, rows: Rows, budget: u64) -> Result<Box<dyn MatrixReader + '_>, ReadError>;
 }

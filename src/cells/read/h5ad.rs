@@ -202,13 +202,20 @@ impl Container for H5adFile {
         })
     }
 
+    fn sample(&self, matrix: usize) -> Option<Vec<f32>> {
+        let path = &self.paths[matrix].0;
+        let is_dense = self.matrices[matrix].encoding == MatrixEncoding::Dense;
+        let values = if is_dense { path.clone() } else { format!("{path}/data") };
+        self.h5.array(&values).ok()?.sample()
+    }
+
     fn reader(&self, matrix: usize, rows: Rows, budget: u64) -> Result<Box<dyn MatrixReader + '_>, ReadError> {
         let info = &self.matrices[matrix];
         Ok(match info.encoding {
             MatrixEncoding::Csr => {
                 let arrays = self.sparse(matrix)?;
                 let indptr = arrays.read_indptr(info.n_cells)?;
-                Box::new(CsrReader::new(arrays, indptr, info.n_genes, rows)?)
+                Box::new(CsrReader::new(arrays, indptr, rows, info.n_genes, budget)?)
             }
             MatrixEncoding::Csc => {
                 let arrays = self.sparse(matrix)?;

@@ -13,6 +13,7 @@ use hdf5_pure::{MetadataCacheConfig, VlenStringReadOptions};
 use crate::read::dtype::{element_size, f32_of_half, number_label, numeric};
 use crate::read::error::{ReadError, human_bytes};
 use crate::read::heap::Heap;
+use crate::read::plan::{SAMPLE_BYTES, SAMPLE_VALUES};
 use crate::source::{Source, SourceError};
 
 /// Deflate's best ratio is 1,032 to 1; a claim beyond it is a lie.
@@ -246,6 +247,14 @@ impl Array {
         self.check_number()?;
         self.check_chunks()?;
         self.dataset.read_f32_rows(start, count).map_err(|error| failed(&self.path, &error))
+    }
+
+    /// The first values as f32; none where they cannot be had without decoding much.
+    pub(crate) fn sample(&self) -> Option<Vec<f32>> {
+        let per_row: u64 = self.shape.iter().skip(1).product();
+        let n_rows = (SAMPLE_VALUES / per_row.max(1)).max(1).min(self.n_rows());
+        let decoded = self.chunk_rows().unwrap_or(1).max(n_rows).saturating_mul(self.row_bytes());
+        if decoded > SAMPLE_BYTES { None } else { self.f32s(0, n_rows).ok() }
     }
 
     /// Values of a range of rows as f64.

@@ -10,7 +10,8 @@ use crate::read::error::{ReadError, listed};
 use crate::read::frame::{Column, Frame};
 use crate::read::hdf5::{Array, H5, Kind, WINDOW_VALUES};
 use crate::read::matrix::{DENSE_WINDOW_BYTES, MatrixReader};
-use crate::read::rows::{Rows, Scatter};
+use crate::read::rows::Rows;
+use crate::read::scatter::Scatter;
 
 /// Attributes of cells that name them, the likeliest first.
 const CELL_NAMES: [&str; 9] =
@@ -161,6 +162,10 @@ impl Container for LoomFile {
         Ok(super::proportional(self.matrices[matrix].n_stored, rows))
     }
 
+    fn sample(&self, matrix: usize) -> Option<Vec<f32>> {
+        self.h5.array(&self.matrices[matrix].name).ok()?.sample()
+    }
+
     fn reader(&self, matrix: usize, rows: Rows, budget: u64) -> Result<Box<dyn MatrixReader + '_>, ReadError> {
         let info = &self.matrices[matrix];
         let array = self.h5.array(&info.name)?;
@@ -239,6 +244,7 @@ impl MatrixReader for TransposedReader {
             return Ok(Some(half));
         }
         self.read_window()?;
+        self.scatter.check_budget()?;
         let share = |of: usize| (of as u128 * u128::from(self.next) / u128::from(self.n_genes.max(1))) as usize;
         Ok(Some(if self.scatter.is_placing() { half + share(n - half) } else { share(half) }))
     }

@@ -7,7 +7,8 @@
 use crate::counts::Counts;
 use crate::read::error::ReadError;
 use crate::read::hdf5::{Array, WINDOW_VALUES};
-use crate::read::rows::{RowBuilder, Rows, Scatter, checked_indptr};
+use crate::read::rows::{RowBuilder, Rows, checked_indptr};
+use crate::read::scatter::Scatter;
 use crate::read::stream::Stream;
 
 /// Reads a matrix window by window.
@@ -50,11 +51,18 @@ pub(crate) struct CsrReader {
     values: Stream<f32>,
     row_indices: Vec<i64>,
     row_values: Vec<f32>,
+    budget: u64,
     out: RowBuilder,
 }
 
 impl CsrReader {
-    pub(crate) fn new(arrays: SparseArrays, indptr: Vec<u64>, n_genes: usize, rows: Rows) -> Result<Self, ReadError> {
+    pub(crate) fn new(
+        arrays: SparseArrays,
+        indptr: Vec<u64>,
+        rows: Rows,
+        n_genes: usize,
+        budget: u64,
+    ) -> Result<Self, ReadError> {
         let n_values: u64 = rows.iter().map(|row| indptr[row + 1] - indptr[row]).sum();
         let out = RowBuilder::new(&arrays.name, n_genes, rows.len(), n_values)?;
         Ok(Self {
@@ -65,6 +73,7 @@ impl CsrReader {
             values: Stream::of_values(arrays.values)?,
             row_indices: Vec::new(),
             row_values: Vec::new(),
+            budget,
             out,
         })
     }
@@ -87,6 +96,7 @@ impl MatrixReader for CsrReader {
             n_values += 1 + end - start;
             self.next += 1;
         }
+        self.out.check_budget(self.budget)?;
         Ok(Some(self.next))
     }
 
@@ -183,6 +193,7 @@ impl MatrixReader for CscReader {
             return Ok(None);
         }
         self.place_window(end)?;
+        self.scatter.check_budget()?;
         let half = self.scatter.n_rows().div_ceil(2);
         Ok(Some(if self.at == total { self.scatter.n_rows() } else { half + share(half, self.at, total) / 2 }))
     }
@@ -230,7 +241,7 @@ impl MatrixReader for DenseReader {
         while self.next < self.rows.len() && (self.rows.get(self.next) as u64) < end {
             let from = (self.rows.get(self.next) as u64 - start) as usize * self.n_genes;
             let row = values.get(from..from + self.n_genes).ok_or_else(|| self.array.malformed("is cut off"))?;
-            self.out.push_dense(row);
+            self.out.push_dense(row)?;
             self.next += 1;
         }
         self.out.check_budget(self.budget)?;

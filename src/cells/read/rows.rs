@@ -1,6 +1,6 @@
-//! Which rows are read, and where they are gathered: [`RowBuilder`] in order, [`Scatter`] in any order.
+//! Which rows are read, and [`RowBuilder`], which gathers rows that come in order.
 
-use crate::counts::Counts;
+use crate::counts::{Counts, CountsBuilder, CountsError};
 use crate::read::error::ReadError;
 
 /// The rows to read, ascending.
@@ -101,43 +101,43 @@ pub(crate) fn checked_indptr(
     Ok(pointers.into_iter().map(|pointer| pointer as u64).collect())
 }
 
-fn reserved<T>(matrix: &str, n: u64) -> Result<Vec<T>, ReadError> {
-    let mut reserved = Vec::new();
-    usize::try_from(n).ok().and_then(|n| reserved.try_reserve_exact(n).ok()).ok_or_else(|| ReadError::OverBudget {
-        object: matrix.to_owned(),
-        needed: n.saturating_mul(size_of::<T>() as u64),
-        available: 0,
-        advice: "the memory was refused: read fewer cells (max_cells)".into(),
-    })?;
-    Ok(reserved)
+/// The refusal of memory, or of rows that are none, as an error of reading.
+pub(crate) fn refused(matrix: &str, error: CountsError) -> ReadError {
+    match error {
+        CountsError::Memory { n_bytes } => ReadError::OverBudget {
+            object: matrix.to_owned(),
+            needed: n_bytes,
+            available: 0,
+            advice: "the memory was refused: read fewer cells (max_cells)".into(),
+        },
+        error => ReadError::Malformed { object: matrix.to_owned(), what: error.to_string() },
+    }
+}
+
+/// Refuses once what is held outgrows the memory: a plan takes the width of values from the first of them.
+pub(crate) fn check_held(matrix: &str, held: u64, budget: u64, n_rows: usize) -> Result<(), ReadError> {
+    if held <= budget {
+        return Ok(());
+    }
+    let advice = format!("{n_rows} cells fitted: read fewer (max_cells)");
+    Err(ReadError::OverBudget { object: matrix.to_owned(), needed: held, available: budget, advice })
 }
 
 /// Gathers rows that come in order.
 pub(crate) struct RowBuilder {
     matrix: String,
     n_genes: usize,
-    indptr: Vec<usize>,
-    indices: Vec<u32>,
-    values: Vec<f32>,
+    counts: CountsBuilder,
     row: Vec<(u32, f32)>,
-    n_unsorted: usize,
     n_merged: usize,
 }
 
 impl RowBuilder {
+    /// For `n_rows` rows that hold `n_values` values in all, as far as is known.
     pub(crate) fn new(matrix: &str, n_genes: usize, n_rows: usize, n_values: u64) -> Result<Self, ReadError> {
-        let mut indptr = reserved(matrix, n_rows as u64 + 1)?;
-        indptr.push(0);
-        Ok(Self {
-            matrix: matrix.to_owned(),
-            n_genes,
-            indptr,
-            indices: reserved(matrix, n_values)?,
-            values: reserved(matrix, n_values)?,
-            row: Vec::new(),
-            n_unsorted: 0,
-            n_merged: 0,
-        })
+        let mut counts = CountsBuilder::new(n_genes, n_rows).map_err(|error| refused(matrix, error))?;
+        counts.reserve_block(n_rows, n_values).map_err(|error| refused(matrix, error))?;
+        Ok(Self { matrix: matrix.to_owned(), n_genes, counts, row: Vec::new(), n_merged: 0 })
     }
 
     /// Refuses a row with more values than there are genes, before it is read.
@@ -161,43 +161,30 @@ impl RowBuilder {
             is_ascending &= index > last;
             last = index;
         }
-        self.row.clear();
-        self.row.extend(indices.iter().zip(values).map(|(index, value)| (*index as u32, *value)));
-        if !is_ascending {
-            self.n_unsorted += 1;
+        let row = indices.iter().zip(values).map(|(index, value)| (*index as u32, *value));
+        if is_ascending {
+            row.for_each(|(index, value)| self.counts.push(index, value));
+        } else {
+            self.row.clear();
+            self.row.extend(row);
             self.row.sort_by_key(|(index, _)| *index);
             let before = self.row.len();
             merge_duplicates(&mut self.row);
             self.n_merged += before - self.row.len();
+            self.row.iter().for_each(|(index, value)| self.counts.push(*index, *value));
         }
-        let kept = self.row.iter().filter(|(_, value)| *value != 0.0);
-        for (index, value) in kept {
-            self.indices.push(*index);
-            self.values.push(*value);
-        }
-        self.indptr.push(self.values.len());
-        Ok(())
+        self.end_row()
     }
 
     /// Adds a dense row of `n_genes` values.
-    pub(crate) fn push_dense(&mut self, row: &[f32]) {
-        for (index, &value) in row.iter().enumerate() {
-            if value != 0.0 {
-                self.indices.push(index as u32);
-                self.values.push(value);
-            }
-        }
-        self.indptr.push(self.values.len());
+    pub(crate) fn push_dense(&mut self, row: &[f32]) -> Result<(), ReadError> {
+        (0u32..).zip(row).for_each(|(index, value)| self.counts.push(index, *value));
+        self.end_row()
     }
 
     /// Refuses once what was gathered outgrows the memory.
     pub(crate) fn check_budget(&self, budget: u64) -> Result<(), ReadError> {
-        let held = 8 * self.values.capacity() as u64;
-        if held <= budget {
-            return Ok(());
-        }
-        let advice = format!("{} cells fitted: read fewer (max_cells)", self.indptr.len() - 1);
-        Err(ReadError::OverBudget { object: self.matrix.clone(), needed: held, available: budget, advice })
+        check_held(&self.matrix, self.counts.n_bytes(), budget, self.counts.n_rows())
     }
 
     pub(crate) fn finish(self) -> Result<(Counts, Vec<String>), ReadError> {
@@ -205,13 +192,17 @@ impl RowBuilder {
         if self.n_merged > 0 {
             warnings.push(format!("{}: {} repeated entries were summed", self.matrix, self.n_merged));
         }
-        let counts = Counts::from_parts(self.indptr, self.indices, self.values, self.n_genes)
-            .map_err(|error| ReadError::Malformed { object: self.matrix, what: error.to_string() })?;
+        let counts = self.counts.finish().map_err(|error| refused(&self.matrix, error))?;
         Ok((counts, warnings))
+    }
+
+    fn end_row(&mut self) -> Result<(), ReadError> {
+        self.counts.end_row().map_err(|error| refused(&self.matrix, error))
     }
 }
 
-fn merge_duplicates(row: &mut Vec<(u32, f32)>) {
+/// Sums the values of each gene of a sorted row.
+pub(crate) fn merge_duplicates(row: &mut Vec<(u32, f32)>) {
     row.dedup_by(|later, earlier| {
         let same = later.0 == earlier.0;
         if same {
@@ -219,137 +210,4 @@ fn merge_duplicates(row: &mut Vec<(u32, f32)>) {
         }
         same
     });
-}
-
-/// Gathers values that come in any order of rows: first all are counted, then all are placed.
-pub(crate) struct Scatter {
-    matrix: String,
-    rows: Rows,
-    n_genes: usize,
-    budget: u64,
-    /// Of each row in the file its place among the rows read, or none (`u32::MAX`); empty where all are read.
-    place_of: Vec<u32>,
-    /// While counting: values per row, shifted by one; while placing: where the next value of each row goes.
-    cursor: Vec<usize>,
-    indptr: Vec<usize>,
-    indices: Vec<u32>,
-    values: Vec<f32>,
-    is_placing: bool,
-}
-
-impl Scatter {
-    pub(crate) fn new(matrix: &str, rows: Rows, n_genes: usize, budget: u64) -> Self {
-        let place_of = match &rows {
-            Rows::All(_) => Vec::new(),
-            Rows::Some { chosen, n_all } => {
-                let mut place_of = vec![u32::MAX; *n_all];
-                for (place, &row) in chosen.iter().enumerate() {
-                    place_of[row] = place as u32;
-                }
-                place_of
-            }
-        };
-        Self {
-            matrix: matrix.to_owned(),
-            cursor: vec![0; rows.len()],
-            rows,
-            n_genes,
-            budget,
-            place_of,
-            indptr: Vec::new(),
-            indices: Vec::new(),
-            values: Vec::new(),
-            is_placing: false,
-        }
-    }
-
-    pub(crate) fn n_rows(&self) -> usize {
-        self.rows.len()
-    }
-
-    pub(crate) fn is_placing(&self) -> bool {
-        self.is_placing
-    }
-
-    /// Counts a value of a row of the file.
-    pub(crate) fn count(&mut self, row: usize) {
-        if let Some(place) = self.place_in(row) {
-            self.cursor[place] += 1;
-        }
-    }
-
-    /// Makes room for what was counted.
-    pub(crate) fn begin_placing(&mut self) -> Result<(), ReadError> {
-        let n_values: usize = self.cursor.iter().sum();
-        let needed = 8 * n_values as u64 + 16 * self.cursor.len() as u64;
-        if needed > self.budget {
-            return Err(ReadError::OverBudget {
-                object: self.matrix.clone(),
-                needed,
-                available: self.budget,
-                advice: "read fewer cells (max_cells)".into(),
-            });
-        }
-        self.indices = reserved(&self.matrix, n_values as u64)?;
-        self.values = reserved(&self.matrix, n_values as u64)?;
-        self.indices.resize(n_values, 0);
-        self.values.resize(n_values, 0.0);
-        self.indptr = reserved(&self.matrix, self.cursor.len() as u64 + 1)?;
-        self.indptr.push(0);
-        let mut end = 0;
-        for cursor in &mut self.cursor {
-            let start = end;
-            end += *cursor;
-            *cursor = start;
-            self.indptr.push(end);
-        }
-        self.is_placing = true;
-        Ok(())
-    }
-
-    /// Places a value; every value placed was counted before.
-    pub(crate) fn place(&mut self, row: usize, column: u32, value: f32) {
-        if let Some(place) = self.place_in(row) {
-            let at = self.cursor[place];
-            // A file that changes between the passes could hold more than was counted.
-            if at < self.indptr[place + 1] {
-                self.indices[at] = column;
-                self.values[at] = value;
-                self.cursor[place] += 1;
-            }
-        }
-    }
-
-    pub(crate) fn finish(self) -> Result<(Counts, Vec<String>), ReadError> {
-        let Scatter { matrix, n_genes, indptr, mut indices, mut values, .. } = self;
-        let mut merged = vec![0; 1];
-        let mut row = Vec::new();
-        let mut kept = 0;
-        for pair in indptr.windows(2) {
-            row.clear();
-            row.extend(indices[pair[0]..pair[1]].iter().copied().zip(values[pair[0]..pair[1]].iter().copied()));
-            if !row.is_sorted_by(|a, b| a.0 < b.0) {
-                row.sort_by_key(|(column, _)| *column);
-                merge_duplicates(&mut row);
-            }
-            for (column, value) in row.iter().filter(|(_, value)| *value != 0.0) {
-                indices[kept] = *column;
-                values[kept] = *value;
-                kept += 1;
-            }
-            merged.push(kept);
-        }
-        indices.truncate(kept);
-        values.truncate(kept);
-        let counts = Counts::from_parts(merged, indices, values, n_genes)
-            .map_err(|error| ReadError::Malformed { object: matrix, what: error.to_string() })?;
-        Ok((counts, Vec::new()))
-    }
-
-    fn place_in(&self, row: usize) -> Option<usize> {
-        if self.place_of.is_empty() {
-            return (row < self.cursor.len()).then_some(row);
-        }
-        self.place_of.get(row).copied().filter(|place| *place != u32::MAX).map(|place| place as usize)
-    }
 }

@@ -167,11 +167,15 @@ impl Container for TenxH5File {
         Ok(rows.iter().map(|row| indptr[row + 1] - indptr[row]).sum())
     }
 
-    fn reader(&self, matrix: usize, rows: Rows, _budget: u64) -> Result<Box<dyn MatrixReader + '_>, ReadError> {
+    fn sample(&self, matrix: usize) -> Option<Vec<f32>> {
+        self.h5.array(&format!("{}/data", self.matrices[matrix].name)).ok()?.sample()
+    }
+
+    fn reader(&self, matrix: usize, rows: Rows, budget: u64) -> Result<Box<dyn MatrixReader + '_>, ReadError> {
         let info = &self.matrices[matrix];
         let arrays = self.sparse(matrix)?;
         let indptr = arrays.read_indptr(info.n_cells)?;
-        Ok(Box::new(CsrReader::new(arrays, indptr, info.n_genes, rows)?))
+        Ok(Box::new(CsrReader::new(arrays, indptr, rows, info.n_genes, budget)?))
     }
 }
 

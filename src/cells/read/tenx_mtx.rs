@@ -12,7 +12,9 @@ use crate::read::error::ReadError;
 use crate::read::frame::Column;
 use crate::read::hdf5::WINDOW_VALUES;
 use crate::read::matrix::MatrixReader;
-use crate::read::rows::{RowBuilder, Rows, Scatter};
+use crate::read::plan::SAMPLE_VALUES;
+use crate::read::rows::{RowBuilder, Rows};
+use crate::read::scatter::Scatter;
 use crate::read::tenx_h5::other_features;
 use crate::read::text::Lines;
 use crate::source::NamedSource;
@@ -181,6 +183,21 @@ impl Container for TenxMtxFiles {
         Ok(super::proportional(self.matrices[matrix].n_stored, rows))
     }
 
+    fn sample(&self, _matrix: usize) -> Option<Vec<f32>> {
+        let rows = Rows::All(0);
+        let scatter = Scatter::new(&self.matrix.name, rows.clone(), 0, 0);
+        let mut reader =
+            MtxReader { files: self, lines: None, rows, budget: 0, n_done: 0, phase: Phase::Scattered(scatter) };
+        reader.rewind().ok()?;
+        let mut values = Vec::new();
+        while (values.len() as u64) < SAMPLE_VALUES
+            && let Some((_, _, value)) = reader.next_entry().ok()?
+        {
+            values.push(value);
+        }
+        Some(values)
+    }
+
     fn reader(&self, matrix: usize, rows: Rows, budget: u64) -> Result<Box<dyn MatrixReader + '_>, ReadError> {
         let info = &self.matrices[matrix];
         // Compressed, an entry takes a byte at least in practice: more is not reserved on the header's word alone.
@@ -316,9 +333,9 @@ impl MatrixReader for MtxReader<'_> {
                 }
                 (Phase::Scattered(scatter), Some((cell, gene, value))) => {
                     if scatter.is_placing() {
-                        scatter.place(cell, gene, value)
+                        scatter.place(cell, gene, value);
                     } else {
-                        scatter.count(cell)
+                        scatter.count(cell);
                     }
                 }
                 (Phase::Scattered(scatter), None) => {
@@ -331,8 +348,9 @@ impl MatrixReader for MtxReader<'_> {
                 }
             }
         }
-        if let Phase::InOrder(gathering) = &self.phase {
-            gathering.out.check_budget(self.budget)?;
+        match &self.phase {
+            Phase::InOrder(gathering) => gathering.out.check_budget(self.budget)?,
+            Phase::Scattered(scatter) => scatter.check_budget()?,
         }
         let share = |of: usize| (of as u128 * u128::from(self.n_done) / u128::from(self.n_entries().max(1))) as usize;
         let n = self.rows.len();

@@ -201,16 +201,16 @@ fn write_matrix(file: &mut FileBuilder, x: &Matrix) -> Result<(), WriteError> {
             group.set_attr("encoding-version", text("0.1.0"));
             group.set_attr("shape", AttrValue::I64Array(vec![counts.n_cells() as i64, counts.n_genes() as i64]));
             let n = counts.n_nonzero();
-            compress(group.create_dataset("data").with_f32_data(counts.values()), n);
+            compress(group.create_dataset("data").with_f32_data(&counts.values().collect::<Vec<_>>()), n);
             // scipy wants row pointers and columns of one type, and 32 bits where they suffice.
-            let narrow = counts.indptr().iter().map(|at| i32::try_from(*at)).collect::<Result<Vec<_>, _>>();
+            let narrow = counts.indptr().map(i32::try_from).collect::<Result<Vec<_>, _>>();
             if let (Ok(indptr), Ok(_)) = (narrow, i32::try_from(counts.n_genes())) {
-                let indices: Vec<i32> = counts.indices().iter().map(|index| *index as i32).collect();
+                let indices: Vec<i32> = counts.genes().map(|gene| gene as i32).collect();
                 compress(group.create_dataset("indices").with_i32_data(&indices), n);
                 compress(group.create_dataset("indptr").with_i32_data(&indptr), indptr.len());
             } else {
-                let indices: Vec<i64> = counts.indices().iter().map(|index| i64::from(*index)).collect();
-                let indptr: Vec<i64> = counts.indptr().iter().map(|at| *at as i64).collect();
+                let indices: Vec<i64> = counts.genes().map(i64::from).collect();
+                let indptr: Vec<i64> = counts.indptr().map(|at| at as i64).collect();
                 compress(group.create_dataset("indices").with_i64_data(&indices), n);
                 compress(group.create_dataset("indptr").with_i64_data(&indptr), indptr.len());
             }

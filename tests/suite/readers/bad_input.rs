@@ -126,7 +126,7 @@ fn what_needs_too_much_memory_is_refused_with_both_numbers() {
     let error = opened.begin(&PrepareOptions::default()).unwrap_err();
     let ReadError::OverBudget { needed: shown, available, .. } = &error else { panic!("{error}") };
     assert_eq!((*shown, *available), (needed, needed - 1_000_000));
-    says(&error, &["reading X needs 37.", " MB", "of its 2000 cells (max_cells)"]);
+    says(&error, &["reading X needs 35.", " MB", "of its 2000 cells (max_cells)"]);
     let fewer = PrepareOptions { max_cells: Some(500), ..PrepareOptions::default() };
     assert_eq!(read_opened(&opened, &fewer).unwrap().counts.n_cells(), 500);
     let none = cells::read::open(file(), 1000).unwrap();
