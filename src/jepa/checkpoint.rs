@@ -1,19 +1,26 @@
-//! Checkpoints as safetensors: named f32 tensors with a JSON header in the metadata.
+//! Checkpoints: ours as safetensors with a JSON header in the metadata, and others' parameters as they come.
 //!
-//! `model.*` and `decoder.*` lie under PyTorch's names; the metadata key `waddington` holds a
-//! [`CheckpointHeader`]. `read_raw` and `write_raw` carry tensors and metadata of any kind (a saved training run).
-//! Half-precision tensors are read as f32. Every allocation is bounded by the bytes given.
+//! [`read_any`] takes any file of parameters. In ours `model.*` and `decoder.*` lie under PyTorch's names as f32, and the
+//! metadata key `waddington` holds a [`CheckpointHeader`]. `read_raw` and `write_raw` carry tensors and metadata of any
+//! kind (a saved training run). Every type of number is read as f32; every allocation is bounded by the bytes given.
 
+pub mod bare;
+mod element;
+pub mod gene_list;
 pub mod pickle;
 pub mod pt;
+pub mod sniff;
 
 use std::collections::{BTreeMap, HashMap};
 
 use burn::tensor::Device;
-use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
+use safetensors::{SafeTensorError, SafeTensors};
 use spec::checkpoint::CheckpointHeader;
 
+use self::bare::Bare;
+use self::element::Element;
+use self::sniff::Format;
 use crate::error::Error;
 use crate::model::BioJepa;
 use crate::model::decoder::Decoder;
@@ -34,11 +41,11 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// The model and the decoder on a device.
+    /// The model on a device, and the decoder where there is any of it.
     ///
     /// # Errors
     /// Where a tensor is missing, surplus, of the wrong shape or not finite, or the header contradicts itself.
-    pub fn build(&self, device: &Device) -> Result<(BioJepa, Decoder), Error> {
+    pub fn build(&self, device: &Device) -> Result<(BioJepa, Option<Decoder>), Error> {
         let part = |path: &str| -> TensorMap {
             let tensors = self.tensors.iter();
             tensors.filter_map(|(name, t)| Some((name.strip_prefix(path)?.to_owned(), t.clone()))).collect()
@@ -47,18 +54,50 @@ impl Checkpoint {
             return Err(bad(format!("the tensor `{name}` is surplus; names begin with model. or decoder.")));
         }
         let model = BioJepa::from_tensors(&self.header.model, &part("model."), device)?;
-        let decoder = Decoder::init(self.header.model.d_model, 0, device).load(&part("decoder."))?;
-        Ok((model, decoder))
+        let decoder = Some(part("decoder.")).filter(|tensors| !tensors.is_empty());
+        let decoder = decoder.map(|tensors| Decoder::init(self.header.model.d_model, 0, device).load(&tensors));
+        Ok((model, decoder.transpose()?))
     }
 }
 
-/// Reads a checkpoint.
+/// A file of parameters.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Weights {
+    /// One of ours, which says of itself what it is.
+    Described(Checkpoint),
+    /// A state dict, which does not.
+    Bare(Bare),
+}
+
+/// Reads any file of parameters, told by its first bytes: a checkpoint of ours, a state dict as safetensors, or what
+/// `torch.save` wrote.
+///
+/// # Errors
+/// Where the file is neither, or is damaged; names the part at fault.
+pub fn read_any(bytes: &[u8]) -> Result<Weights, Error> {
+    match sniff::format(bytes)? {
+        Format::Torch => Ok(Weights::Bare(Bare::new(pt::state_dict(bytes)?)?)),
+        Format::Safetensors => {
+            let (tensors, metadata) = read_raw(bytes)?;
+            match metadata.get(KEY) {
+                Some(json) => Ok(Weights::Described(described(tensors, json)?)),
+                None => Ok(Weights::Bare(Bare::new(tensors)?)),
+            }
+        }
+    }
+}
+
+/// Reads a checkpoint of ours.
 ///
 /// # Errors
 /// Where the bytes are no safetensors file, or the header is missing or contradicts itself.
 pub fn read(bytes: &[u8]) -> Result<Checkpoint, Error> {
     let (tensors, metadata) = read_raw(bytes)?;
     let json = metadata.get(KEY).ok_or_else(|| bad(format!("the metadata lacks `{KEY}`: not a checkpoint of ours")))?;
+    described(tensors, json)
+}
+
+fn described(tensors: TensorMap, json: &str) -> Result<Checkpoint, Error> {
     let header: CheckpointHeader = serde_json::from_str(json).map_err(|e| bad(format!("the header: {e}")))?;
     if header.format != FORMAT {
         return Err(bad(format!("the header has format {}; this version reads {FORMAT}", header.format)));
@@ -80,22 +119,18 @@ pub fn write(checkpoint: &Checkpoint) -> Result<Vec<u8>, Error> {
     write_raw(&checkpoint.tensors, &[(KEY.to_owned(), header)].into())
 }
 
-/// Reads tensors and metadata of any safetensors file of floats.
+/// Reads tensors and metadata of any safetensors file.
 ///
 /// # Errors
-/// Where the bytes are no safetensors file or are truncated, or a tensor is neither F32 nor F16.
+/// Where the bytes are no safetensors file or are truncated, or a tensor's type has no place in f32.
 pub fn read_raw(bytes: &[u8]) -> Result<(TensorMap, BTreeMap<String, String>), Error> {
-    let damaged = |e: safetensors::SafeTensorError| bad(format!("not a safetensors file, or a truncated one: {e}"));
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
-    let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| damaged(bytes, &error))?;
+    let file = SafeTensors::deserialize(bytes).map_err(|error| damaged(bytes, &error))?;
     let mut tensors = TensorMap::new();
     for (name, view) in file.iter() {
-        let data = view.data();
-        let values = match view.dtype() {
-            Dtype::F32 => data.as_chunks::<4>().0.iter().map(|four| f32::from_le_bytes(*four)).collect(),
-            Dtype::F16 => data.as_chunks::<2>().0.iter().map(|two| half_to_f32(u16::from_le_bytes(*two))).collect(),
-            other => return Err(bad(format!("the tensor `{name}` is {other:?}; F32 or F16 is read"))),
-        };
+        let element = Element::of_safetensors(view.dtype())
+            .ok_or_else(|| bad(format!("the tensor `{name}` is {:?}, a type that is not read", view.dtype())))?;
+        let values = view.data().chunks_exact(element.n_bytes()).map(|bytes| element.value(bytes)).collect();
         tensors.insert(name.to_owned(), NamedTensor { shape: view.shape().to_vec(), values });
     }
     Ok((tensors, header.metadata().clone().unwrap_or_default().into_iter().collect()))
@@ -118,16 +153,34 @@ pub fn write_raw(tensors: &TensorMap, metadata: &BTreeMap<String, String>) -> Re
     safetensors::serialize(views, Some(metadata)).map_err(|e| bad(e.to_string()))
 }
 
-/// IEEE half precision to single; exact.
-pub(crate) fn half_to_f32(bits: u16) -> f32 {
-    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
-    let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f32::from(bits & 0x3ff));
-    match exponent {
-        0 => sign * fraction * 2f32.powi(-24),
-        31 if fraction > 0.0 => f32::NAN,
-        31 => sign * f32::INFINITY,
-        _ => sign * (1.0 + fraction / 1024.0) * 2f32.powi(exponent - 15),
-    }
+/// What is wrong with a safetensors file, the tensor named where one is cut off.
+fn damaged(bytes: &[u8], error: &SafeTensorError) -> Error {
+    let n_bytes = bytes.len();
+    bad(match error {
+        SafeTensorError::HeaderTooSmall | SafeTensorError::InvalidHeaderLength => {
+            format!("a safetensors file that is cut off in its header, or none at all: it has {n_bytes} bytes")
+        }
+        SafeTensorError::MetadataIncompleteBuffer => match first_cut_off(bytes) {
+            Some((name, end)) => format!(
+                "the safetensors file is cut off: the tensor `{name}` ends at byte {end}, the file has {n_bytes} bytes"
+            ),
+            None => format!("the safetensors file has bytes after its last tensor ({n_bytes} bytes in all)"),
+        },
+        other => format!("not a safetensors file, or a damaged one: {other}"),
+    })
+}
+
+/// The first tensor of a safetensors file that ends beyond it, and where.
+fn first_cut_off(bytes: &[u8]) -> Option<(String, u64)> {
+    let (length, rest) = bytes.split_first_chunk::<8>()?;
+    let n_header = u64::from_le_bytes(*length);
+    let json = rest.get(..usize::try_from(n_header).ok()?)?;
+    let header: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(json).ok()?;
+    let ends = header.into_iter().filter_map(|(name, tensor)| {
+        let end = tensor.get("data_offsets")?.get(1)?.as_u64()?.checked_add(n_header)?.checked_add(8)?;
+        (end > bytes.len() as u64).then_some((name, end))
+    });
+    ends.min_by_key(|(_, end)| *end)
 }
 
 fn bad(problem: String) -> Error {

@@ -29,7 +29,8 @@ const CHUNK_VALUES: usize = 16 << 20;
 #[derive(Debug, Clone)]
 pub struct Predictor {
     model: BioJepa,
-    decoder: Decoder,
+    /// None where the checkpoint has none: then there are latent states, but no expression.
+    decoder: Option<Decoder>,
     header: CheckpointHeader,
     device: Device,
 }
@@ -63,17 +64,24 @@ impl Predictor {
         &self.header
     }
 
+    /// Whether there is a decoder, without which nothing can be predicted.
+    pub fn has_decoder(&self) -> bool {
+        self.decoder.is_some()
+    }
+
     /// Numbers learned by encoder, composer, predictors and decoder.
     pub fn n_parameters(&self) -> usize {
         let by_part = self.model.n_parameters_by_part();
-        by_part.encoder + by_part.predictor + by_part.composer + by_part.masked_predictor + self.decoder.n_parameters()
+        let decoder = self.decoder.as_ref().map_or(0, Decoder::n_parameters);
+        by_part.encoder + by_part.predictor + by_part.composer + by_part.masked_predictor + decoder
     }
 
     /// Begins the response of `rows` of `cells` (log1p, columns in the header's gene order) to the perturbation with
     /// this vector; `weights` are the cells that each row of `cells` stands for, 1 where none.
     ///
     /// # Errors
-    /// Where the cells have another number of genes, a row is not there, or the vector is too narrow.
+    /// Where the checkpoint has no decoder, the cells have another number of genes, a row is not there, or the vector is
+    /// too narrow.
     pub fn predict<'a>(
         &'a self,
         cells: &'a Counts,
@@ -85,6 +93,9 @@ impl Predictor {
         if weights.is_some_and(|weights| weights.len() != cells.n_cells()) {
             return Err(Error::TrainingCells { problem: "there must be one weight per cell".into() });
         }
+        let decoder = self.decoder.as_ref().ok_or_else(|| Error::Checkpoint {
+            problem: "it has no decoder, so that it gives latent states but no expression".into(),
+        })?;
         let cursor = Cursor::new(self, cells, rows, weights, self.header.cells_per_example)?;
         let vector = self.drawn_to_training(vector)?;
         let width = vector.len();
@@ -94,7 +105,7 @@ impl Predictor {
         };
         action(1)?;
         let n_genes = cells.n_genes();
-        Ok(Response { cursor, vector, mode, sum: vec![0.0; n_genes], total_weight: 0.0 })
+        Ok(Response { cursor, decoder, vector, mode, sum: vec![0.0; n_genes], total_weight: 0.0 })
     }
 
     /// The vector as the checkpoint wants it asked.
@@ -217,6 +228,7 @@ pub(crate) fn cell_batch(x: Vec<f32>, log_totals: Vec<f32>, n_genes: usize, devi
 /// A response being computed.
 pub struct Response<'a> {
     cursor: Cursor<'a>,
+    decoder: &'a Decoder,
     vector: Vec<f32>,
     mode: Mode,
     sum: Vec<f64>,
@@ -230,12 +242,12 @@ impl Response<'_> {
     /// Where the device fails to give the values back.
     pub async fn advance(&mut self) -> Result<Option<usize>, Error> {
         let Some(chunk) = self.cursor.next() else { return Ok(None) };
-        let Predictor { model, decoder, header, device } = self.cursor.predictor;
+        let Predictor { model, header, device, .. } = self.cursor.predictor;
         let n = chunk.weights.len();
         let (modalities, modes) = (vec![Modality::Protein; n], vec![self.mode; n]);
         let (features, width) = (self.vector.repeat(n), self.vector.len());
         let actions = model.composer.actions(features, width, modalities, modes, device)?;
-        let delta = model.change(decoder, model.encode(&chunk.batch), &actions, header.baseline);
+        let delta = model.change(self.decoder, model.encode(&chunk.batch), &actions, header.baseline);
         let delta = read_back("the predicted change", delta).await?;
         for (weight, delta) in chunk.weights.iter().zip(delta.chunks_exact(self.sum.len().max(1))) {
             self.total_weight += weight;

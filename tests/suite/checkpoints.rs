@@ -1,20 +1,30 @@
 //! Checkpoints as files: the reference's own `.pt`, and what is said of those that do not fit or hold together.
 
+mod numbers;
+pub mod torch_file;
+
 use std::fs;
 use std::path::PathBuf;
 
-use jepa::checkpoint::{self, pt};
+use futures_lite::future::block_on;
+use jepa::checkpoint::{self, Weights, pt};
+use jepa::device::Device;
 use jepa::model::BioJepa;
 use jepa::tensors::{NamedTensor, TensorMap};
 use proptest::prelude::{any, prop};
 use proptest::{prop_assert, proptest};
 use spec::device::BackendChoice;
+use spec::model::{ComposerConfig, ModelConfig, ModelVersion};
 
 const HEADS: [(&str, usize); 2] = [("biojepa_v0_4", 4), ("biojepa_v0_5", 2)];
 
 fn golden(name: &str) -> Vec<u8> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden").join(name);
     fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn cpu() -> Device {
+    block_on(jepa::device::open(BackendChoice::Cpu)).expect("the CPU is always there").0
 }
 
 /// The parameters of the reference, from the file of numbers that was made with the `.pt`.
@@ -37,56 +47,152 @@ fn the_references_own_files_hold_its_parameters() {
         assert_eq!(read.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>(), "{name}");
         assert!(read == expected, "{name}: the values differ");
 
-        let config = pt::infer_config(&read, n_heads).unwrap_or_else(|error| panic!("{name}: {error}"));
-        let device = futures_lite::future::block_on(jepa::device::open(BackendChoice::Cpu)).expect("the CPU").0;
-        BioJepa::from_tensors(&config, &read, &device).unwrap_or_else(|error| panic!("{name}: {error}"));
+        load(&golden(&format!("{name}.pt")), Some(n_heads)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+}
+
+/// The parameters of a small model, under PyTorch's names.
+fn small() -> TensorMap {
+    let config = ModelConfig {
+        version: ModelVersion::V05,
+        n_genes: 3,
+        d_model: 4,
+        n_heads: 2,
+        n_layers: 2,
+        n_pretrain_layers: 1,
+        composer: ComposerConfig { n_protein: 4, n_chemical: 2, n_dna: 2, n_latent: 6, n_mode: 3 },
+    };
+    let model = BioJepa::init(&config, 1, &cpu()).expect("a valid configuration");
+    block_on(model.state()).expect("the CPU gives its values back")
+}
+
+/// The parameters in both formats, as files.
+fn files(tensors: &TensorMap) -> [(&'static str, Vec<u8>); 2] {
+    let safetensors = checkpoint::write_raw(tensors, &[].into()).expect("consistent tensors");
+    [("safetensors", safetensors), (".pt", torch_file::of_tensors(tensors))]
+}
+
+/// Reads any file of parameters and builds its model; genes are made up.
+fn load(bytes: &[u8], n_heads: Option<usize>) -> Result<Vec<String>, jepa::Error> {
+    let Weights::Bare(bare) = checkpoint::read_any(bytes)? else { panic!("no header was written") };
+    let genes = (0..bare.config(n_heads)?.n_genes).map(|gene| format!("gene{gene}")).collect();
+    let (checkpoint, assumed) = bare.describe(genes, n_heads)?;
+    checkpoint.build(&cpu())?;
+    Ok(assumed)
+}
+
+#[test]
+fn a_state_dict_is_a_model_and_what_was_assumed() {
+    for (format, file) in files(&small()) {
+        let assumed = load(&file, None).unwrap_or_else(|error| panic!("{format}: {error}"));
+        assert!(assumed.iter().any(|line| line.contains("4 attention heads")), "{format}: {assumed:?}");
+        let assumed = load(&file, Some(2)).unwrap_or_else(|error| panic!("{format}: {error}"));
+        assert!(assumed.iter().all(|line| !line.contains("attention heads")), "{format}: {assumed:?}");
+        let said = load(&file, Some(3)).expect_err("3 does not divide 4").to_string();
+        assert!(said.contains("n_heads 3 does not divide d_model 4"), "{format}: {said}");
     }
 }
 
 #[test]
-fn what_does_not_fit_the_model_is_named() {
-    let device = futures_lite::future::block_on(jepa::device::open(BackendChoice::Cpu)).expect("the CPU").0;
-    let whole = expected("biojepa_v0_4");
-    let config = pt::infer_config(&whole, 4).expect("the reference's sizes");
-    let refused = |change: &dyn Fn(&mut TensorMap)| {
-        let mut tensors = whole.clone();
+fn wrapped_names_and_decoders_are_understood() {
+    let wrapped = small().into_iter().map(|(name, tensor)| (format!("module._orig_mod.{name}"), tensor)).collect();
+    let Ok(Weights::Bare(mut bare)) = checkpoint::read_any(&torch_file::of_tensors(&wrapped)) else {
+        panic!("a state dict")
+    };
+    assert!(!bare.has_decoder());
+    let head = [("head.weight", vec![1, 4], 4), ("head.bias", vec![1], 1)];
+    let head = head.map(|(name, shape, n)| (name.to_owned(), NamedTensor { shape, values: vec![0.5; n] }));
+    let decoder = torch_file::of_tensors(&head.into());
+    let Ok(Weights::Bare(decoder)) = checkpoint::read_any(&decoder) else { panic!("a decoder") };
+    bare.join(decoder.clone()).expect("a model and its decoder");
+    assert!(bare.has_decoder());
+    let said = bare.clone().join(decoder).expect_err("a second decoder").to_string();
+    assert!(said.contains("a second decoder"), "{said}");
+    let genes = ["A", "B", "C"].map(String::from).to_vec();
+    let (checkpoint, _) = bare.describe(genes, Some(2)).expect("a whole model");
+    assert!(checkpoint.build(&cpu()).expect("a whole model").1.is_some());
+    // With its header it is one of ours.
+    let bytes = checkpoint::write(&checkpoint).expect("a well-formed checkpoint");
+    assert_eq!(checkpoint::read_any(&bytes).expect("one of ours"), Weights::Described(checkpoint));
+}
+
+#[test]
+fn what_does_not_fit_is_named_in_both_formats() {
+    let check = |change: &dyn Fn(&mut TensorMap), parts: &[&str]| {
+        let mut tensors = small();
         change(&mut tensors);
-        BioJepa::from_tensors(&config, &tensors, &device).expect_err("it does not fit").to_string()
+        for (format, file) in files(&tensors) {
+            let said = load(&file, Some(2)).expect_err("it does not fit").to_string();
+            assert!(parts.iter().all(|part| said.contains(part)), "{format}: {said}");
+        }
     };
     let name = "student.blocks.1.ln_1.bias";
-    assert!(refused(&|tensors| drop(tensors.remove(name))).contains(name));
-    assert!(
-        refused(&|tensors| drop(tensors.insert("student.extra".into(), NamedTensor::scalar(1.0))))
-            .contains("student.extra")
+    let reshape = |name: &'static str, shape: &'static [usize]| {
+        move |tensors: &mut TensorMap| {
+            let values = vec![0.0; shape.iter().product()];
+            tensors.insert(name.into(), NamedTensor { shape: shape.to_vec(), values });
+        }
+    };
+    check(&|tensors| drop(tensors.remove(name)), &[name, "missing"]);
+    check(&|tensors| drop(tensors.remove("student.gene_embeddings")), &["student.gene_embeddings", "missing"]);
+    check(&reshape("student.extra", &[2]), &["student.extra", "surplus"]);
+    check(&reshape(name, &[5]), &[name, "5", "4"]);
+    check(&reshape("student.gene_embeddings", &[12]), &["student.gene_embeddings", "two axes"]);
+    // Sizes that no weight bears out would make a model of any size.
+    check(&reshape("student.gene_embeddings", &[1, 4000]), &["attn.q_proj.weight", "4000"]);
+    check(&|tensors| tensors.get_mut(name).expect("is there").values[1] = f32::NAN, &[name, "finite"]);
+    check(
+        &|tensors| tensors.retain(|name, _| name.contains("ln_1")),
+        &["student.gene_embeddings", "every BioJEPA-AC model", "the first are"],
     );
-    assert!(refused(&|tensors| drop(tensors.insert(name.into(), NamedTensor::scalar(1.0)))).contains(name));
 }
 
 #[test]
-fn sizes_that_no_weight_bears_out_are_refused() {
-    let mut tensors = expected("biojepa_v0_4");
-    tensors
-        .insert("student.gene_embeddings".into(), NamedTensor { shape: vec![1, 400_000], values: vec![0.0; 400_000] });
-    let error = pt::infer_config(&tensors, 4).expect_err("a width of 400,000").to_string();
-    assert!(error.contains("q_proj.weight") && error.contains("400000"), "{error}");
-}
-
-#[test]
-fn files_that_are_cut_off_or_something_else_are_refused() {
-    let whole = golden("biojepa_v0_4.pt");
-    for n_bytes in [0, 3, 30, 1000, whole.len() / 2, whole.len() - 1] {
-        assert!(pt::state_dict(&whole[..n_bytes]).is_err(), "cut to {n_bytes} bytes");
+fn files_that_are_cut_off_are_refused_in_both_formats() {
+    for (format, file) in files(&small()) {
+        for n_bytes in [0, 3, 30, 1000, file.len() / 2, file.len() - 1] {
+            let said = load(&file[..n_bytes], Some(2)).expect_err("cut off").to_string();
+            let names_it = ["empty", "begins with", "cut off", "damaged"].iter().any(|part| said.contains(part));
+            assert!(names_it, "{format} cut to {n_bytes} bytes: {said}");
+        }
     }
-    let legacy = pt::state_dict(b"\x80\x02\x8a\x0al\xfc\x9cF\xf9").expect_err("torch before 1.6").to_string();
-    assert!(legacy.contains("torch 1.6 or later"), "{legacy}");
+    let [(_, file), _] = files(&small());
+    let said = load(&file[..file.len() - 1], Some(2)).expect_err("cut off").to_string();
+    assert!(said.contains("the tensor `") && said.contains(&format!("{} bytes", file.len() - 1)), "{said}");
+    for name in ["biojepa_v0_4.pt", "biojepa_v0_5.pt"] {
+        let whole = golden(name);
+        assert!(checkpoint::read_any(&whole[..whole.len() / 2]).is_err(), "{name}");
+    }
+}
 
-    let numbers = golden("biojepa_v0_4.safetensors");
-    let cut = checkpoint::read(&numbers[..numbers.len() - 9]).expect_err("cut off").to_string();
-    assert!(cut.contains("safetensors") || cut.contains("header") || cut.contains("cut"), "{cut}");
+#[test]
+fn formats_are_told_apart_by_their_first_bytes() {
+    let check = |bytes: &[u8], parts: &[&str]| {
+        let said = checkpoint::read_any(bytes).expect_err("not parameters").to_string();
+        assert!(parts.iter().all(|part| said.contains(part)), "{said}");
+        assert_eq!(said.contains("torch before 1.6"), parts.contains(&"torch before 1.6"), "{said}");
+    };
+    check(b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.", &["torch before 1.6", "torch.save"]);
+    let mut tar = b"sys_info".to_vec();
+    tar.resize(257, 0);
+    tar.extend(b"ustar  \0");
+    check(&tar, &["torch before 1.6"]);
+    check(b"\x80\x04\x95\x10", &["a pickle that torch.save did not write", "80 04 95 10"]);
+    check(b"dear diary, today", &["begins with \"dear diary, toda\"", "torch.save", "safetensors"]);
+    check(b"\x89HDF\r\n\x1a\n\0\0\0\0\0\0\0\0", &["89 48 44 46", "wanted"]);
+    check(b"", &["empty"]);
+    check(&torch_file::zip(&[b"x"], &[("sheet.xml", 0)]), &["no data.pkl"]);
+    let quantised = torch_file::of_pickle(b"\x80\x02ctorch._utils\n_rebuild_qtensor\n.", &[]);
+    check(&quantised, &["torch._utils._rebuild_qtensor", "nothing was executed"]);
+    check(&torch_file::of_pickle(b"\x80\x02}.", &[]), &["state dict is empty"]);
+    check(&torch_file::of_pickle(b"\x80\x02K\x01.", &[]), &["no state dict"]);
 }
 
 #[test]
 fn a_pickle_that_would_run_something_is_refused_by_name() {
+    let file = torch_file::of_pickle(b"\x80\x02cos\nsystem\nX\x04\x00\x00\x00true\x85R.", &[]);
+    let error = checkpoint::read_any(&file).expect_err("a call").to_string();
+    assert!(error.contains("os.system") && error.contains("nothing was executed"), "{error}");
     let program = b"\x80\x02cos\nsystem\nX\x04\x00\x00\x00true\x85R.";
     let error = checkpoint::pickle::Pickle::read(program).expect_err("a call").to_string();
     assert!(error.contains("os.system") && error.contains("nothing was executed"), "{error}");
