@@ -10,7 +10,7 @@ use spec::dataset::{CellUnit, ColumnKind, Opened, PrepareOptions};
 /// Arguments of `inspect`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The file, or the files that make one matrix (matrix.mtx, barcodes, features).
+    /// The file, or the files that make one matrix (matrix.mtx, barcodes, features); a table beside them holds labels.
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// Print JSON.
@@ -38,7 +38,7 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<()> {
     bar.finish_and_clear();
     let data = reading.finish().with_context(|| shown.clone())?;
     let values = Values { n_nonzero: data.counts.n_nonzero(), sum: data.counts.sum(), unit: data.unit };
-    let warnings: Vec<&String> = opened.opened().warnings.iter().chain(&data.warnings).collect();
+    let warnings: Vec<&String> = data.warnings.iter().collect();
     if arguments.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&as_json(opened.opened(), &values, &warnings))?)?;
     } else {

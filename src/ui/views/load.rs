@@ -80,7 +80,7 @@ fn DropZone() -> impl IntoView {
         <div class="drop panel" data-testid="drop-zone">
             <h2>"Drop a count matrix anywhere on this page"</h2>
             <p class="quiet">
-                ".h5ad, 10x .h5, or matrix.mtx(.gz) together with its barcodes and features files. "
+                ".h5ad, 10x .h5, .loom, .csv, .tsv, matrix.mtx with barcodes and features, or .zip or .tar.gz of these. "
                 "It is read in place, range by range; it is not uploaded."
             </p>
             <div class="row">
