@@ -4,8 +4,8 @@
 //! windows of bounded size), [`counts`] and [`data`] (what comes out), [`check`] (is this counts?), [`prepare`] (pure
 //! steps), [`write`](mod@write).
 //!
-//! Deliberately absent: file paths, threads, tensors, JavaScript. Formats that are not read: loom, csv and tsv tables,
-//! zarr, Seurat and RDS, and HDF5 chunks behind third-party filters (zstd, blosc, lz4, bitshuffle); each is named in
+//! Deliberately absent: file paths, threads, tensors, JavaScript. Formats that are not read: zarr, Seurat and RDS,
+//! parquet, and HDF5 chunks behind third-party filters (zstd, blosc, lz4, bitshuffle); each is named in
 //! the error that refuses it. Preparation steps beyond quality, `normalize_total` and `log1p` are not here either.
 
 pub mod check;

@@ -1,16 +1,21 @@
 //! From dropped files to cells: [`open`] plans from metadata, [`OpenedFile::begin`] checks the plan against the memory
 //! there is, [`Reading::advance`] reads one window of bounded size, [`Reading::finish`] adds names and labels.
 //!
-//! Not read yet, and said so by name: loom, h5mu, zarr, csv and tsv tables, rds, HDF5 chunks behind third-party filters.
+//! Not read yet, and said so by name: h5mu, zarr, rds, parquet, HDF5 chunks behind third-party filters.
 
+mod archive;
 mod compound;
 mod container;
 mod dtype;
 mod error;
+mod fields;
 mod frame;
 mod h5ad;
 mod hdf5;
 mod heap;
+mod inflated;
+mod labels;
+mod layout;
 mod loom;
 mod matrix;
 mod plan;
@@ -19,6 +24,7 @@ mod scatter;
 mod sniff;
 mod stream;
 mod suggest;
+mod table;
 mod tenx_h5;
 mod tenx_mtx;
 mod text;
@@ -29,7 +35,6 @@ pub use crate::read::error::{ReadError, human_bytes};
 pub(crate) use crate::read::suggest::counts_layer;
 
 use crate::data::{CellData, Labels, UNLABELLED};
-use crate::genes::GeneNames;
 use crate::read::container::Container;
 use crate::read::dtype::number_label;
 use crate::read::error::listed;
@@ -44,8 +49,9 @@ const MAX_VALUES: usize = 500;
 /// Columns that carry the cells of each metacell.
 const WEIGHT_COLUMN: &str = "n_cells";
 
-/// Opens one h5ad or 10x HDF5 file, or the three files of a 10x matrix. Metadata are read, and the first
-/// values of the matrix, which tell how much memory the others will take.
+/// Opens one matrix: an h5ad, 10x or loom file, a text table, the three files of a 10x matrix, or an archive of them; a
+/// second table beside it holds labels. Metadata are read (of a text table the names of its rows), and the first values
+/// of the matrix, which tell how much memory the others will take.
 ///
 /// `bytes_available` is the memory that a reading may take.
 ///
@@ -54,8 +60,9 @@ const WEIGHT_COLUMN: &str = "n_cells";
 pub fn open(files: Vec<NamedSource>, bytes_available: u64) -> Result<OpenedFile, ReadError> {
     let name = files.first().map(|file| file.name.clone()).unwrap_or_default();
     let n_bytes = files.iter().map(|file| file.source.len()).sum();
-    let container = sniff::open(files)?;
-    let mut warnings = container.warnings().to_vec();
+    let sniff::Found { container, bytes_held, mut warnings } = sniff::open(files, bytes_available)?;
+    let bytes_available = bytes_available.saturating_sub(bytes_held);
+    warnings.extend_from_slice(container.warnings());
     let mut columns = Vec::new();
     for column in container.columns() {
         match container.column(column) {
@@ -334,11 +341,13 @@ impl Reading<'_> {
         let (counts, of_reading) = self.reader.finish()?;
         warnings.extend(of_reading);
         let genes = container.genes(self.matrix)?;
-        warnings.extend(repeated_genes(&genes));
+        warnings.extend(repeated("gene", &genes.symbols));
+        let barcodes = self.rows.pick(container.barcodes(self.matrix)?);
+        warnings.extend(repeated("cell", &barcodes));
         Ok(CellData {
             counts,
             genes,
-            barcodes: self.rows.pick(container.barcodes(self.matrix)?),
+            barcodes,
             perturbations: self.perturbations,
             library_sizes: self.library_sizes,
             unit: container.unit(),
@@ -348,11 +357,11 @@ impl Reading<'_> {
     }
 }
 
-fn repeated_genes(genes: &GeneNames) -> Option<String> {
+fn repeated(what: &str, names: &[String]) -> Option<String> {
     let mut seen = std::collections::HashSet::new();
-    let mut repeated: Vec<&String> = genes.symbols.iter().filter(|symbol| !seen.insert(symbol.as_str())).collect();
+    let mut repeated: Vec<&String> = names.iter().filter(|name| !seen.insert(name.as_str())).collect();
     let n_repeated = repeated.len();
     repeated.dedup();
-    (n_repeated > 0)
-        .then(|| format!("{n_repeated} gene names are repeated ({}); the first of each is used", listed(repeated, 5)))
+    let used = if what == "gene" { "the first of each is used" } else { "each is a cell of its own" };
+    (n_repeated > 0).then(|| format!("{n_repeated} {what} names are repeated ({}); {used}", listed(repeated, 5)))
 }

@@ -1,11 +1,13 @@
 //! Readers: every dress of the same matrix reads the same; options, subsamples and round trips.
 
 mod anndata;
+mod archives;
 mod bad_input;
 mod build;
 mod fuzz;
 mod loom;
 mod shared_data;
+mod tables;
 mod tenx;
 
 use build::{

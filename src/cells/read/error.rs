@@ -9,13 +9,17 @@ pub enum ReadError {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// `open` was called without a file.
-    #[error("no file was given; give one h5ad or 10x h5 file, or the three files of a 10x matrix together")]
+    #[error("no file was given; give one h5ad, 10x h5, loom or csv file, or the three files of a 10x matrix together")]
     NoFiles,
     /// Several files that do not belong together.
-    #[error("{0}; open one matrix at a time: one h5ad or 10x h5 file, or matrix.mtx with its barcodes and features")]
+    #[error(
+        "{0}; open one matrix at a time: one h5ad, 10x h5, loom or csv file, or matrix.mtx with its barcodes and features, and at most one table of labels beside it"
+    )]
     Together(String),
     /// A format that is not known.
-    #[error("{name} is not a file this reads: {looks_like}. It reads h5ad, 10x h5 and 10x matrix.mtx")]
+    #[error(
+        "{name} is not a file this reads: {looks_like}. It reads h5ad, 10x h5, loom, csv, tsv and txt tables, 10x matrix.mtx, and zip or tar.gz archives of them"
+    )]
     Unrecognised {
         /// Name of the file.
         name: String,

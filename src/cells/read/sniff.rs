@@ -1,59 +1,108 @@
-//! What files are, from their first bytes; their names decide only between barcodes and features.
+//! What files are, from their first bytes, and what they make together; names decide only between barcodes and features.
 
+use crate::read::archive::{self, ArchiveKind};
 use crate::read::container::Container;
 use crate::read::error::{ReadError, listed};
 use crate::read::h5ad::H5adFile;
 use crate::read::hdf5::{H5, Kind};
+use crate::read::inflated::gunzipped;
+use crate::read::labels::Labelled;
+use crate::read::layout::Layout;
 use crate::read::loom::LoomFile;
+use crate::read::table::{TableFile, longest_line};
 use crate::read::tenx_h5::TenxH5File;
 use crate::read::tenx_mtx::TenxMtxFiles;
 use crate::read::text::{Lines, is_gzip};
 use crate::source::{NamedSource, Source, head};
 
 const HDF5_SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
+/// Fields of a barcodes or features file, at most.
+const MAX_FEATURE_FIELDS: usize = 8;
 
 /// The part a file plays.
-enum Role {
+pub(crate) enum Role {
     Hdf5,
+    GzippedHdf5,
+    Archive(ArchiveKind),
     Matrix,
     Barcodes,
     Features,
+    Table(Box<Layout>),
     Unknown(String),
 }
 
-/// Opens what the files are together.
-pub(crate) fn open(files: Vec<NamedSource>) -> Result<Box<dyn Container>, ReadError> {
-    let mut roles = Vec::with_capacity(files.len());
-    for file in &files {
-        roles.push(role(file)?);
-    }
-    match (files.len(), roles.first()) {
-        (0, _) | (_, None) => return Err(ReadError::NoFiles),
-        (1, Some(Role::Unknown(looks_like))) => {
-            let (name, looks_like) = (files[0].name.clone(), looks_like.clone());
-            return Err(ReadError::Unrecognised { name, looks_like });
+/// A file and the part it plays.
+pub(crate) type Part = (NamedSource, Role);
+
+/// What files are together.
+pub(crate) struct Found {
+    pub(crate) container: Box<dyn Container>,
+    /// Bytes that had to be unpacked into memory.
+    pub(crate) bytes_held: u64,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Opens what the files are together. `budget` bounds the bytes held while doing so.
+pub(crate) fn open(files: Vec<NamedSource>, budget: u64) -> Result<Found, ReadError> {
+    let mut parts = Vec::with_capacity(files.len());
+    let (mut bytes_held, mut warnings) = (0, Vec::new());
+    for file in files {
+        match role(&file, budget)? {
+            Role::Archive(kind) => {
+                let found = archive::unpack(file, kind, budget)?;
+                bytes_held += found.bytes_held;
+                warnings.extend(found.warnings);
+                parts.extend(found.parts);
+            }
+            Role::GzippedHdf5 => {
+                let whole = gunzipped(file, budget)?;
+                bytes_held += whole.source.len();
+                parts.push((whole, Role::Hdf5));
+            }
+            role => parts.push((file, role)),
         }
-        _ => {}
     }
-    let is_hdf5 = |role: &Role| matches!(role, Role::Hdf5);
-    if files.len() > 1 && roles.iter().any(is_hdf5) {
-        let names = listed(files.iter().map(|file| &file.name), 5);
-        return Err(ReadError::Together(format!("{} files were given ({names}), HDF5 files among them", files.len())));
+    let container = open_parts(parts, budget.saturating_sub(bytes_held))?;
+    Ok(Found { container, bytes_held, warnings })
+}
+
+fn open_parts(parts: Vec<Part>, budget: u64) -> Result<Box<dyn Container>, ReadError> {
+    let names = listed(parts.iter().map(|(file, _)| &file.name), 5);
+    let (mut tables, mut others) = (Vec::new(), Vec::new());
+    for (file, role) in parts {
+        match role {
+            Role::Table(layout) => tables.push((file, *layout)),
+            Role::Unknown(looks_like) => return Err(ReadError::Unrecognised { name: file.name, looks_like }),
+            role => others.push((file, role)),
+        }
     }
-    match files.into_iter().zip(roles).collect::<Vec<_>>() {
-        one if one.len() == 1 && is_hdf5(&one[0].1) => match one.into_iter().next() {
-            Some((file, _)) => open_hdf5(file),
-            None => Err(ReadError::NoFiles),
-        },
-        several => open_mtx(several),
+    // The widest table comes first.
+    tables.sort_by_key(|(_, layout)| std::cmp::Reverse(layout.n_values()));
+    let mut tables = tables.into_iter();
+    let n_others = others.len();
+    let container: Box<dyn Container> = if n_others == 0 {
+        let Some((file, layout)) = tables.next() else { return Err(ReadError::NoFiles) };
+        Box::new(TableFile::open(file, layout, budget)?)
+    } else if others.iter().any(|(_, role)| matches!(role, Role::Hdf5)) {
+        match others.into_iter().next() {
+            Some((file, _)) if n_others == 1 => open_hdf5(file)?,
+            _ => {
+                let what = format!("{n_others} matrices were given ({names}), HDF5 files among them");
+                return Err(ReadError::Together(what));
+            }
+        }
+    } else {
+        open_mtx(others)?
+    };
+    match (tables.next(), tables.next()) {
+        (None, _) => Ok(container),
+        (Some((file, layout)), None) => Ok(Box::new(Labelled::open(container, &file, layout, budget)?)),
+        (Some(_), Some(_)) => Err(ReadError::Together(format!("several tables were given ({names})"))),
     }
 }
 
-fn role(file: &NamedSource) -> Result<Role, ReadError> {
+pub(crate) fn role(file: &NamedSource, budget: u64) -> Result<Role, ReadError> {
     let source = file.source.as_ref();
-    if is_hdf5(source)? {
-        return Ok(Role::Hdf5);
-    }
     let first = head(source, 512)?;
     let text = if is_gzip(&first) {
         match Lines::open(file).and_then(|mut lines| lines.peek().map(|bytes| bytes[..bytes.len().min(512)].to_vec())) {
@@ -63,18 +112,42 @@ fn role(file: &NamedSource) -> Result<Role, ReadError> {
     } else {
         first.clone()
     };
+    let is_text = !text.is_empty() && looks_textual(&text);
+    if is_gzip(&first) && text.starts_with(&HDF5_SIGNATURE) {
+        return Ok(Role::GzippedHdf5);
+    }
+    // Before HDF5 is looked for at 512, where the first file of a tar archive lies.
+    if let Some(kind) = ArchiveKind::of(&first, &text) {
+        return Ok(Role::Archive(kind));
+    }
+    if !is_gzip(&first) && !is_text && is_hdf5(source)? {
+        return Ok(Role::Hdf5);
+    }
     if text.len() >= 14 && text[..14].eq_ignore_ascii_case(b"%%MatrixMarket") {
         return Ok(Role::Matrix);
     }
     let name = file.name.to_lowercase();
-    let is_table = !text.is_empty() && looks_textual(&text);
-    Ok(if is_table && name.contains("barcodes") {
-        Role::Barcodes
-    } else if is_table && (name.contains("features") || name.contains("genes")) && name.contains("tsv") {
-        Role::Features
-    } else {
-        Role::Unknown(looks_like(&first, &text))
-    })
+    let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let is_narrow = is_text && line.split(|byte| *byte == b'\t').count() <= MAX_FEATURE_FIELDS;
+    if is_narrow && name.contains("barcodes") && !name.contains("csv") {
+        return Ok(Role::Barcodes);
+    }
+    if is_narrow && (name.contains("features") || name.contains("genes")) && name.contains("tsv") {
+        return Ok(Role::Features);
+    }
+    let foreign = looks_like(&first, &text);
+    match (is_text, foreign) {
+        (true, None) => Ok(match Layout::of(&mut Lines::open_long(file, longest_line(budget))?)? {
+            Ok(layout) => Role::Table(Box::new(layout)),
+            Err(why) => Role::Unknown(format!("it is text beginning with {:?}, but no table: {why}", beginning(line))),
+        }),
+        (_, Some(foreign)) => Ok(Role::Unknown(foreign)),
+        (false, None) => {
+            let bytes: Vec<String> = first.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+            let bytes = bytes.join(" ");
+            Ok(Role::Unknown(format!("it begins with the bytes {bytes}; HDF5 begins with 89 48 44 46 0d 0a 1a 0a")))
+        }
+    }
 }
 
 /// HDF5 begins at 0, or after a user block at 512, 1024, 2048, ….
@@ -122,7 +195,7 @@ fn open_hdf5(file: NamedSource) -> Result<Box<dyn Container>, ReadError> {
     }
 }
 
-fn open_mtx(files: Vec<(NamedSource, Role)>) -> Result<Box<dyn Container>, ReadError> {
+fn open_mtx(files: Vec<Part>) -> Result<Box<dyn Container>, ReadError> {
     let (mut matrix, mut barcodes, mut features) = (None, None, None);
     let names = listed(files.iter().map(|(file, _)| &file.name), 5);
     for (file, role) in files {
@@ -130,10 +203,7 @@ fn open_mtx(files: Vec<(NamedSource, Role)>) -> Result<Box<dyn Container>, ReadE
             Role::Matrix => &mut matrix,
             Role::Barcodes => &mut barcodes,
             Role::Features => &mut features,
-            Role::Hdf5 => return Err(ReadError::Together(format!("{} was given among others", file.name))),
-            Role::Unknown(looks_like) => {
-                return Err(ReadError::Unrecognised { name: file.name, looks_like });
-            }
+            _ => return Err(ReadError::Together(format!("{} was given among others", file.name))),
         };
         if let Some(other) = slot.replace(file) {
             return Err(ReadError::Together(format!("{} plays the same part as another of {names}", other.name)));
@@ -159,35 +229,32 @@ fn looks_textual(bytes: &[u8]) -> bool {
     bytes.iter().all(|byte| *byte >= 0x20 || matches!(byte, b'\n' | b'\r' | b'\t'))
 }
 
-/// What bytes look like, for a person who chose the wrong file. `text` is `first`, decompressed where it was gzip.
-fn looks_like(first: &[u8], text: &[u8]) -> String {
+fn beginning(line: &[u8]) -> String {
+    String::from_utf8_lossy(line).trim_end().chars().take(40).collect()
+}
+
+/// What bytes that are not read look like, for a person who chose the wrong file; none where they may be a table.
+/// `text` is `first`, decompressed where it was gzip.
+fn looks_like(first: &[u8], text: &[u8]) -> Option<String> {
     let gzip = if is_gzip(first) { "gzipped " } else { "" };
-    if first.is_empty() {
-        return "it is empty".into();
-    }
-    if first.starts_with(b"PK\x03\x04") {
-        return "it begins with PK, like a zip archive; unpack it first".into();
-    }
-    if first.iter().all(|byte| *byte == 0) {
-        return "its first bytes are all zero, as of an unfinished download".into();
-    }
-    if text.starts_with(b"RDX") || text.starts_with(b"X\n") {
-        return format!("it looks like {gzip}R data (rds); write h5ad from R instead");
-    }
-    if first.starts_with(b"PAR1") {
-        return "it begins with PAR1, like parquet".into();
-    }
-    if text.len() > 262 && &text[257..262] == b"ustar" {
-        return format!("it looks like a {gzip}tar archive; unpack it first");
-    }
-    if text.starts_with(b"<") {
-        return format!("it looks like {gzip}HTML or XML, perhaps an error page saved in place of the file");
-    }
-    if looks_textual(text) {
-        let line = String::from_utf8_lossy(text);
-        let line: String = line.lines().next().unwrap_or_default().chars().take(40).collect();
-        return format!("it looks like a {gzip}text table beginning with {line:?}; write it as h5ad instead");
-    }
-    let bytes: Vec<String> = first.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("it begins with the bytes {}; HDF5 begins with 89 48 44 46 0d 0a 1a 0a", bytes.join(" "))
+    let says = if first.is_empty() {
+        "it is empty".into()
+    } else if text.is_empty() {
+        "it is gzip around nothing".into()
+    } else if first.iter().all(|byte| *byte == 0) {
+        "its first bytes are all zero, as of an unfinished download".into()
+    } else if text.starts_with(b"RDX") || text.starts_with(b"X\n") {
+        format!("it looks like {gzip}R data (rds); write h5ad from R instead")
+    } else if first.starts_with(b"PAR1") {
+        "it begins with PAR1, like parquet".into()
+    } else if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") {
+        format!("it looks like {gzip}UTF-16 text; save it as UTF-8 (csv)")
+    } else if text.starts_with(b"<") {
+        format!("it looks like {gzip}HTML or XML, perhaps an error page saved in place of the file")
+    } else if text.starts_with(b"{") {
+        format!("it looks like {gzip}JSON")
+    } else {
+        return None;
+    };
+    Some(says)
 }

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use crate::read::error::ReadError;
 use crate::source::{NamedSource, Source};
 
-/// No line of a 10x file comes near this.
+/// No line of a 10x file comes near this; tables have longer ones.
 const MAX_LINE_BYTES: usize = 1 << 20;
 const BUFFER_BYTES: usize = 1 << 16;
 
@@ -36,10 +36,16 @@ pub(crate) struct Lines<'a> {
     reader: Box<dyn BufRead + 'a>,
     line: Vec<u8>,
     number: u64,
+    max_line_bytes: usize,
 }
 
 impl<'a> Lines<'a> {
     pub(crate) fn open(file: &'a NamedSource) -> Result<Lines<'a>, ReadError> {
+        Self::open_long(file, MAX_LINE_BYTES)
+    }
+
+    /// The same with lines of up to `max_line_bytes`.
+    pub(crate) fn open_long(file: &'a NamedSource, max_line_bytes: usize) -> Result<Lines<'a>, ReadError> {
         let source = file.source.as_ref();
         let head = crate::source::head(source, 2)?;
         let forwards = BufReader::with_capacity(BUFFER_BYTES, Forwards { source, at: 0 });
@@ -48,7 +54,7 @@ impl<'a> Lines<'a> {
         } else {
             Box::new(forwards)
         };
-        Ok(Lines { name: &file.name, reader, line: Vec::new(), number: 0 })
+        Ok(Lines { name: &file.name, reader, line: Vec::new(), number: 0, max_line_bytes })
     }
 
     /// The next line without its end; none at the end of the file.
@@ -73,9 +79,10 @@ impl<'a> Lines<'a> {
             if end.is_some() {
                 break;
             }
-            if self.line.len() > MAX_LINE_BYTES {
+            if self.line.len() > self.max_line_bytes {
                 self.number += 1;
-                return Err(self.wrong("is longer than a million bytes; this is not a text table"));
+                let what = format!("is longer than {} bytes; this is not a text table", self.max_line_bytes);
+                return Err(self.wrong(&what));
             }
         }
         self.number += 1;
@@ -83,6 +90,11 @@ impl<'a> Lines<'a> {
             self.line.pop();
         }
         Ok(Some(&self.line))
+    }
+
+    /// The last line given.
+    pub(crate) fn line(&self) -> &[u8] {
+        &self.line
     }
 
     /// The first `n` bytes of text.

@@ -26,12 +26,13 @@ fn with_rows(rows: &Sparse) -> Vec<u8> {
 
 #[test]
 fn foreign_files_are_described() {
-    let cases: [(&[u8], &str); 7] = [
+    let cases: [(&[u8], &str); 8] = [
         (b"", "it is empty"),
-        (b"PK\x03\x04rest", "zip archive"),
         (b"<!DOCTYPE html><html>", "HTML or XML"),
         (&[0; 600], "all zero"),
-        (b",STAT1,JAK2\ncell0,1,2\n", "text table beginning with \",STAT1,JAK2\""),
+        (b"STAT1\nJAK2\n", "text beginning with \"STAT1\", but no table"),
+        (b"{\"a\": 1}", "JSON"),
+        (b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\x03\x00\x00\x00\x00\x00\x00\x00\x00\x00", "gzip around nothing"),
         (b"\x93NUMPY\x01\x00v\x00", "93 4e 55 4d 50 59 01 00"),
         (b"\x1f\x8b\x08\x00garbage", "gzip stream is damaged"),
     ];
@@ -39,6 +40,7 @@ fn foreign_files_are_described() {
         says(&open("notes.bin", bytes.to_vec()).unwrap_err(), &["notes.bin is not a file this reads", looks_like]);
     }
     says(&cells::read::open(Vec::new(), build::PLENTY).unwrap_err(), &["no file was given"]);
+    says(&open("a.zip", b"PK\x03\x04rest".to_vec()).unwrap_err(), &["a.zip is a zip archive that cannot be read"]);
 }
 
 #[test]

@@ -5,7 +5,9 @@ use cells::write::h5ad::{H5ad, Matrix, Values, write_h5ad};
 use proptest::prelude::{ProptestConfig, any, prop, proptest};
 use spec::dataset::PrepareOptions;
 
+use super::archives;
 use super::build::{self, CELLS, Dtype, GENES, dense, h5ad, sparse, sparse_group};
+use super::tables::{Dress, PLAIN, table};
 
 /// Reads every matrix of some files, with the suggested labels and without.
 fn read_everything(files: Vec<NamedSource>) {
@@ -59,6 +61,18 @@ fn config() -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
+/// Some bytes changed, and perhaps the end lost.
+fn damaged(mut bytes: Vec<u8>, changes: &[(prop::sample::Index, u8)], cut: Option<prop::sample::Index>) -> Vec<u8> {
+    for (at, byte) in changes {
+        let at = at.index(bytes.len());
+        bytes[at] = *byte;
+    }
+    if let Some(length) = cut {
+        bytes.truncate(length.index(bytes.len()));
+    }
+    bytes
+}
+
 proptest! {
     #![proptest_config(config())]
 
@@ -75,15 +89,8 @@ proptest! {
         cut in any::<bool>(),
         which in any::<bool>(),
     ) {
-        let mut bytes = if which { written() } else { chunked() };
-        for (at, byte) in changes {
-            let at = at.index(bytes.len());
-            bytes[at] = byte;
-        }
-        if cut {
-            bytes.truncate(length.index(bytes.len()));
-        }
-        read_everything(vec![NamedSource::from_bytes("changed.h5ad", bytes)]);
+        let bytes = if which { written() } else { chunked() };
+        read_everything(vec![NamedSource::from_bytes("changed.h5ad", damaged(bytes, &changes, cut.then_some(length)))]);
     }
 
     #[test]
@@ -102,5 +109,53 @@ proptest! {
             NamedSource::from_bytes("barcodes.tsv", b"a\nb\nc\nd\n".to_vec()),
             NamedSource::from_bytes("genes.tsv", b"x\ty\nx\ty\nx\ty\n".to_vec()),
         ]);
+    }
+
+    #[test]
+    fn changed_loom(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+        chunked in any::<bool>(),
+    ) {
+        let whole = super::loom::loom(Dtype::I32, chunked.then_some([2, 3]));
+        read_everything(vec![NamedSource::from_bytes("changed.loom", damaged(whole, &changes, cut))]);
+    }
+
+    #[test]
+    fn changed_table(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), prop::sample::select(b"0,;\t\"\n\r.-x# \xff".to_vec())), 0..8),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+        by_genes in any::<bool>(),
+        separator in prop::sample::select(vec![',', ';', '\t', ' ']),
+        labelled in any::<bool>(),
+    ) {
+        let whole = table(Dress { by_genes, separator, is_quoted: labelled, ..PLAIN }).into_bytes();
+        let mut files = vec![NamedSource::from_bytes("changed.csv", damaged(whole, &changes, cut))];
+        if labelled {
+            files.push(NamedSource::from_bytes("labels.csv", b"cell,condition\ncell0,A\ncell1,B\n".to_vec()));
+        }
+        read_everything(files);
+    }
+
+    #[test]
+    fn any_text(text in "[a-cA-C0-9,;\t\"\n .-]{0,300}", name in prop::sample::select(vec!["a.csv", "genes.tsv", "a.txt"])) {
+        read_everything(vec![NamedSource::from_bytes(name, text.into_bytes())]);
+    }
+
+    #[test]
+    fn changed_archive(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+        kind in 0..4,
+        gzipped in any::<bool>(),
+    ) {
+        let entries = archives::trio("GSM1_", gzipped);
+        let whole = match kind {
+            0 => archives::tar(&entries),
+            1 => archives::gzipped(&archives::tar(&entries)),
+            2 => archives::zip(&entries, true),
+            _ => archives::zip(&entries, false),
+        };
+        read_everything(vec![NamedSource::from_bytes("changed.zip", damaged(whole, &changes, cut))]);
     }
 }

@@ -13,7 +13,7 @@ fn data() -> Option<PathBuf> {
     if data.is_dir() {
         return Some(data);
     }
-    crate::say_skipped("../shared/data is absent, public files are not read");
+    println!("skipped: ../shared/data is absent, public files are not read");
     None
 }
 

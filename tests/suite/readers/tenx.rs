@@ -49,8 +49,37 @@ fn tenx_h5_of_both_versions_reads() {
     }
 }
 
+/// Cell Ranger 1 and 2: a group for each genome, all with the same cells.
+#[test]
+fn every_genome_of_a_tenx_h5_can_be_chosen() {
+    let mut file = FileBuilder::new();
+    for (genome, factor) in [("hg19", 1.0), ("mm10", 2.0)] {
+        let rows = sparse(true);
+        let mut group = file.create_group(genome);
+        group.create_dataset("shape").with_i32_data(&[GENES as i32, CELLS as i32]);
+        group.create_dataset("indptr").with_i64_data(&rows.indptr);
+        group.create_dataset("indices").with_i64_data(&rows.indices);
+        let values: Vec<f32> = rows.values.iter().map(|value| value * factor).collect();
+        build::store(group.create_dataset("data"), &values, build::Dtype::I32);
+        group.create_dataset("barcodes").with_ascii_strings(&refs(&cell_names())).unwrap();
+        group.create_dataset("genes").with_ascii_strings(&IDS).unwrap();
+        group.create_dataset("gene_names").with_ascii_strings(&refs(&gene_names())).unwrap();
+        file.add_group(group.finish());
+    }
+    let opened = open("10x.h5", file.finish().unwrap()).unwrap();
+    let names: Vec<&str> = opened.opened().matrices.iter().map(|info| info.name.as_str()).collect();
+    assert_eq!(names, ["hg19", "mm10"]);
+    assert!(opened.opened().warnings.iter().any(|warning| warning.contains("one matrix per genome (hg19, mm10)")));
+    for (genome, factor) in [("hg19", 1.0), ("mm10", 2.0)] {
+        let options = PrepareOptions { matrix: Some(genome.into()), ..PrepareOptions::default() };
+        let data = build::read_opened(&opened, &options).unwrap();
+        let expected: Vec<f32> = dense().iter().map(|value| value * factor).collect();
+        assert_eq!(to_dense(&data.counts), expected, "{genome}");
+    }
+}
+
 /// The entries of a matrix, genes by cells, in the order of cells or of genes.
-fn mtx(by_cells: bool) -> String {
+pub fn mtx(by_cells: bool) -> String {
     let dense = dense();
     let mut entries = Vec::new();
     for (at, value) in dense.iter().enumerate().filter(|(_, value)| **value != 0.0) {
@@ -69,17 +98,20 @@ fn mtx(by_cells: bool) -> String {
     text
 }
 
-fn gzip(text: &str) -> Vec<u8> {
+/// Text, gzipped.
+pub fn gzip(text: &str) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     encoder.write_all(text.as_bytes()).unwrap();
     encoder.finish().unwrap()
 }
 
-fn barcodes() -> String {
+/// One a line.
+pub fn barcodes() -> String {
     cell_names().join("\n") + "\n"
 }
 
-fn features() -> String {
+/// Ids, symbols and types.
+pub fn features() -> String {
     let names = gene_names();
     IDS.iter().zip(names).map(|(id, symbol)| format!("{id}\t{symbol}\tGene Expression\r\n")).collect()
 }
