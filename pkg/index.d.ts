@@ -12,7 +12,7 @@ export interface Progress {
   task: string;
   done: number;
   total: number | null;
-  /** `cells`, `bytes`, `shaders`. */
+  /** `cells`, `bytes`, `files`, `maps`. */
   unit: string;
   remaining_secs: number | null;
 }
@@ -59,6 +59,12 @@ export interface CheckpointHeader {
   modes: Mode[];
   seen: string[];
   held_out: string[];
+  /** What a predicted state is compared with. */
+  baseline: "control_state" | "control_action";
+  /** Cells averaged into one example, in training and in a query. */
+  cells_per_example: number;
+  /** How far a query draws a perturbation's vector towards the mean of those of training. */
+  shrinkage: { mean: number[]; weight: number } | null;
 }
 
 export interface MethodScore {

@@ -33,7 +33,9 @@ export class Waddington {
 
   /** Use `Waddington.start`. */
   constructor(workerUrl) {
-    this.#worker = new Worker(workerUrl, { type: "module" });
+    // Through a blob the worker comes under the page's content security policy; by its own address it would not.
+    const start = URL.createObjectURL(new Blob([`import ${JSON.stringify(String(new URL(workerUrl, globalThis.location?.href)))};`], { type: "text/javascript" }));
+    this.#worker = new Worker(start, { type: "module" });
     this.#worker.onmessage = ({ data }) => this.#receive(data);
     this.#worker.onerror = (event) => {
       event.preventDefault?.();

@@ -22,7 +22,7 @@ self.addEventListener("unhandledrejection", (event) => {
 if (typeof PerformanceObserver === "function") {
   const observer = new PerformanceObserver((list) => {
     const names = list.getEntries().map(({ name }) => name);
-    const here = names.filter((name) => name.startsWith(self.origin)).length;
+    const here = names.filter((name) => new URL(name).origin === self.origin).length;
     self.postMessage({ requests: { here, elsewhere: names.length - here } });
   });
   observer.observe({ type: "resource", buffered: true });

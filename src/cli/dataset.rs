@@ -69,6 +69,7 @@ pub fn load(paths: &[PathBuf], options: &PrepareOptions, genes: Option<&[String]
         options.perturbation_column.clone_from(&suggested.perturbation_column);
         options.control_label = options.control_label.or_else(|| suggested.control_label.clone());
     }
+    options.matrix = options.matrix.or_else(|| suggested.matrix.clone());
     options.library_size_column = options.library_size_column.or_else(|| suggested.library_size_column.clone());
 
     let mut reading = opened.begin(&options).with_context(|| shown.clone())?;
@@ -79,7 +80,7 @@ pub fn load(paths: &[PathBuf], options: &PrepareOptions, genes: Option<&[String]
     }
     bar.finish_and_clear();
     let data = reading.finish().with_context(|| shown.clone())?;
-    for warning in opened.opened().warnings.iter().chain(&data.warnings) {
+    for warning in &data.warnings {
         eprintln!("note: {warning}");
     }
     require_counts(&data, &opened.opened().matrices).with_context(|| shown.clone())?;

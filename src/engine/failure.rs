@@ -70,10 +70,12 @@ impl EngineError {
             Self::Genes(_) => {
                 "Choose a file of the same species with gene symbols or Ensembl ids, or a checkpoint of these genes."
             }
-            Self::Checkpoint { .. } => "Reload the page; if it stays, the site's files are incomplete.",
-            Self::Model(_) => "Try again on the CPU; if it stays, the checkpoint does not fit these cells.",
+            Self::Checkpoint { .. } => "Choose another checkpoint; if this was the built-in one, reload the page.",
+            Self::Model(_) => {
+                "Try again with fewer cells; if it stays, the checkpoint does not fit these cells or this device."
+            }
             Self::Map(_) => "A map needs at least two cells and two genes with finite values.",
-            Self::Device(_) => "Choose the CPU, or update the browser or its graphics driver.",
+            Self::Device(_) => "Update the browser or its graphics driver; without a GPU the page computes on the CPU.",
             Self::Query(_) => "Choose another gene or another mode.",
         }
         .into()

@@ -8,7 +8,7 @@ use jepa::device::Device;
 use spec::device::{AttentionPath, BackendChoice};
 use spec::message::{Envelope, Event, Request};
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Beside, Checkpoint};
 use crate::failure::EngineError;
 use crate::population::Population;
 pub use crate::task::Canceller;
@@ -77,11 +77,17 @@ impl Session {
                 self.attention = attention;
                 self.start(backend).await?
             }
-            Request::LoadCheckpoint => {
+            Request::LoadCheckpoint { n_heads } => {
                 let device = self.device.as_ref().ok_or(STARTED_FIRST)?;
-                let checkpoint = Checkpoint::load(task, &files, device, self.attention).await?;
+                let beside =
+                    Beside { n_heads, symbols: self.population.as_ref().map(|cells| cells.symbols.as_slice()) };
+                let checkpoint = Checkpoint::load(task, &files, beside, device, self.attention).await?;
                 let event = checkpoint.loaded();
                 self.checkpoint = Some(checkpoint);
+                // The cells were scaled and matched for another checkpoint, or for none.
+                if let Some(population) = &mut self.population {
+                    population.alignment = None;
+                }
                 event
             }
             Request::Open => {

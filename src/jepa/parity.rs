@@ -39,7 +39,10 @@ pub enum Class {
     /// A parameter after optimiser steps; relative to its largest magnitude, or to the sum of the learning rates, which
     /// is as far as AdamW can carry it, where that is more.
     AfterSteps,
-    /// The same for a parameter whose gradient is little but rounding noise (queries and keys: their attention is
+    /// How far the teacher's average moved in a few steps; relative to the largest movement, of which rounding of the
+    /// values themselves is up to a twentieth.
+    Average,
+    /// A parameter after optimiser steps, as [`Class::AfterSteps`], whose gradient is little but rounding noise (queries and keys: their attention is
     /// almost even over tokens that are almost alike, and over the single action token they cancel). AdamW divides each
     /// gradient by its own size, so the noise moves them like a signal, and the result hardly depends on them.
     NoiseDriven,
@@ -61,6 +64,8 @@ impl Class {
             (Class::StepLoss, Backend::Webgpu) => 5e-3,
             (Class::AfterSteps, Backend::Cpu) => 2e-3,
             (Class::AfterSteps, Backend::Webgpu) => 2e-2,
+            (Class::Average, Backend::Cpu) => 1e-1,
+            (Class::Average, Backend::Webgpu) => 2e-1,
             (Class::NoiseDriven, Backend::Cpu) => 1e-1,
             (Class::NoiseDriven, Backend::Webgpu) => 1.0,
         }
@@ -292,6 +297,7 @@ async fn three_steps(
     report.compare(Class::Loss, "train.losses", &losses, golden.values("train.losses")?);
     let reach = settings.lr * losses.len() as f64;
     after(report, &state(&model).await?, golden, "train.after3.", reach);
+    averaged(report, &state(&model).await?, golden);
     Ok(())
 }
 
@@ -302,6 +308,25 @@ fn after(report: &mut ParityReport, found: &TensorMap, golden: &Golden, prefix: 
         let largest = largest_magnitude(&reference.values).max(reach);
         let class = if is_noise_driven(&name) { Class::NoiseDriven } else { Class::AfterSteps };
         report.compare_to(class, &format!("{prefix}{name}"), values, &reference.values, largest);
+    }
+}
+
+/// Compares how far the teacher's average moved: its values are so near those it started from that they alone say little.
+fn averaged(report: &mut ParityReport, found: &TensorMap, golden: &Golden) {
+    let starts = golden.under("model.");
+    for (name, reference) in golden.under("train.after3.") {
+        let (Some(start), Some(found)) = (starts.get(&name), found.get(&name)) else { continue };
+        if !name.starts_with("teacher.") || is_noise_driven(&name) {
+            continue;
+        }
+        let moved = |to: &[f32]| -> Vec<f32> { to.iter().zip(&start.values).map(|(to, from)| to - from).collect() };
+        let (reference, found) = (moved(&reference.values), moved(&found.values));
+        // What a value of this size can be told apart by is no movement.
+        let unit = f64::from(f32::EPSILON) * largest_magnitude(&start.values);
+        let largest = largest_magnitude(&reference);
+        if largest > 20.0 * unit {
+            report.compare_to(Class::Average, &format!("train.moved3.{name}"), &found, &reference, largest);
+        }
     }
 }
 

@@ -23,9 +23,15 @@ pub enum Request {
         #[serde(default)]
         attention: AttentionPath,
     },
-    /// Load the demo checkpoint, its gene bank and its tables. Its files come beside the message, in any order:
-    /// `model.safetensors`, `bank.safetensors`, `measured.safetensors`, `card.json`. Answered by [`Event::CheckpointLoaded`].
-    LoadCheckpoint,
+    /// Load a checkpoint and what belongs to it. Its files come beside the message, in any order: the model
+    /// (`model.safetensors`, or parameters alone as safetensors or as `torch.save` writes them, with a gene list as
+    /// `.txt`, `.csv` or `.tsv` and a decoder of its own file) and, where they are there, `bank.safetensors`,
+    /// `measured.safetensors` and `card.json`. Answered by [`Event::CheckpointLoaded`].
+    LoadCheckpoint {
+        /// Attention heads of a model whose file does not say it. Default: assumed, and said.
+        #[serde(default)]
+        n_heads: Option<usize>,
+    },
     /// Understand one file, or the several that make one matrix, handed over beside the message.
     /// Answered by [`Event::Opened`].
     Open,
@@ -65,7 +71,7 @@ pub enum Event {
         done: f64,
         /// Units in all; none where unknown.
         total: Option<f64>,
-        /// The unit: `cells`, `bytes`, `shaders`.
+        /// The unit: `cells`, `bytes`, `files`, `maps`.
         unit: String,
         /// Seconds left; none until it can be told.
         remaining_secs: Option<f64>,
@@ -76,10 +82,16 @@ pub enum Event {
         header: CheckpointHeader,
         /// Its card, where it has one.
         card: Option<Card>,
-        /// The genes that can be asked for, by symbol.
+        /// The genes that can be asked for, by symbol; none where vectors or the decoder are missing.
         targets: Vec<TargetInfo>,
         /// Parameters.
         n_parameters: usize,
+        /// Perturbation vectors that came with it.
+        n_vectors: usize,
+        /// Whether the number of attention heads is not in the file, but was assumed or chosen.
+        heads_unknown: bool,
+        /// What is missing and what was assumed.
+        warnings: Vec<String>,
     },
     /// A file was understood.
     Opened {

@@ -216,6 +216,14 @@ impl TrainConfig {
             if !(config.max_lr.is_finite() && config.max_lr > 0.0) {
                 return Err(format!("{name}: max_lr is {}; it must be above 0", config.max_lr));
             }
+            for (field, value) in [("composer_max_lr", config.composer_max_lr), ("clip_norm", config.clip_norm)] {
+                if let Some(value) = value.filter(|value| !(value.is_finite() && *value > 0.0)) {
+                    return Err(format!("{name}: {field} is {value}; it must be above 0"));
+                }
+            }
+            if !(config.weight_decay.is_finite() && config.weight_decay >= 0.0) {
+                return Err(format!("{name}: weight_decay is {}; it must be 0 or more", config.weight_decay));
+            }
         }
         if self.pretrain.n_steps > 0 && self.pretrain.mask_ratio == Some(0.0) {
             return Err("pretraining: mask_ratio is 0; nothing would be left to predict".into());

@@ -173,7 +173,8 @@ impl State {
 
     /// Prepares the opened file as chosen; maps of the old cells are no longer waited for.
     pub fn prepare(&mut self) {
-        if self.opened.is_none() {
+        // The choices on screen are of the file that is open, not of one that is being opened.
+        if self.opened.is_none() || self.has_job(|request| *request == Request::Open) {
             return;
         }
         self.queue.retain(|job| !matches!(job.request, Request::Embed));
@@ -264,8 +265,12 @@ impl State {
             self.enqueue(Job::with_files(Request::LoadCheckpoint, files));
         }
         if let Some(dataset) = self.dataset.clone() {
+            self.options = dataset.options.clone();
             self.enqueue(Job::with_files(Request::Open, dataset.files));
             self.enqueue(Job::with_files(Request::Prepare { options: dataset.options.clone() }, dataset.files));
+        } else if let Some(opened) = &self.opened {
+            let files = opened.files;
+            self.enqueue(Job::with_files(Request::Open, files));
         }
     }
 
@@ -339,7 +344,8 @@ impl State {
 
     fn accept_opened(&mut self, job: &Job, opened: Opened) {
         let files = job.files.unwrap_or_default();
-        let resumes = self.queue.front().is_some_and(|next| matches!(next.request, Request::Prepare { .. }));
+        let is_resumed = |next: &Job| matches!(next.request, Request::Prepare { .. }) && next.files == job.files;
+        let resumes = self.queue.front().is_some_and(is_resumed);
         if !resumes {
             self.options = opened.suggested.clone();
         }

@@ -95,6 +95,11 @@ impl Control {
                 })
                 .unwrap_or_default();
             self.change(|state| {
+                let has_own =
+                    state.checkpoint.is_some() || state.has_job(|request| *request == Request::LoadCheckpoint);
+                if has_own && !is_asked_for {
+                    return;
+                }
                 let is_in_use = state.opened.is_some() || state.has_job(|request| *request == Request::Open);
                 let at = state.queue.iter().position(|job| job.request == Request::Open).unwrap_or(state.queue.len());
                 state.queue.insert(at, Job::with_files(Request::LoadCheckpoint, checkpoint));

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_wasm_bindgen::Serializer;
 use spec::message::Event;
 use wasm_bindgen::prelude::{Closure, JsCast, JsValue};
-use web_sys::{EventTarget, File, MessageEvent, Worker, WorkerOptions, WorkerType};
+use web_sys::{Blob, BlobPropertyBag, EventTarget, File, MessageEvent, Url, Worker, WorkerOptions, WorkerType};
 
 use crate::app::{FileSet, Post, Requests};
 
@@ -86,7 +86,8 @@ impl Link {
         }
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);
-        let worker = Worker::new_with_options(WORKER_URL, &options).map_err(|error| said(&error))?;
+        let worker = import_of(WORKER_URL).and_then(|url| Worker::new_with_options(&url, &options));
+        let worker = worker.map_err(|error| said(&error))?;
         worker.set_onmessage(Some(self.on_message.as_ref().unchecked_ref()));
         worker.set_onerror(Some(self.on_error.as_ref().unchecked_ref()));
         *self.worker.borrow_mut() = Some(worker);
@@ -121,6 +122,16 @@ impl Link {
         }
         worker.post_message(&message).map_err(|error| said(&error))
     }
+}
+
+/// Address of a script that imports the one at `path` of this site. A worker started from such a blob comes under the
+/// page's content security policy; one started by its own address would not.
+fn import_of(path: &str) -> Result<String, JsValue> {
+    let url = Url::new_with_base(path, &leptos::prelude::document().base_uri()?.unwrap_or_default())?;
+    let script = Array::of1(&format!("import \"{}\";", url.href()).into());
+    let kind = BlobPropertyBag::new();
+    kind.set_type("text/javascript");
+    Url::create_object_url_with_blob(&Blob::new_with_str_sequence_and_options(&script, &kind)?)
 }
 
 fn is_from(current: &Current, target: Option<EventTarget>) -> bool {

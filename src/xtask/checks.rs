@@ -86,11 +86,15 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 
 fn run_phase(phase: Phase, filter: Option<&str>, counts: &mut Counts) -> Result<()> {
     match phase {
-        Phase::Format => command::run("cargo", ["fmt", "--all", "--check"]),
+        Phase::Format => {
+            tools::component("rustfmt", "fmt")?;
+            command::run("cargo", ["fmt", "--all", "--check"])
+        }
         Phase::Native => {
             count(command::program("cargo", ["test", "--locked", "--no-fail-fast"]), counts, native_counts)
         }
         Phase::Lint => {
+            tools::component("clippy", "clippy")?;
             command::run("cargo", ["clippy", "--locked", "--all-targets", "--", "-D", "warnings"])?;
             tools::set_up()?;
             // In the profile of the build that follows, so that both share their build scripts and macros.
@@ -112,11 +116,12 @@ fn run_phase(phase: Phase, filter: Option<&str>, counts: &mut Counts) -> Result<
     }
 }
 
-/// The memory that a file of 1 GB takes in the browser; the site must be built.
+/// The memory that a file of 1 GB takes in the browser.
 ///
 /// # Errors
 /// Where something is missing, or the browser fails.
 pub fn bench_memory() -> Result<()> {
+    site::build(&tools::set_up()?)?;
     let make = ["test", "--locked", "--quiet", "--test", "suite", "large_file_for_the_benchmark", "--", "--ignored"];
     if !workspace::target().join("browser-files").join("large.h5ad").is_file() {
         command::run("cargo", make)?;

@@ -63,6 +63,23 @@ pub fn npm_packages(folder: &str) -> Result<()> {
     command::finish(npm)
 }
 
+/// Makes sure of a part of the Rust toolchain that `cargo <command>` runs.
+///
+/// # Errors
+/// Says what to install where it cannot be added.
+pub fn component(name: &str, command: &str) -> Result<()> {
+    if command::output("cargo", [command, "--version"]).is_some() {
+        return Ok(());
+    }
+    if command::find("rustup").is_none() {
+        bail!(
+            "this Rust has no {name}: install Rust with rustup (https://rustup.rs), or add {name} from your packages"
+        );
+    }
+    println!("Adding {name} to the Rust toolchain (seconds).");
+    command::run("rustup", ["component", "add", name])
+}
+
 fn add_target() -> Result<()> {
     let libraries = command::output("rustc", ["--print", "target-libdir", "--target", TARGET]);
     let libraries = libraries.context("rustc is missing: install Rust with rustup (https://rustup.rs)")?;

@@ -20,6 +20,23 @@ test("the built-in example runs to a prediction and a csv", {}, async ({ app }) 
   holds((await app.text("card")).length > 0, "the card is empty");
 });
 
+test("neither the page nor its worker may ask anything of another site", {}, async ({ app, page, problems }) => {
+  await app.openExample();
+  holds(page.workers().length === 1, `${page.workers().length} workers`);
+  for (const [what, where] of [["the page", page], ["the worker", page.workers()[0]]]) {
+    const directive = await where.evaluate(async () => {
+      const violation = new Promise((resolve) => self.addEventListener("securitypolicyviolation", resolve, { once: true }));
+      await fetch("http://elsewhere.invalid/").catch(() => {});
+      const late = new Promise((resolve) => setTimeout(resolve, 5000));
+      return (await Promise.race([violation, late]))?.effectiveDirective;
+    });
+    equal(directive, "connect-src", `what kept ${what} from asking another site`);
+  }
+  // The browser reports what it refused.
+  problems.splice(0, problems.length, ...problems.filter((problem) => !problem.includes("elsewhere.invalid")));
+  holds((await app.text("privacy-chip")).includes("0 elsewhere"), await app.text("privacy-chip"));
+});
+
 test("without WebGPU the CPU takes over and says so", {}, async ({ app, page }) => {
   equal(await page.evaluate(async () => (await navigator.gpu?.requestAdapter()) ?? null), null, "an adapter");
   await app.openExample();

@@ -108,6 +108,15 @@ fn refusal(name: &str, bytes: Vec<u8>) -> Option<String> {
     }
 }
 
+/// Where the browser tests look for them: below the build folder.
+fn folder() -> PathBuf {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    let folder = root.join(target).join("browser-files");
+    fs::create_dir_all(&folder).expect("the build folder can be written to");
+    folder
+}
+
 #[test]
 fn files_for_the_browser() {
     let whole = written(&screen());
@@ -124,8 +133,7 @@ fn files_for_the_browser() {
         ("fraction.h5ad", written(&with(0.5)), Some("fraction")),
         ("truncated.h5ad", truncated, Some("")),
     ];
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/browser-files");
-    fs::create_dir_all(&folder).expect("the build folder can be written to");
+    let folder = folder();
     for (name, bytes, expected) in files {
         fs::write(folder.join(name), &bytes).expect("the build folder can be written to");
         match (refusal(name, bytes), expected) {
@@ -161,8 +169,7 @@ fn large_file_for_the_benchmark() {
     group.create_dataset("indptr").with_i64_data(&starts);
     file.add_group(group.finish());
     drop((values, indices));
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/browser-files");
-    fs::create_dir_all(&folder).expect("the build folder can be written to");
+    let folder = folder();
     let bytes = file.finish().expect("the builder holds a valid file");
     assert!(bytes.len() >= 1_000_000_000, "{} bytes", bytes.len());
     fs::write(folder.join("large.h5ad"), bytes).expect("the build folder can be written to");

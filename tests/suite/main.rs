@@ -12,3 +12,10 @@ mod readers;
 mod session;
 mod shaders;
 mod training;
+
+/// Says on the terminal, past what the runner captures, that something was not tested.
+fn say_skipped(reason: &str) {
+    use std::io::Write;
+    // A terminal that is gone needs no word.
+    let _ = std::io::stderr().write_all(format!("skipped: {reason}\n").as_bytes());
+}

@@ -20,7 +20,8 @@ use spec::model::{ComposerConfig, Modality, Mode, ModelConfig, ModelVersion};
 
 fn files() -> Vec<PathBuf> {
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("golden")];
-    folders.extend(std::env::var_os("WADDINGTON_GOLDEN").map(PathBuf::from));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    folders.extend(std::env::var_os("WADDINGTON_GOLDEN").map(|folder| root.join(folder)));
     let mut files = Vec::new();
     for folder in folders {
         let entries = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));

@@ -237,6 +237,15 @@ fn a_broken_checkpoint_is_named() {
 }
 
 #[test]
+fn another_checkpoint_wants_the_cells_prepared_again() {
+    let mut person = Person::with_model_and_cells();
+    person.ask(Request::LoadCheckpoint, checkpoint_files());
+    let query = Query { target: "STAT1".into(), mode: Mode::Knockout };
+    let message = failure(person.ask(Request::Predict { query }, vec![]));
+    assert!(message.contains("prepare them again"), "{message}");
+}
+
+#[test]
 fn a_request_can_be_stopped() {
     let mut person = Person::with_model_and_cells();
     person.session.canceller().cancel(person.asked + 1);

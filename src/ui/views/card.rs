@@ -74,7 +74,7 @@ pub fn ExampleCard() -> impl IntoView {
                     </ul>
                     <dl>
                         <dt>"Cells"</dt>
-                        <dd>"THP-1, a human leukaemia line, as metacells: means of about 40 control cells each"</dd>
+                        <dd>"THP-1, a human leukaemia line, as metacells: means of about 40 cells of one condition each"</dd>
                         <dt>"Data"</dt>
                         <dd>"Papalexi et al. 2021, ECCITE-seq knockout screen"</dd>
                     </dl>

@@ -60,8 +60,8 @@ pub fn explanation(support: Support) -> &'static str {
         Support::Seen => "Its response was in the training data: the prediction is a recollection.",
         Support::HeldOut => "It was measured but kept out of training: the prediction can be checked.",
         Support::NeverMeasured => {
-            "Nobody measured it in these data. The model only knows what the gene’s annotations say: the prediction \
-             cannot be checked here."
+            "It is not in the screen the model was trained on. The model only knows what the gene’s annotations say: \
+             the prediction can be checked only where your own data measured it."
         }
     }
 }

@@ -33,12 +33,16 @@ pub fn Privacy() -> impl IntoView {
 
 fn watch(requests: RwSignal<Requests>) {
     let Ok(origin) = window().location().origin() else { return };
+    let origin = format!("{origin}/");
     let seen = Closure::<dyn FnMut(PerformanceObserverEntryList)>::new(move |list: PerformanceObserverEntryList| {
         requests.update(|requests| {
             for entry in list.get_entries().iter().filter_map(|entry| entry.dyn_into::<PerformanceEntry>().ok()) {
-                match entry.name().starts_with(&origin) {
-                    true => requests.here += 1,
-                    false => requests.elsewhere += 1,
+                let name = entry.name();
+                if name.starts_with(&origin) {
+                    requests.here += 1;
+                } else if !name.starts_with("blob:") {
+                    // A blob lies in the page itself.
+                    requests.elsewhere += 1;
                 }
             }
         });

@@ -24,7 +24,7 @@ fn anndata_reads_what_is_written() {
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
     let has_anndata = Command::new(&python).args(["-c", "import anndata"]).output();
     if !has_anndata.is_ok_and(|output| output.status.success()) {
-        println!("skipped: {python} has no anndata, what is written is read by our own reader alone");
+        crate::say_skipped(&format!("{python} has no anndata, what is written is read by our own reader alone"));
         return;
     }
     let mut file =

@@ -13,7 +13,7 @@ fn data() -> Option<PathBuf> {
     if data.is_dir() {
         return Some(data);
     }
-    println!("skipped: ../shared/data is absent, public files are not read");
+    crate::say_skipped("../shared/data is absent, public files are not read");
     None
 }
 
