@@ -83,7 +83,12 @@ impl TrainingCells {
     ///
     /// # Errors
     /// Where the lengths disagree, a role names a target that is not there, or vectors differ in width.
-    pub fn new(rows: Counts, roles: &[Role], batches: Option<Vec<u32>>, targets: Vec<Target>) -> Result<Self, Error> {
+    pub fn new(
+        mut rows: Counts,
+        roles: &[Role],
+        batches: Option<Vec<u32>>,
+        targets: Vec<Target>,
+    ) -> Result<Self, Error> {
         let n = rows.n_cells();
         if roles.len() != n || batches.as_ref().is_some_and(|b| b.len() != n) {
             return Err(bad(format!("{n} cells, but {} roles or a batch column of another length", roles.len())));
@@ -94,6 +99,8 @@ impl TrainingCells {
                 target.name, targets[0].name
             )));
         }
+        // Every epoch asks for every row.
+        rows.settle();
         let mut cells = Self {
             log_totals: (0..n).map(|row| log_total(&rows.row(row).values().collect::<Vec<_>>())).collect(),
             rows,

@@ -199,7 +199,7 @@ impl Block {
             Genes::U32(genes) => GeneIter::U32(genes[start..end].iter()),
         };
         let codes = match &self.codes {
-            Codes::U8(codes) => CodeIter::U8(codes[start..end].iter(), change.of_small_counts()),
+            Codes::U8(codes) => CodeIter::U8(codes[start..end].iter(), change.of_small_counts(end - start)),
             Codes::U16(codes) => CodeIter::U16(codes[start..end].iter()),
             Codes::F32(codes) => CodeIter::F32(codes[start..end].iter()),
         };
@@ -216,20 +216,30 @@ pub(crate) struct Change {
     pub(crate) is_logged: bool,
 }
 
-/// Counts below this are changed once a row, not once a value.
+/// Counts below this are changed once a row, not once a value: they are nine tenths of all.
 const N_SMALL: usize = 16;
 
 impl Change {
     pub(crate) const NONE: Change = Change { factor: None, is_logged: false };
 
+    #[inline]
     fn of(self, value: f32) -> f32 {
         let scaled = self.factor.map_or(value, |factor| (f64::from(value) * factor) as f32);
         if self.is_logged { scaled.ln_1p() } else { scaled }
     }
 
-    fn of_small_counts(self) -> [f32; N_SMALL] {
-        std::array::from_fn(|count| self.of(count as f32))
+    /// The small counts of a row of `n` values, changed; fewer of them where a row is too short to repay it.
+    fn of_small_counts(self, n: usize) -> Small {
+        let n = N_SMALL.min(n / 4);
+        Small { n, changed: std::array::from_fn(|count| if count < n { self.of(count as f32) } else { 0.0 }) }
     }
+}
+
+/// What the counts below `n` become.
+#[derive(Debug, Clone)]
+struct Small {
+    n: usize,
+    changed: [f32; N_SMALL],
 }
 
 #[derive(Debug, Clone)]
@@ -240,7 +250,7 @@ enum GeneIter<'a> {
 
 #[derive(Debug, Clone)]
 enum CodeIter<'a> {
-    U8(Iter<'a, u8>, [f32; N_SMALL]),
+    U8(Iter<'a, u8>, Small),
     U16(Iter<'a, u16>),
     F32(Iter<'a, f32>),
 }
@@ -269,6 +279,7 @@ impl<'a> Row<'a> {
 impl Iterator for Row<'_> {
     type Item = (u32, f32);
 
+    #[inline]
     fn next(&mut self) -> Option<(u32, f32)> {
         let gene = match &mut self.genes {
             GeneIter::U16(genes) => u32::from(*genes.next()?),
@@ -277,7 +288,7 @@ impl Iterator for Row<'_> {
         let value = match &mut self.codes {
             CodeIter::U8(codes, small) => match usize::from(*codes.next()?) {
                 0 => *self.wide.next()?,
-                code if code < N_SMALL => return Some((gene, small[code])),
+                code if code < small.n => return Some((gene, small.changed[code])),
                 code => code as f32,
             },
             CodeIter::U16(codes) => match *codes.next()? {
@@ -295,6 +306,40 @@ impl Iterator for Row<'_> {
             GeneIter::U32(genes) => genes.len(),
         };
         (n, Some(n))
+    }
+
+    /// As `next` after `next`, but the widths are looked at once a row: `for_each` and sums run several times faster.
+    fn fold<B, F: FnMut(B, (u32, f32)) -> B>(self, first: B, mut f: F) -> B {
+        match self.genes.clone() {
+            GeneIter::U16(genes) => {
+                self.fold_values(genes, first, |so_far, gene, value| f(so_far, (u32::from(*gene), value)))
+            }
+            GeneIter::U32(genes) => self.fold_values(genes, first, |so_far, gene, value| f(so_far, (*gene, value))),
+        }
+    }
+}
+
+impl<'a> Row<'a> {
+    fn fold_values<G, B>(self, genes: impl Iterator<Item = G>, first: B, mut f: impl FnMut(B, G, f32) -> B) -> B {
+        let Row { codes, mut wide, change, .. } = self;
+        // There are as many wide values as codes that stand for one.
+        let mut wide = || wide.next().copied().unwrap_or_default();
+        match codes {
+            CodeIter::U8(codes, small) => genes.zip(codes).fold(first, |so_far, (gene, &code)| {
+                let value = match usize::from(code) {
+                    0 => change.of(wide()),
+                    code if code < small.n => small.changed[code],
+                    code => change.of(code as f32),
+                };
+                f(so_far, gene, value)
+            }),
+            CodeIter::U16(codes) => genes.zip(codes).fold(first, |so_far, (gene, &code)| {
+                f(so_far, gene, change.of(if code == 0 { wide() } else { f32::from(code) }))
+            }),
+            CodeIter::F32(codes) => {
+                genes.zip(codes).fold(first, |so_far, (gene, &code)| f(so_far, gene, change.of(code)))
+            }
+        }
     }
 }
 

@@ -56,6 +56,9 @@ proptest! {
         prop_assert_eq!(counts.n_nonzero(), rows.iter().map(Vec::len).sum::<usize>());
         for (row, plain) in counts.rows().zip(&rows) {
             prop_assert_eq!(row.len(), plain.len());
+            let mut visited = Vec::new();
+            row.clone().for_each(|entry| visited.push(entry));
+            prop_assert_eq!(&visited, plain);
             prop_assert_eq!(&row.collect::<Vec<_>>(), plain);
         }
         let sums: Vec<f64> = rows.iter().map(|row| row.iter().map(|(_, value)| f64::from(*value)).sum()).collect();
@@ -74,7 +77,10 @@ proptest! {
         let check = |counts: &Counts, rows: &[Vec<(u32, f32)>]| {
             for (row, plain) in counts.rows().zip(rows) {
                 let bits = |(gene, value): (u32, f32)| (gene, value.to_bits());
-                assert!(row.map(bits).eq(plain.iter().copied().map(bits)));
+                let mut visited = Vec::new();
+                row.clone().for_each(|entry| visited.push(bits(entry)));
+                assert_eq!(visited, plain.iter().copied().map(bits).collect::<Vec<_>>());
+                assert!(row.map(bits).eq(visited));
             }
         };
         // Twice: what is scaled and logged already is stored before it is scaled and logged again.
@@ -89,6 +95,9 @@ proptest! {
             check(&counts, &rows);
             let turned: Vec<usize> = (0..counts.n_cells()).rev().collect();
             check(&counts.select_rows(&turned), &rows.iter().rev().cloned().collect::<Vec<_>>());
+            let mut settled = counts.clone();
+            settled.settle();
+            check(&settled, &rows);
         }
     }
 
