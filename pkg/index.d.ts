@@ -95,8 +95,14 @@ export interface Card {
 export interface Checkpoint {
   header: CheckpointHeader;
   card: Card | null;
+  /** Genes that can be asked for; none where vectors or the decoder are missing. */
   targets: { symbol: string; support: Support }[];
   n_parameters: number;
+  n_vectors: number;
+  /** Whether the number of attention heads is not in the file, but was assumed or chosen. */
+  heads_unknown: boolean;
+  /** What is missing and what was assumed. */
+  warnings: string[];
 }
 
 export interface MatrixInfo {
@@ -190,7 +196,8 @@ export class Waddington {
   private constructor(workerUrl: string | URL);
   static start(options?: StartOptions): Promise<Waddington>;
   readonly device: DeviceReport;
-  loadCheckpoint(files: Iterable<File>, options?: RequestOptions): Promise<Checkpoint>;
+  /** `nHeads`: attention heads of a model whose file does not say it, such as a PyTorch `.pt`. */
+  loadCheckpoint(files: Iterable<File>, options?: RequestOptions & { nHeads?: number }): Promise<Checkpoint>;
   loadDemo(baseUrl: string | URL, options?: RequestOptions): Promise<{ checkpoint: Checkpoint; cells: File }>;
   open(files: File | Iterable<File>, options?: RequestOptions): Promise<Opened>;
   prepare(choices?: PrepareOptions, options?: RequestOptions): Promise<Prepared>;

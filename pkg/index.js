@@ -43,9 +43,10 @@ export class Waddington {
     };
   }
 
-  /** Loads a checkpoint from its files, in any order. */
-  async loadCheckpoint(files, options) {
-    const { type, ...checkpoint } = await this.#ask({ type: "load_checkpoint" }, { ...options, files: [...files] });
+  /** Loads a checkpoint from its files, in any order; a PyTorch `.pt` with a gene list as text beside it. */
+  async loadCheckpoint(files, { nHeads: n_heads = null, ...options } = {}) {
+    const request = { type: "load_checkpoint", n_heads };
+    const { type, ...checkpoint } = await this.#ask(request, { ...options, files: [...files] });
     return checkpoint;
   }
 

@@ -1,5 +1,7 @@
 //! A checkpoint in use: the model on its device, the vectors of what can be asked, and the tables beside it.
 
+mod parts;
+
 use cells::counts::Counts;
 use cells::source::NamedSource;
 use jepa::bank::Bank;
@@ -15,27 +17,29 @@ use spec::prediction::{Support, TargetInfo};
 
 use crate::failure::EngineError;
 use crate::task::Task;
-
-/// Largest file of a checkpoint that is read at once, in bytes.
-const MAX_FILE_BYTES: u64 = 1 << 30;
+pub use parts::Beside;
+use parts::Parts;
 
 /// A checkpoint in use.
 pub struct Checkpoint {
     /// The model.
     pub predictor: Predictor,
-    /// Vectors of the genes that can be asked for.
-    pub bank: Bank,
+    /// Vectors of the genes that can be asked for; none where the checkpoint came without.
+    pub bank: Option<Bank>,
     /// Measured responses of the training screen, on the model's genes.
     pub measured: Option<MeasuredTable>,
     card: Option<Card>,
+    heads_unknown: bool,
+    warnings: Vec<String>,
 }
 
 impl Checkpoint {
-    /// Loads `model.safetensors`, `bank.safetensors` and, where they are there,
-    /// `measured.safetensors` and `card.json`; then runs the model once, so that the first question is not slow.
+    /// Loads the model and, where they are there, its vectors, tables and card; then runs the model once, so that the
+    /// first question is not slow.
     pub async fn load(
         task: &mut Task,
         files: &[NamedSource],
+        beside: Beside<'_>,
         device: &Device,
         attention: AttentionPath,
     ) -> Result<Self, EngineError> {
@@ -45,11 +49,14 @@ impl Checkpoint {
             parts.take(file)?;
             stretch.reached(done + 1).await?;
         }
-        let read = parts.model.ok_or_else(|| missing("model.safetensors"))?;
-        let bank = parts.bank.ok_or_else(|| missing("bank.safetensors"))?;
-        let mut predictor = Predictor::new(&read, device)?;
+        let (model, name) = parts.model(&beside)?;
+        let failed = |error: jepa::Error| EngineError::Checkpoint { object: name, reason: error.to_string() };
+        let mut predictor = Predictor::new(&model.checkpoint, device).map_err(failed)?;
         predictor.set_attention(attention);
-        let checkpoint = Self { predictor, bank, measured: parts.measured, card: parts.card };
+        let Parts { bank, measured, card, .. } = parts;
+        let (heads_unknown, warnings) = (model.heads_unknown, model.warnings);
+        let mut checkpoint = Self { predictor, bank, measured, card, heads_unknown, warnings };
+        checkpoint.warn_of_gaps();
         checkpoint.check()?;
         checkpoint.warm_up().await?;
         stretch.reached(files.len() + 1).await?;
@@ -66,14 +73,18 @@ impl Checkpoint {
         Event::CheckpointLoaded {
             header: self.header().clone(),
             card: self.card.clone(),
-            targets: self
-                .bank
-                .symbols()
-                .iter()
-                .map(|symbol| TargetInfo { symbol: symbol.clone(), support: self.support(symbol) })
-                .collect(),
+            targets: self.targets(),
             n_parameters: self.predictor.n_parameters(),
+            n_vectors: self.bank.as_ref().map_or(0, |bank| bank.symbols().len()),
+            heads_unknown: self.heads_unknown,
+            warnings: self.warnings.clone(),
         }
+    }
+
+    fn targets(&self) -> Vec<TargetInfo> {
+        let bank = self.bank.as_ref().filter(|_| self.predictor.has_decoder());
+        let symbols = bank.map_or(&[][..], Bank::symbols);
+        symbols.iter().map(|symbol| TargetInfo { symbol: symbol.clone(), support: self.support(symbol) }).collect()
     }
 
     /// What the checkpoint knows of a target.
@@ -91,11 +102,10 @@ impl Checkpoint {
     /// The simple predictors' answers for a target whose vector is `vector`, by name; empty without a table. The two
     /// that look the vector up are left out for a target of the training screen: they would find the answer itself.
     pub fn baselines(&self, target: &str, vector: &[f32]) -> Vec<(&'static str, Vec<f32>)> {
-        let Some(table) = &self.measured else { return Vec::new() };
+        let (Some(table), Some(bank)) = (&self.measured, &self.bank) else { return Vec::new() };
         let seen = table.responses.iter().filter(|response| self.support(&response.target) == Support::Seen);
-        let known: Vec<(&[f32], Vec<f32>)> = seen
-            .filter_map(|response| Some((response.delta.as_slice(), self.bank.vector(&response.target)?)))
-            .collect();
+        let known: Vec<(&[f32], Vec<f32>)> =
+            seen.filter_map(|response| Some((response.delta.as_slice(), bank.vector(&response.target)?))).collect();
         let deltas: Vec<&[f32]> = known.iter().map(|(delta, _)| *delta).collect();
         let vectors: Vec<&[f32]> = known.iter().map(|(_, vector)| vector.as_slice()).collect();
         let mut answers: Vec<(&'static str, Vec<f32>)> = Vec::new();
@@ -109,13 +119,30 @@ impl Checkpoint {
         answers
     }
 
+    fn warn_of_gaps(&mut self) {
+        if self.bank.is_none() {
+            self.warnings.push(
+                "No perturbation vectors: cells can be mapped, but no gene can be asked for. Load the model together with \
+                 its bank.safetensors."
+                    .into(),
+            );
+        }
+        if !self.predictor.has_decoder() {
+            self.warnings.push(
+                "No decoder: cells can be mapped, but changes of expression cannot be predicted. Load the model together \
+                 with its decoder (head.weight, head.bias)."
+                    .into(),
+            );
+        }
+    }
+
     fn check(&self) -> Result<(), EngineError> {
         let header = self.header();
         let n_protein = header.model.composer.n_protein;
-        if self.bank.width() != n_protein {
+        if let Some(bank) = self.bank.as_ref().filter(|bank| bank.width() != n_protein) {
             return Err(EngineError::Checkpoint {
                 object: "bank.safetensors".into(),
-                reason: format!("its vectors have {} numbers; the model reads {n_protein}", self.bank.width()),
+                reason: format!("its vectors have {} numbers; the model reads {n_protein}", bank.width()),
             });
         }
         if let Some(table) = self.measured.as_ref().filter(|table| table.genes != header.genes) {
@@ -135,7 +162,12 @@ impl Checkpoint {
     async fn warm_up(&self) -> Result<(), EngineError> {
         let n_genes = self.header().model.n_genes;
         let one = Counts::from_dense(&vec![1.0; n_genes], n_genes)?;
-        let vector = vec![0.0; self.bank.width()];
+        if !self.predictor.has_decoder() {
+            let mut states = self.predictor.embed(&one, &[0])?;
+            while states.advance().await?.is_some() {}
+            return Ok(());
+        }
+        let vector = vec![0.0; self.header().model.composer.n_protein];
         let mut response = self.predictor.predict(&one, &[0], None, &vector, Mode::Control)?;
         while response.advance().await?.is_some() {}
         Ok(())
@@ -144,56 +176,3 @@ impl Checkpoint {
 
 /// Name of the baseline that the screen draws beside the model.
 pub const TRAINING_MEAN: &str = "training mean";
-
-#[derive(Default)]
-struct Parts {
-    model: Option<jepa::checkpoint::Checkpoint>,
-    bank: Option<Bank>,
-    measured: Option<MeasuredTable>,
-    card: Option<Card>,
-}
-
-impl Parts {
-    fn take(&mut self, file: &NamedSource) -> Result<(), EngineError> {
-        let bytes = read_whole(file)?;
-        let failed = |reason: String| EngineError::Checkpoint { object: file.name.clone(), reason };
-        match file.name.as_str() {
-            "bank.safetensors" => {
-                self.bank = Some(Bank::from_bytes(&bytes).map_err(|error| failed(error.to_string()))?)
-            }
-            "measured.safetensors" => {
-                self.measured = Some(MeasuredTable::from_bytes(&bytes).map_err(|error| failed(error.to_string()))?);
-            }
-            "card.json" => {
-                self.card = Some(serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))?);
-            }
-            name if name.ends_with(".safetensors") => {
-                let read = jepa::checkpoint::read(&bytes).map_err(|error| failed(error.to_string()))?;
-                self.model = Some(read);
-            }
-            _ => {
-                return Err(failed(
-                    "not a part of a checkpoint; expected are model.safetensors, bank.safetensors, measured.safetensors \
-                     and card.json"
-                        .into(),
-                ));
-            }
-        }
-        Ok(())
-    }
-}
-
-fn read_whole(file: &NamedSource) -> Result<Vec<u8>, EngineError> {
-    let failed = |reason: String| EngineError::Checkpoint { object: file.name.clone(), reason };
-    let n_bytes = file.source.len();
-    if n_bytes > MAX_FILE_BYTES {
-        return Err(failed(format!("it has {n_bytes} bytes; at most {MAX_FILE_BYTES} are read")));
-    }
-    let mut bytes = vec![0; n_bytes as usize];
-    file.source.read_at(0, &mut bytes).map_err(|error| failed(error.to_string()))?;
-    Ok(bytes)
-}
-
-fn missing(name: &str) -> EngineError {
-    EngineError::Checkpoint { object: name.into(), reason: "the file is missing".into() }
-}

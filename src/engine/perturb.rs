@@ -71,7 +71,7 @@ pub async fn predict(
 
 fn vector_of(checkpoint: &Checkpoint, query: &Query) -> Result<Vec<f32>, EngineError> {
     let modes = &checkpoint.header().modes;
-    if !modes.contains(&query.mode) {
+    if !modes.is_empty() && !modes.contains(&query.mode) {
         let known: Vec<&str> = modes.iter().map(|mode| mode.label()).collect();
         return Err(EngineError::Query(format!(
             "the checkpoint saw no {} in training; it saw {}",
@@ -79,8 +79,13 @@ fn vector_of(checkpoint: &Checkpoint, query: &Query) -> Result<Vec<f32>, EngineE
             known.join(", ")
         )));
     }
-    checkpoint.bank.vector(&query.target).ok_or_else(|| {
-        let alike = checkpoint.bank.symbols().iter().find(|symbol| symbol.eq_ignore_ascii_case(&query.target));
+    let bank = checkpoint.bank.as_ref().ok_or_else(|| {
+        EngineError::Query(
+            "this checkpoint came without perturbation vectors: load it together with its bank.safetensors".into(),
+        )
+    })?;
+    bank.vector(&query.target).ok_or_else(|| {
+        let alike = bank.symbols().iter().find(|symbol| symbol.eq_ignore_ascii_case(&query.target));
         let advice = alike.map_or_else(String::new, |symbol| format!("; did you mean {symbol}?"));
         EngineError::Query(format!("there is no vector for the gene {}{advice}", query.target))
     })

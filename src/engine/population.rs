@@ -21,6 +21,8 @@ const MISSING_NAMED: usize = 500;
 pub struct Population {
     /// log1p of counts scaled to the target sum; all genes of the file.
     pub expression: Counts,
+    /// Symbols of those genes.
+    pub symbols: Vec<String>,
     /// Columns of `expression` for each gene of the checkpoint; none where no checkpoint is loaded.
     pub alignment: Option<Alignment>,
     /// Which perturbation each cell received.
@@ -74,6 +76,7 @@ impl Population {
         };
         Ok(Self {
             expression,
+            symbols: data.genes.symbols,
             alignment,
             perturbations: data.perturbations,
             cell_weights: data.cell_weights.filter(|_| prepared.unit == CellUnit::Metacell),

@@ -16,7 +16,7 @@ pub struct CheckpointHeader {
     pub genes: Vec<String>,
     /// Library size that cells are scaled to before log1p (counts per cell).
     pub target_sum: f64,
-    /// Modes that the training data held.
+    /// Modes that the training data held; empty where there is no record of them.
     pub modes: Vec<Mode>,
     /// Targets seen in training.
     pub seen: Vec<String>,

@@ -152,6 +152,16 @@ impl Default for ModelConfig {
 }
 
 impl ModelConfig {
+    /// Version and sizes in one line.
+    pub fn summary(&self) -> String {
+        let version = match self.version {
+            ModelVersion::V04 => "v0.4",
+            ModelVersion::V05 => "v0.5",
+        };
+        let plural = if self.n_layers == 1 { "" } else { "s" };
+        format!("BioJEPA-AC {version}, width {}, {} layer{plural}, {} genes", self.d_model, self.n_layers, self.n_genes)
+    }
+
     /// Checks what the types cannot say.
     ///
     /// # Errors

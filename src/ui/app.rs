@@ -71,6 +71,14 @@ pub struct Checkpoint {
     pub targets: Vec<TargetInfo>,
     /// Parameters.
     pub n_parameters: usize,
+    /// Perturbation vectors that came with it.
+    pub n_vectors: usize,
+    /// Whether its file does not say the number of heads.
+    pub heads_unknown: bool,
+    /// What is missing and what was assumed.
+    pub warnings: Vec<String>,
+    /// The number of heads that a person chose.
+    pub chosen_heads: Option<usize>,
 }
 
 impl Checkpoint {
@@ -171,6 +179,13 @@ impl State {
         self.enqueue(Job::new(Request::Predict { query }));
     }
 
+    /// Loads the model again with another number of attention heads than was assumed.
+    pub fn load_with_heads(&mut self, n_heads: usize) {
+        if let Some(files) = self.checkpoint_files {
+            self.enqueue(Job::with_files(Request::LoadCheckpoint { n_heads: Some(n_heads) }, files));
+        }
+    }
+
     /// Prepares the opened file as chosen; maps of the old cells are no longer waited for.
     pub fn prepare(&mut self) {
         // The choices on screen are of the file that is open, not of one that is being opened.
@@ -262,7 +277,8 @@ impl State {
         let backend = if on_gpu && self.failed_starts > 1 { BackendChoice::Cpu } else { BackendChoice::Auto };
         self.enqueue(Job::new(Request::Start { backend, attention: AttentionPath::default() }));
         if let Some(files) = self.checkpoint_files {
-            self.enqueue(Job::with_files(Request::LoadCheckpoint, files));
+            let n_heads = self.checkpoint.as_ref().and_then(|checkpoint| checkpoint.chosen_heads);
+            self.enqueue(Job::with_files(Request::LoadCheckpoint { n_heads }, files));
         }
         if let Some(dataset) = self.dataset.clone() {
             self.options = dataset.options.clone();
@@ -304,11 +320,21 @@ impl State {
                 self.notices.extend(device.notice.clone().filter(|notice| Some(notice) != known.as_ref()));
                 self.device = Some(device);
             }
-            Event::CheckpointLoaded { header, card, targets, n_parameters } => {
-                self.checkpoint_files = job.files;
-                self.choose_first_question(&header, &targets);
-                self.checkpoint = Some(Shared::new(Checkpoint { header, card, targets, n_parameters }));
-                self.prepare_for_checkpoint();
+            Event::CheckpointLoaded { header, card, targets, n_parameters, n_vectors, heads_unknown, warnings } => {
+                let Request::LoadCheckpoint { n_heads: chosen_heads } = job.request else { return };
+                self.accept_checkpoint(
+                    job.files,
+                    Checkpoint {
+                        header,
+                        card,
+                        targets,
+                        n_parameters,
+                        n_vectors,
+                        heads_unknown,
+                        warnings,
+                        chosen_heads,
+                    },
+                );
             }
             Event::Opened { opened } => self.accept_opened(&job, opened),
             Event::Prepared { prepared } => self.accept_prepared(job, prepared),
@@ -321,6 +347,17 @@ impl State {
         }
     }
 
+    fn accept_checkpoint(&mut self, files: Option<FileSet>, checkpoint: Checkpoint) {
+        self.checkpoint_files = files;
+        // What another model said is not what this one says.
+        if self.checkpoint.as_ref().is_some_and(|old| old.header != checkpoint.header) {
+            self.prediction = None;
+        }
+        self.choose_first_question(&checkpoint.header, &checkpoint.targets);
+        self.checkpoint = Some(Shared::new(checkpoint));
+        self.prepare_for_checkpoint();
+    }
+
     /// Prepares again what was prepared before this checkpoint came: its library size and genes count from now on.
     fn prepare_for_checkpoint(&mut self) {
         let (Some(dataset), Some(opened)) = (&self.dataset, &self.opened) else { return };
@@ -331,14 +368,15 @@ impl State {
         }
     }
 
-    /// Picks a held-out target, which can be checked, and the first mode the checkpoint saw.
+    /// Picks a held-out target, which can be checked, and the first mode the checkpoint saw, or the first of all where
+    /// there is no record.
     fn choose_first_question(&mut self, header: &CheckpointHeader, targets: &[TargetInfo]) {
         if !targets.iter().any(|target| target.symbol == self.target) {
             let first = targets.iter().find(|target| target.support == Support::HeldOut).or(targets.first());
             self.target = first.map(|target| target.symbol.clone()).unwrap_or_default();
         }
         if self.mode.is_none_or(|mode| !header.modes.contains(&mode)) {
-            self.mode = header.modes.first().copied();
+            self.mode = header.modes.first().or(Mode::ALL.first()).copied();
         }
     }
 

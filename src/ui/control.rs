@@ -9,6 +9,9 @@ use crate::app::{Failure, FileSet, Job, Phase, Post, State};
 use crate::demo;
 use crate::link::{Arrival, Link};
 
+/// What the names of files with a model's parameters end with; what they are is told by their first bytes.
+const MODEL_ENDINGS: [&str; 5] = [".safetensors", ".pt", ".pth", ".ckpt", ".bin"];
+
 /// Handle to the state and the link; every view has a copy.
 #[derive(Clone, Copy)]
 pub struct Control {
@@ -62,8 +65,9 @@ impl Control {
         if files.is_empty() {
             return;
         }
-        let is_checkpoint = files.iter().any(|file| file.name().ends_with(".safetensors"));
-        let request = if is_checkpoint { Request::LoadCheckpoint } else { Request::Open };
+        let is_model = |name: String| MODEL_ENDINGS.iter().any(|ending| name.to_lowercase().ends_with(ending));
+        let is_checkpoint = files.iter().any(|file| is_model(file.name()));
+        let request = if is_checkpoint { Request::LoadCheckpoint { n_heads: None } } else { Request::Open };
         let set = self.keep(files);
         self.change(|state| {
             state.failure = None;
@@ -95,14 +99,14 @@ impl Control {
                 })
                 .unwrap_or_default();
             self.change(|state| {
-                let has_own =
-                    state.checkpoint.is_some() || state.has_job(|request| *request == Request::LoadCheckpoint);
+                let has_own = state.checkpoint.is_some()
+                    || state.has_job(|request| matches!(request, Request::LoadCheckpoint { .. }));
                 if has_own && !is_asked_for {
                     return;
                 }
                 let is_in_use = state.opened.is_some() || state.has_job(|request| *request == Request::Open);
                 let at = state.queue.iter().position(|job| job.request == Request::Open).unwrap_or(state.queue.len());
-                state.queue.insert(at, Job::with_files(Request::LoadCheckpoint, checkpoint));
+                state.queue.insert(at, Job::with_files(Request::LoadCheckpoint { n_heads: None }, checkpoint));
                 if is_asked_for || !is_in_use {
                     state.enqueue(Job { prepare_at_once: true, ..Job::with_files(Request::Open, cells) });
                 }

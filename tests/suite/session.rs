@@ -14,7 +14,7 @@ use jepa::eval::response::Response;
 use jepa::measured::MeasuredTable;
 use jepa::model::BioJepa;
 use jepa::model::decoder::Decoder;
-use jepa::tensors::TensorMap;
+use jepa::tensors::{NamedTensor, TensorMap};
 use spec::checkpoint::CheckpointHeader;
 use spec::dataset::PrepareOptions;
 use spec::device::{AttentionPath, BackendChoice};
@@ -23,7 +23,11 @@ use spec::model::{ComposerConfig, Mode, ModelConfig, ModelVersion};
 use spec::prediction::{Query, Support};
 use spec::train::Baseline;
 
+use crate::checkpoints::torch_file;
+
 const GENES: [&str; 6] = ["STAT1", "JAK2", "IRF1", "CD274", "MT-CO1", "ACTB"];
+
+const LOAD: Request = Request::LoadCheckpoint { n_heads: None };
 
 #[derive(Default)]
 struct Events(RefCell<Vec<Event>>);
@@ -60,7 +64,7 @@ impl Person {
     fn with_model_and_cells() -> Self {
         let mut person = Self::new();
         person.ask(Request::Start { backend: BackendChoice::Cpu, attention: AttentionPath::default() }, vec![]);
-        let loaded = person.ask(Request::LoadCheckpoint, checkpoint_files());
+        let loaded = person.ask(LOAD, checkpoint_files());
         assert!(matches!(loaded, Event::CheckpointLoaded { .. }), "{loaded:?}");
         let opened = person.ask(Request::Open, vec![cells_file(&GENES)]);
         let Event::Opened { opened } = opened else { panic!("{opened:?}") };
@@ -197,7 +201,7 @@ fn what_cannot_be_asked_is_named() {
 #[test]
 fn requests_out_of_order_are_refused_and_the_session_goes_on() {
     let mut person = Person::new();
-    assert!(failure(person.ask(Request::LoadCheckpoint, checkpoint_files())).contains("no device"));
+    assert!(failure(person.ask(LOAD, checkpoint_files())).contains("no device"));
     assert!(failure(person.ask(Request::Embed, vec![])).contains("a file is prepared"));
     let options = PrepareOptions::default();
     assert!(failure(person.ask(Request::Prepare { options }, vec![])).contains("a file is opened"));
@@ -225,21 +229,107 @@ fn no_gene_in_common_shows_both_sides() {
     assert!(message.contains("STAT1") && message.contains("Xkr4"), "{message}");
 }
 
+/// The parameters of the model of [`checkpoint_files`], of its decoder, and its genes, each as a file of its own.
+fn bare_files() -> [NamedSource; 3] {
+    let mut file = vec![0; checkpoint_files()[0].source.len() as usize];
+    checkpoint_files()[0].source.read_at(0, &mut file).expect("a file in memory");
+    let whole = checkpoint::read(&file).expect("a checkpoint");
+    let part = |path: &str| -> TensorMap {
+        let named =
+            |(name, tensor): (&String, &NamedTensor)| Some((name.strip_prefix(path)?.to_owned(), tensor.clone()));
+        whole.tensors.iter().filter_map(named).collect()
+    };
+    [
+        NamedSource::from_bytes("run7.PT", torch_file::of_tensors(&part("model."))),
+        NamedSource::from_bytes("decoder.pth", torch_file::of_tensors(&part("decoder."))),
+        NamedSource::from_bytes("genes.txt", GENES.join("\n").into_bytes()),
+    ]
+}
+
+/// What a loaded checkpoint says: warnings in one text, genes that can be asked for, vectors.
+fn loaded(event: Event) -> (String, usize, usize) {
+    let Event::CheckpointLoaded { warnings, targets, n_vectors, .. } = event else { panic!("{event:?}") };
+    (warnings.join(" "), targets.len(), n_vectors)
+}
+
+#[test]
+fn bare_parameters_are_a_model_with_what_is_beside_them() {
+    let mut person = Person::with_model_and_cells();
+    let [model, decoder, genes] = bare_files();
+    let event = person.ask(LOAD, vec![model, genes]);
+    let Event::CheckpointLoaded { header, heads_unknown, .. } = &event else { panic!("{event:?}") };
+    assert_eq!(header.genes, GENES);
+    assert_eq!(header.model.summary(), "BioJEPA-AC v0.5, width 8, 1 layer, 6 genes");
+    assert_eq!((header.model.n_heads, *heads_unknown), (4, true));
+    let (warnings, n_targets, n_vectors) = loaded(event);
+    assert_eq!((n_targets, n_vectors), (0, 0));
+    for part in ["No perturbation vectors", "No decoder", "4 attention heads"] {
+        assert!(warnings.contains(part), "{part}: {warnings}");
+    }
+    let options = PrepareOptions::default();
+    person.ask(Request::Prepare { options: options.clone() }, vec![]);
+    let embedded = person.ask(Request::Embed, vec![]);
+    assert!(matches!(&embedded, Event::Embedded { maps } if maps.len() == 2), "{embedded:?}");
+    let query = Query { target: "STAT1".into(), mode: Mode::Crispri };
+    let said = failure(person.ask(Request::Predict { query: query.clone() }, vec![]));
+    assert!(said.contains("without perturbation vectors"), "{said}");
+
+    // With its decoder and vectors it answers.
+    let [model, _, genes] = bare_files();
+    let bank = checkpoint_files().remove(1);
+    let event = person.ask(Request::LoadCheckpoint { n_heads: Some(2) }, vec![genes, decoder, bank, model]);
+    let (warnings, n_targets, n_vectors) = loaded(event);
+    assert_eq!((n_targets, n_vectors), (3, 3));
+    assert!(!warnings.contains("heads") && !warnings.contains("No "), "{warnings}");
+    let stale = failure(person.ask(Request::Predict { query: query.clone() }, vec![]));
+    assert!(stale.contains("prepare them again"), "{stale}");
+    person.ask(Request::Prepare { options }, vec![]);
+    let predicted = person.ask(Request::Predict { query }, vec![]);
+    assert!(matches!(predicted, Event::Predicted { .. }), "{predicted:?}");
+}
+
+#[test]
+fn bare_parameters_without_genes_take_those_that_are_open_or_ask_for_them() {
+    let mut person = Person::with_model_and_cells();
+    let [model, ..] = bare_files();
+    let (warnings, ..) = loaded(person.ask(LOAD, vec![model]));
+    assert!(warnings.contains("genes are those of the cells that are open"), "{warnings}");
+
+    let fewer = cells_file(&GENES[..5]);
+    person.ask(Request::Open, vec![fewer]);
+    person.ask(Request::Prepare { options: PrepareOptions::default() }, vec![]);
+    let [model, ..] = bare_files();
+    let said = failure(person.ask(LOAD, vec![model]));
+    for part in ["run7.PT", "BioJEPA-AC v0.5, width 8, 1 layer, 6 genes", "have 5 genes", "one per line"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let check = |person: &mut Person, files: Vec<NamedSource>, parts: &[&str]| {
+        let said = failure(person.ask(LOAD, files));
+        assert!(parts.iter().all(|part| said.contains(part)), "{said}");
+    };
+    let [model, decoder, genes] = bare_files();
+    let short = NamedSource::from_bytes("genes.csv", b"STAT1\nJAK2\n".to_vec());
+    check(&mut person, vec![model, short], &["genes.csv", "names 2 genes; the model has 6"]);
+    check(&mut person, vec![genes, decoder], &["decoder.pth", "student.gene_embeddings", "missing"]);
+    let [model, ..] = bare_files();
+    check(&mut person, vec![model, checkpoint_files().remove(0)], &["model.safetensors", "run7.PT is a model already"]);
+    let notes = NamedSource::from_bytes("notes.pt", b"dear diary".to_vec());
+    check(&mut person, vec![notes], &["notes.pt", "dear diary", "torch.save"]);
+    check(&mut person, vec![checkpoint_files().remove(1)], &["none of these files holds a model"]);
+}
+
 #[test]
 fn a_broken_checkpoint_is_named() {
     let mut person = Person::new();
     person.ask(Request::Start { backend: BackendChoice::Cpu, attention: AttentionPath::default() }, vec![]);
-    let mut files = checkpoint_files();
-    files.remove(1);
-    assert!(failure(person.ask(Request::LoadCheckpoint, files)).contains("bank.safetensors: the file is missing"));
     let cut = vec![NamedSource::from_bytes("model.safetensors", vec![9; 40])];
-    assert!(failure(person.ask(Request::LoadCheckpoint, cut)).contains("model.safetensors"));
+    assert!(failure(person.ask(LOAD, cut)).contains("model.safetensors"));
 }
 
 #[test]
 fn another_checkpoint_wants_the_cells_prepared_again() {
     let mut person = Person::with_model_and_cells();
-    person.ask(Request::LoadCheckpoint, checkpoint_files());
+    person.ask(LOAD, checkpoint_files());
     let query = Query { target: "STAT1".into(), mode: Mode::Knockout };
     let message = failure(person.ask(Request::Predict { query }, vec![]));
     assert!(message.contains("prepare them again"), "{message}");

@@ -31,7 +31,7 @@ impl Job {
     pub fn label(&self) -> String {
         match &self.request {
             Request::Start { .. } => "Starting the engine".into(),
-            Request::LoadCheckpoint => "Loading the model".into(),
+            Request::LoadCheckpoint { .. } => "Loading the model".into(),
             Request::Open => "Opening the file".into(),
             Request::Prepare { .. } => "Preparing the cells".into(),
             Request::Embed => "Mapping the cells".into(),

@@ -68,7 +68,15 @@ fn checkpoint() -> Event {
     };
     let target = |symbol: &str, support| TargetInfo { symbol: symbol.into(), support };
     let targets = vec![target("IRF1", Support::Seen), target("STAT1", Support::HeldOut)];
-    Event::CheckpointLoaded { header, card: None, targets, n_parameters: 1 }
+    Event::CheckpointLoaded {
+        header,
+        card: None,
+        n_vectors: targets.len(),
+        targets,
+        n_parameters: 1,
+        heads_unknown: false,
+        warnings: Vec::new(),
+    }
 }
 
 /// Posts the next job and answers it.
@@ -81,7 +89,7 @@ fn step(state: &mut State, answer: Event) {
 fn started() -> State {
     let mut state = State::default();
     state.enqueue(Job::new(Request::Start { backend: BackendChoice::Auto, attention: AttentionPath::default() }));
-    state.enqueue(Job::with_files(Request::LoadCheckpoint, 1));
+    state.enqueue(Job::with_files(Request::LoadCheckpoint { n_heads: None }, 1));
     state.enqueue(Job { prepare_at_once: true, ..Job::with_files(Request::Open, 2) });
     step(&mut state, ready());
     step(&mut state, checkpoint());
@@ -145,6 +153,25 @@ fn a_dead_engine_is_brought_back_to_where_it_was() {
         }
     }
     assert_eq!(state.phase, Phase::Lost, "it does not restart for ever");
+}
+
+#[test]
+fn another_number_of_heads_is_another_model() {
+    let mut state = started();
+    state.load_with_heads(2);
+    let posts = state.take_posts();
+    assert_eq!((&posts[0].request, posts[0].files), (&Request::LoadCheckpoint { n_heads: Some(2) }, Some(1)));
+    let Event::CheckpointLoaded { header, card, targets, n_parameters, n_vectors, warnings, .. } = checkpoint() else {
+        panic!("a checkpoint")
+    };
+    let header = CheckpointHeader { modes: Vec::new(), ..header };
+    let heads_unknown = true;
+    let event = Event::CheckpointLoaded { header, card, targets, n_parameters, n_vectors, heads_unknown, warnings };
+    state.apply(posts[0].id, event);
+    assert!(state.has_job(|request| matches!(request, Request::Prepare { .. })), "the cells are prepared for it");
+    assert_eq!(state.mode, Some(Mode::Crispri), "no record of modes: the first of all");
+    state.restart("out of memory".into());
+    assert!(state.has_job(|request| *request == Request::LoadCheckpoint { n_heads: Some(2) }));
 }
 
 #[test]

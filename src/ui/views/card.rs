@@ -2,9 +2,16 @@
 
 use leptos::prelude::*;
 use spec::checkpoint::{Card, MethodScore};
+use spec::message::Request;
+use spec::model::ModelConfig;
 
+use crate::app::{Checkpoint, Shared};
 use crate::format::{correlation, count, significant};
+use crate::views::load::Warnings;
 use crate::views::shell::use_control;
+
+/// Most attention heads that are offered.
+const MAX_HEADS: usize = 64;
 
 /// Limitations, source, licence, split and held-out scores.
 #[component]
@@ -13,8 +20,9 @@ pub fn CardPanel() -> impl IntoView {
     let checkpoint = control.part(|state| state.checkpoint.clone());
     move || {
         checkpoint.get().map(|checkpoint| {
-            let n_parameters = count(checkpoint.n_parameters as u64);
-            let sizes = format!("{n_parameters} parameters, {} genes", count(checkpoint.header.genes.len() as u64));
+            let sizes = sizes(&checkpoint);
+            let warnings = checkpoint.warnings.clone();
+            let heads = checkpoint.heads_unknown.then(|| view! { <HeadsChoice checkpoint=checkpoint.clone() /> });
             match &checkpoint.card {
                 Some(card) => {
                     let limitations = card.limitations.iter().map(|text| view! { <li>{text.clone()}</li> });
@@ -23,6 +31,7 @@ pub fn CardPanel() -> impl IntoView {
                         <div class="panel card" data-testid="card">
                             <h2>{card.title.clone()}</h2>
                             <p class="quiet">{sizes}</p>
+                            <Warnings warnings />
                             <h3>"What it cannot do"</h3>
                             <ul>{limitations}</ul>
                             <h3>{held_out(card)}</h3>
@@ -35,17 +44,53 @@ pub fn CardPanel() -> impl IntoView {
                             </dl>
                         </div>
                     }
-                        .into_any()
+                    .into_any()
                 }
                 None => view! {
                     <div class="panel card" data-testid="card">
                         <h2>"Response model without a card"</h2>
-                        <p>{sizes}". Nothing is known of its data or of how well it does: treat what it says with care."</p>
+                        <p data-testid="model-summary">{sizes}"."</p>
+                        <Warnings warnings />
+                        {heads}
+                        <p>"Nothing is known of its data or of how well it does: treat what it says with care."</p>
                     </div>
                 }
-                    .into_any(),
+                .into_any(),
             }
         })
+    }
+}
+
+/// Version, sizes and vectors in one line.
+fn sizes(checkpoint: &Checkpoint) -> String {
+    let n_parameters = count(checkpoint.n_parameters as u64);
+    let vectors = match checkpoint.n_vectors {
+        0 => "none".into(),
+        n => count(n as u64),
+    };
+    format!("{}, {n_parameters} parameters; perturbation vectors: {vectors}", checkpoint.header.model.summary())
+}
+
+/// The number of attention heads, which a bare file of parameters does not say: another loads the model again.
+#[component]
+fn HeadsChoice(checkpoint: Shared<Checkpoint>) -> impl IntoView {
+    let control = use_control();
+    let is_busy = control.part(|state| state.has_job(|request| matches!(request, Request::LoadCheckpoint { .. })));
+    let ModelConfig { d_model, n_heads, .. } = checkpoint.header.model;
+    let options = (1..=d_model.min(MAX_HEADS)).filter(|n| d_model.is_multiple_of(*n)).map(|n| {
+        view! { <option value=n selected=n == n_heads>{n}</option> }
+    });
+    let choose = move |event| {
+        if let Ok(n) = event_target_value(&event).parse::<usize>() {
+            control.change(|state| state.load_with_heads(n));
+        }
+    };
+    view! {
+        <label class="choice">
+            <span>"Attention heads"</span>
+            <select data-testid="n-heads" disabled=move || is_busy.get() on:change=choose>{options.collect_view()}</select>
+            <small>"As in training; the file does not say."</small>
+        </label>
     }
 }
 

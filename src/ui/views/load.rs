@@ -83,6 +83,9 @@ fn DropZone() -> impl IntoView {
                 ".h5ad, 10x .h5, .loom, .csv, .tsv, matrix.mtx with barcodes and features, or .zip or .tar.gz of these. "
                 "It is read in place, range by range; it is not uploaded."
             </p>
+            <p class="quiet">
+                "Or a trained model: .safetensors, or a PyTorch .pt together with its gene list (one symbol per line)."
+            </p>
             <div class="row">
                 <button type="button" class="primary" on:click=choose>"Choose files"</button>
                 <button type="button" data-testid="open-example" on:click=move |_| control.open_example()>

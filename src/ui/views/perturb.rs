@@ -113,7 +113,7 @@ fn ModeChoice() -> impl IntoView {
     let seen = control.part(|state| state.checkpoint.as_ref().map(|c| c.header.modes.clone()).unwrap_or_default());
     let chosen = control.part(|state| state.mode);
     let options = MODES.map(|mode| {
-        let is_seen = move || seen.get().contains(&mode);
+        let is_seen = move || seen.with(|seen| seen.is_empty() || seen.contains(&mode));
         let text = move || match is_seen() {
             true => mode.label().to_string(),
             false => format!("{} (not in the training data)", mode.label()),
@@ -135,6 +135,9 @@ fn ModeChoice() -> impl IntoView {
             <small>
                 {move || {
                     let names: Vec<&str> = seen.get().iter().map(|mode| mode.label()).collect();
+                    if names.is_empty() {
+                        return "There is no record of which kinds this checkpoint saw.".into();
+                    }
                     format!("This checkpoint saw {} only; the others would be guesses without any data.", names.join(", "))
                 }}
             </small>

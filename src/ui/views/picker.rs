@@ -230,13 +230,15 @@ fn SupportNote() -> impl IntoView {
     let control = use_control();
     let support = control.part(|state| {
         let support = state.checkpoint.as_ref().and_then(|checkpoint| checkpoint.support(&state.target));
-        (support, state.target.is_empty())
+        let has_none = state.checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.targets.is_empty());
+        (support, state.target.is_empty(), has_none)
     });
     move || {
         let (mark, text) = match support.get() {
-            (Some(support), _) => (Some(badge(support)), explanation(support)),
-            (None, true) => (None, "Type a gene symbol."),
-            (None, false) => {
+            (_, _, true) => (None, "This model cannot be asked for any gene: below is what it lacks."),
+            (Some(support), ..) => (Some(badge(support)), explanation(support)),
+            (None, true, _) => (None, "Type a gene symbol."),
+            (None, false, _) => {
                 (None, "This checkpoint has no vector for a gene of that name, so it cannot be asked for.")
             }
         };
