@@ -13,9 +13,12 @@ pub(crate) const SAMPLE_VALUES: u64 = 1 << 16;
 /// A sample that takes more than this to decode is not worth it.
 pub(crate) const SAMPLE_BYTES: u64 = 8 << 20;
 
-/// Bytes of a stored value with its gene, in thousandths.
+/// Bytes of a stored value and of its gene, in thousandths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ValueWidth(u64);
+pub(crate) struct ValueWidth {
+    value: u64,
+    gene: u64,
+}
 
 impl ValueWidth {
     /// From the first values of a matrix where they can be had, with a tenth to spare; else the most that values of the
@@ -32,12 +35,17 @@ impl ValueWidth {
             let (n_wide_u8, n_wide_u16) = n_wide(&values);
             1100 * value_bytes(n, n_wide_u8, n_wide_u16) / n
         });
-        ValueWidth(1000 * gene_bytes(info.n_genes) + of_sample.min(of_type))
+        ValueWidth { value: of_sample.min(of_type), gene: 1000 * gene_bytes(info.n_genes) }
+    }
+
+    /// The width while values that come in no order are placed: a byte each, and four more once an eighth needs them.
+    fn placed(self) -> ValueWidth {
+        if self.value > 1500 { ValueWidth { value: 5000, ..self } } else { self }
     }
 
     /// Bytes of `n` values.
     pub(crate) fn bytes(self, n: u64) -> u64 {
-        u64::try_from(u128::from(n) * u128::from(self.0) / 1000).unwrap_or(u64::MAX)
+        u64::try_from(u128::from(n) * u128::from(self.value + self.gene) / 1000).unwrap_or(u64::MAX)
     }
 }
 
@@ -52,6 +60,7 @@ impl ValueWidth {
 /// A file whose later values are wider than its first is refused while it is read, once it outgrows the memory there is.
 pub(crate) fn bytes_needed(info: &MatrixInfo, rows: &Rows, n_values: u64, width: ValueWidth) -> u64 {
     let (n_read, n_all, n_genes) = (rows.len() as u64, rows.n_all() as u64, info.n_genes as u64);
+    let width = if info.encoding == MatrixEncoding::Csc { width.placed() } else { width };
     let pointers = match info.encoding {
         MatrixEncoding::Csr => 16 * n_all,
         MatrixEncoding::Csc => 16 * n_genes + 4 * n_all + 16 * n_read,
