@@ -1,9 +1,11 @@
 //! A checkpoint with its bank of vectors, as `predict` and `eval` take them from their arguments.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use engine::jepa::bank::Bank;
+use engine::jepa::checkpoint::bare::Bare;
+use engine::jepa::checkpoint::{self, Checkpoint, Weights, gene_list};
 use engine::jepa::query::Predictor;
 use futures_lite::future::block_on;
 use spec::model::Mode;
@@ -13,9 +15,18 @@ use crate::dataset::Dataset;
 /// Which model answers, and on what it is computed.
 #[derive(Debug, clap::Args)]
 pub struct ModelArguments {
-    /// The checkpoint (.safetensors).
+    /// The checkpoint (.safetensors), or the parameters alone as PyTorch saves them (.pt).
     #[arg(long)]
     checkpoint: PathBuf,
+    /// For parameters alone: the model's genes in its order, one symbol per line.
+    #[arg(long)]
+    genes: Option<PathBuf>,
+    /// For parameters alone: the decoder, where it has a file of its own.
+    #[arg(long)]
+    decoder: Option<PathBuf>,
+    /// For parameters alone: the number of attention heads. Default: 4, or the next fewer that divides the width.
+    #[arg(long)]
+    heads: Option<usize>,
     /// Perturbation vectors by gene (.npz or .safetensors).
     #[arg(long)]
     bank: PathBuf,
@@ -32,10 +43,41 @@ impl ModelArguments {
 
     /// Reads the checkpoint onto the device.
     pub fn predictor(&self) -> Result<Predictor> {
-        let bytes = crate::file::read(&self.checkpoint)?;
+        let checkpoint = match read(&self.checkpoint)? {
+            Weights::Described(checkpoint) => checkpoint,
+            Weights::Bare(bare) => self.described(bare)?,
+        };
         let device = block_on(crate::train::open_device(self.cpu))?;
-        Predictor::from_bytes(&bytes, &device).with_context(|| self.checkpoint.display().to_string())
+        Predictor::new(&checkpoint, &device).with_context(|| self.checkpoint.display().to_string())
     }
+
+    /// A checkpoint of parameters alone; what is assumed of it is said.
+    fn described(&self, mut bare: Bare) -> Result<Checkpoint> {
+        let shown = || self.checkpoint.display().to_string();
+        if let Some(decoder) = &self.decoder {
+            let Weights::Bare(decoder) = read(decoder)? else {
+                bail!("{}: a whole checkpoint, no decoder", decoder.display())
+            };
+            bare.join(decoder).with_context(shown)?;
+        }
+        let config = bare.config(self.heads).with_context(shown)?;
+        let summary = config.summary();
+        let list = self.genes.as_ref().with_context(|| {
+            format!("{}: {summary}; the file does not name its genes: give them with --genes", shown())
+        })?;
+        let genes = gene_list::read(&crate::file::read(list)?, config.n_genes);
+        let genes = genes.with_context(|| list.display().to_string())?;
+        let (checkpoint, assumed) = bare.describe(genes, self.heads).with_context(shown)?;
+        eprintln!("{}: {summary}", shown());
+        for line in assumed {
+            eprintln!("note: {line}");
+        }
+        Ok(checkpoint)
+    }
+}
+
+fn read(path: &Path) -> Result<Weights> {
+    checkpoint::read_any(&crate::file::read(path)?).with_context(|| path.display().to_string())
 }
 
 /// The mean response of some rows to a perturbation, per gene (log1p units); `report` hears how many rows are done.

@@ -60,8 +60,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     })?;
     let predictor = arguments.model.predictor()?;
     let header = predictor.header().clone();
-    let mode = arguments.mode.or(header.modes.first().copied()).unwrap_or(Mode::Unknown);
-    if !header.modes.contains(&mode) {
+    let mode = arguments
+        .mode
+        .or(header.modes.first().copied())
+        .context("the checkpoint has no record of how its perturbations acted: say it with --mode")?;
+    if !header.modes.is_empty() && !header.modes.contains(&mode) {
         eprintln!("note: the checkpoint was not trained on {}; expect nothing of it", mode.label());
     }
     let options = arguments.columns.options();

@@ -10,8 +10,16 @@ use cells::counts::Counts;
 use cells::read::open;
 use cells::source::NamedSource;
 use cells::write::h5ad::{H5ad, Matrix, Values, write_h5ad};
+use futures_lite::future::block_on;
 use hdf5_pure::{AttrValue, FileBuilder, GroupBuilder};
+use jepa::bank::Bank;
+use jepa::model::BioJepa;
+use jepa::model::decoder::Decoder;
 use spec::dataset::PrepareOptions;
+use spec::device::BackendChoice;
+use spec::model::{ComposerConfig, ModelConfig, ModelVersion};
+
+use crate::checkpoints::torch_file;
 
 const N_CELLS: usize = 240;
 /// The targets of the screen behind the example, which are among its checkpoint's genes.
@@ -117,6 +125,46 @@ fn folder() -> PathBuf {
     folder
 }
 
+/// A small model of [`GENES`] as PyTorch would save it, its decoder, its genes and vectors, and a file that would run a
+/// command if its pickle were executed.
+fn models() -> Vec<(&'static str, Vec<u8>)> {
+    let config = ModelConfig {
+        version: ModelVersion::V05,
+        n_genes: GENES.len(),
+        d_model: 8,
+        n_heads: 2,
+        n_layers: 1,
+        n_pretrain_layers: 1,
+        composer: ComposerConfig { n_protein: 2, n_chemical: 2, n_dna: 2, n_latent: 6, n_mode: 3 },
+    };
+    let (device, _) = block_on(jepa::device::open(BackendChoice::Cpu)).expect("the CPU is always there");
+    let model = BioJepa::init(&config, 1, &device).expect("a valid configuration");
+    let model = block_on(model.state()).expect("the CPU gives its values back");
+    let decoder = block_on(Decoder::init(config.d_model, 1, &device).state()).expect("the CPU gives its values back");
+    let vectors: Vec<f32> = (0..2 * GENES.len()).map(|at| (at as f32).sin()).collect();
+    let bank = Bank::quantise(GENES.map(String::from).into(), 2, &vectors, "made up").expect("rows of two");
+    let call = b"\x80\x02cos\nsystem\nX\x04\x00\x00\x00true\x85R.";
+    vec![
+        ("model.pt", torch_file::of_tensors(&model)),
+        ("decoder.pt", torch_file::of_tensors(&decoder)),
+        ("genes.txt", GENES.join("\n").into_bytes()),
+        ("bank.safetensors", bank.to_bytes().expect("a small bank")),
+        ("calls.pt", torch_file::of_pickle(call, &[])),
+    ]
+}
+
+#[test]
+fn model_files_for_the_browser() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/browser-files");
+    fs::create_dir_all(&folder).expect("the build folder can be written to");
+    for (name, bytes) in models() {
+        fs::write(folder.join(name), &bytes).expect("the build folder can be written to");
+        if name.ends_with(".pt") {
+            assert_eq!(jepa::checkpoint::read_any(&bytes).is_err(), name == "calls.pt", "{name}");
+        }
+    }
+}
+
 #[test]
 fn files_for_the_browser() {
     let whole = written(&screen());
@@ -125,7 +173,7 @@ fn files_for_the_browser() {
         ("screen.h5ad", whole, None),
         ("dense.h5ad", written(&dense()), None),
         ("foreign_genes.h5ad", written(&foreign_genes()), None),
-        ("not_hdf5.h5ad", b"gene,count\nSTAT1,3\n".to_vec(), Some("")),
+        ("not_hdf5.h5ad", b"\x89no HDF5".to_vec(), Some("")),
         ("without_x.h5ad", without_x().finish().expect("the builder holds a valid file"), Some("no X")),
         ("bad_indptr.h5ad", bad_indptr(), Some("X/indptr")),
         ("nan.h5ad", written(&with(f32::NAN)), Some("NaN")),

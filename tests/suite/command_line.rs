@@ -12,10 +12,13 @@ use cli::{Arguments, Parser};
 use engine::{Session, Sink};
 use futures_lite::future::block_on;
 use jepa::bank::Bank;
+use jepa::checkpoint;
 use serde_json::json;
 use spec::dataset::PrepareOptions;
 use spec::message::{Envelope, Event, Request};
 use spec::prediction::Prediction;
+
+use crate::checkpoints::torch_file;
 
 const GENES: [&str; 7] = ["STAT1", "JAK2", "IRF1", "CD86", "MYC", "ACTB", "GAPDH"];
 
@@ -205,6 +208,33 @@ fn predictions_are_those_of_the_engine_in_both_formats() {
     assert_eq!(row(0), expected.control_mean);
     assert_eq!(row(1), plus(&expected.delta));
     assert_eq!(row(2), plus(&measured.delta));
+}
+
+#[test]
+fn bare_parameters_predict_as_the_checkpoint_they_are_from() {
+    let folder = Folder::new("bare");
+    folder.succeed(&format!("{TRAIN} model.safetensors"));
+    let whole = checkpoint::read(&folder.read("model.safetensors")).expect("it was just trained");
+    folder.write("bare.pt", &torch_file::of_part(&whole.tensors, "model."));
+    folder.write("decoder.pt", &torch_file::of_part(&whole.tensors, "decoder."));
+    folder.write("genes.txt", GENES.join("\n").as_bytes());
+    folder.succeed(&format!("{PREDICT} --target JAK2 --out whole.csv"));
+    let bare = PREDICT.replace("model.safetensors", "bare.pt --target JAK2 --out bare.csv --mode knockout");
+    folder.succeed(&format!("{bare} --decoder decoder.pt --genes genes.txt --heads 2"));
+    let predicted = |name: &str| -> Vec<String> {
+        let text = String::from_utf8(folder.read(name)).expect("csv is text");
+        text.lines().map(|line| line.split(',').take(3).collect::<Vec<_>>().join(",")).collect()
+    };
+    assert_eq!(predicted("bare.csv"), predicted("whole.csv"));
+
+    let check = |command: &str, parts: &[&str]| {
+        let said = folder.run(command).expect_err(command);
+        assert!(parts.iter().all(|part| said.contains(part)), "`{command}` says: {said}");
+    };
+    check(&bare, &["BioJEPA-AC v0.5, width 8, 1 layer, 7 genes", "--genes"]);
+    check(&format!("{bare} --genes genes.txt --heads 3"), &["bare.pt", "n_heads 3 does not divide d_model 8"]);
+    check(&format!("{bare} --genes genes.txt"), &["no decoder"]);
+    check(&format!("{bare} --genes train.toml"), &["train.toml", "genes; the model has 7"]);
 }
 
 #[test]

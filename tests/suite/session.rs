@@ -14,7 +14,7 @@ use jepa::eval::response::Response;
 use jepa::measured::MeasuredTable;
 use jepa::model::BioJepa;
 use jepa::model::decoder::Decoder;
-use jepa::tensors::{NamedTensor, TensorMap};
+use jepa::tensors::TensorMap;
 use spec::checkpoint::CheckpointHeader;
 use spec::dataset::PrepareOptions;
 use spec::device::{AttentionPath, BackendChoice};
@@ -234,14 +234,9 @@ fn bare_files() -> [NamedSource; 3] {
     let mut file = vec![0; checkpoint_files()[0].source.len() as usize];
     checkpoint_files()[0].source.read_at(0, &mut file).expect("a file in memory");
     let whole = checkpoint::read(&file).expect("a checkpoint");
-    let part = |path: &str| -> TensorMap {
-        let named =
-            |(name, tensor): (&String, &NamedTensor)| Some((name.strip_prefix(path)?.to_owned(), tensor.clone()));
-        whole.tensors.iter().filter_map(named).collect()
-    };
     [
-        NamedSource::from_bytes("run7.PT", torch_file::of_tensors(&part("model."))),
-        NamedSource::from_bytes("decoder.pth", torch_file::of_tensors(&part("decoder."))),
+        NamedSource::from_bytes("run7.PT", torch_file::of_part(&whole.tensors, "model.")),
+        NamedSource::from_bytes("decoder.pth", torch_file::of_part(&whole.tensors, "decoder.")),
         NamedSource::from_bytes("genes.txt", GENES.join("\n").into_bytes()),
     ]
 }

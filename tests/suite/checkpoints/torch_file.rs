@@ -50,6 +50,12 @@ pub fn of_tensors(tensors: &TensorMap) -> Vec<u8> {
     write(&storages, &views)
 }
 
+/// A `.pt` file of the tensors whose names begin with `path`, which is taken away.
+pub fn of_part(tensors: &TensorMap, path: &str) -> Vec<u8> {
+    let part = tensors.iter().filter_map(|(name, tensor)| Some((name.strip_prefix(path)?.to_owned(), tensor.clone())));
+    of_tensors(&part.collect())
+}
+
 /// A `.pt` file around any pickle.
 pub fn of_pickle(pickle: &[u8], storages: &[Storage<'_>]) -> Vec<u8> {
     let names: Vec<String> = (0..storages.len()).map(|key| format!("archive/data/{key}")).collect();
