@@ -44,7 +44,7 @@ impl ModelArguments {
     /// Reads the checkpoint onto the device.
     pub fn predictor(&self) -> Result<Predictor> {
         let checkpoint = match read(&self.checkpoint)? {
-            Weights::Described(checkpoint) => checkpoint,
+            Weights::Described(checkpoint) => *checkpoint,
             Weights::Bare(bare) => self.described(bare)?,
         };
         let device = block_on(crate::train::open_device(self.cpu))?;

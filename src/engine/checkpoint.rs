@@ -71,7 +71,7 @@ impl Checkpoint {
     /// The event that tells of it.
     pub fn loaded(&self) -> Event {
         Event::CheckpointLoaded {
-            header: self.header().clone(),
+            header: Box::new(self.header().clone()),
             card: self.card.clone(),
             targets: self.targets(),
             n_parameters: self.predictor.n_parameters(),

@@ -70,7 +70,7 @@ impl EngineError {
             Self::Genes(_) => {
                 "Choose a file of the same species with gene symbols or Ensembl ids, or a checkpoint of these genes."
             }
-            Self::Checkpoint { .. } => "Choose another checkpoint; if this was the built-in one, reload the page.",
+            Self::Checkpoint { .. } => "Add what the message asks for, or choose another checkpoint; if this was the built-in one, reload the page.",
             Self::Model(_) => {
                 "Try again with fewer cells; if it stays, the checkpoint does not fit these cells or this device."
             }

@@ -64,7 +64,7 @@ impl Checkpoint {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Weights {
     /// One of ours, which says of itself what it is.
-    Described(Checkpoint),
+    Described(Box<Checkpoint>),
     /// A state dict, which does not.
     Bare(Bare),
 }
@@ -80,7 +80,7 @@ pub fn read_any(bytes: &[u8]) -> Result<Weights, Error> {
         Format::Safetensors => {
             let (tensors, metadata) = read_raw(bytes)?;
             match metadata.get(KEY) {
-                Some(json) => Ok(Weights::Described(described(tensors, json)?)),
+                Some(json) => Ok(Weights::Described(Box::new(described(tensors, json)?))),
                 None => Ok(Weights::Bare(Bare::new(tensors)?)),
             }
         }

@@ -79,7 +79,7 @@ pub enum Event {
     /// A checkpoint is loaded.
     CheckpointLoaded {
         /// What it says of itself.
-        header: CheckpointHeader,
+        header: Box<CheckpointHeader>,
         /// Its card, where it has one.
         card: Option<Card>,
         /// The genes that can be asked for, by symbol; none where vectors or the decoder are missing.

@@ -325,7 +325,7 @@ impl State {
                 self.accept_checkpoint(
                     job.files,
                     Checkpoint {
-                        header,
+                        header: *header,
                         card,
                         targets,
                         n_parameters,

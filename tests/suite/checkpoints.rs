@@ -113,7 +113,7 @@ fn wrapped_names_and_decoders_are_understood() {
     assert!(checkpoint.build(&cpu()).expect("a whole model").1.is_some());
     // With its header it is one of ours.
     let bytes = checkpoint::write(&checkpoint).expect("a well-formed checkpoint");
-    assert_eq!(checkpoint::read_any(&bytes).expect("one of ours"), Weights::Described(checkpoint));
+    assert_eq!(checkpoint::read_any(&bytes).expect("one of ours"), Weights::Described(Box::new(checkpoint)));
 }
 
 #[test]

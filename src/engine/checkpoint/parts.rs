@@ -96,7 +96,11 @@ impl Parts {
             Weights::Bare(bare) => self::described(&name, bare, genes, beside)?,
             Weights::Described(checkpoint) => {
                 let unused = |(list, _)| format!("{list} was not used: the checkpoint names its genes itself.");
-                Model { checkpoint, heads_unknown: false, warnings: genes.map(unused).into_iter().collect() }
+                Model {
+                    checkpoint: *checkpoint,
+                    heads_unknown: false,
+                    warnings: genes.map(unused).into_iter().collect(),
+                }
             }
         };
         Ok((model, name))

@@ -69,7 +69,7 @@ fn checkpoint() -> Event {
     let target = |symbol: &str, support| TargetInfo { symbol: symbol.into(), support };
     let targets = vec![target("IRF1", Support::Seen), target("STAT1", Support::HeldOut)];
     Event::CheckpointLoaded {
-        header,
+        header: Box::new(header),
         card: None,
         n_vectors: targets.len(),
         targets,
@@ -164,7 +164,7 @@ fn another_number_of_heads_is_another_model() {
     let Event::CheckpointLoaded { header, card, targets, n_parameters, n_vectors, warnings, .. } = checkpoint() else {
         panic!("a checkpoint")
     };
-    let header = CheckpointHeader { modes: Vec::new(), ..header };
+    let header = Box::new(CheckpointHeader { modes: Vec::new(), ..*header });
     let heads_unknown = true;
     let event = Event::CheckpointLoaded { header, card, targets, n_parameters, n_vectors, heads_unknown, warnings };
     state.apply(posts[0].id, event);
