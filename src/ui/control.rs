@@ -12,6 +12,9 @@ use crate::link::{Arrival, Link};
 /// What the names of files with a model's parameters end with; what they are is told by their first bytes.
 const MODEL_ENDINGS: [&str; 5] = [".safetensors", ".pt", ".pth", ".ckpt", ".bin"];
 
+/// Of the files that are dropped with a model, those that belong to it: its card and its gene list.
+const BESIDE_MODEL_ENDINGS: [&str; 4] = [".json", ".txt", ".csv", ".tsv"];
+
 /// Handle to the state and the link; every view has a copy.
 #[derive(Clone, Copy)]
 pub struct Control {
@@ -60,14 +63,24 @@ impl Control {
         }
     }
 
-    /// Opens what a person dropped or chose: cells, or a checkpoint with its tables.
+    /// Opens what a person dropped or chose: cells, or a checkpoint with its tables, or both.
     pub fn open(self, files: Vec<File>) {
+        let ends = |file: &File, endings: &[&str]| {
+            let name = file.name().to_lowercase();
+            endings.iter().any(|ending| name.ends_with(ending))
+        };
+        let has_model = files.iter().any(|file| ends(file, &MODEL_ENDINGS));
+        let (model, cells): (Vec<File>, Vec<File>) = files
+            .into_iter()
+            .partition(|file| has_model && (ends(file, &MODEL_ENDINGS) || ends(file, &BESIDE_MODEL_ENDINGS)));
+        self.open_as(Request::LoadCheckpoint { n_heads: None }, model);
+        self.open_as(Request::Open, cells);
+    }
+
+    fn open_as(self, request: Request, files: Vec<File>) {
         if files.is_empty() {
             return;
         }
-        let is_model = |name: String| MODEL_ENDINGS.iter().any(|ending| name.to_lowercase().ends_with(ending));
-        let is_checkpoint = files.iter().any(|file| is_model(file.name()));
-        let request = if is_checkpoint { Request::LoadCheckpoint { n_heads: None } } else { Request::Open };
         let set = self.keep(files);
         self.change(|state| {
             state.failure = None;

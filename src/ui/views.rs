@@ -7,7 +7,7 @@
 //! `control-label`, `library-size-column`, `max-cells`, `over-budget`, `use-subsample`, `prepare`, `prepared-summary`;
 //! look: `qc-total-counts`, `qc-n-genes`, `qc-pct-mt`, `colour-by`, `legend`, `map-expression`, `map-latent`, `coverage`;
 //! perturb: `target-input`, `target-option`, `target-support`, `mode-select`, `predict`, `card`, `model-summary`, `n-heads`,
-//! `prediction-headline`, `bar-plot`, `agreement-table`, `gene-filter`, `gene-table`, `gene-row`, `download-csv`.
+//! `cannot-answer`, `prediction-headline`, `bar-plot`, `agreement-table`, `gene-filter`, `gene-table`, `gene-row`, `download-csv`.
 
 pub mod card;
 pub mod load;

@@ -31,6 +31,7 @@ test("a bare .pt with its gene list is a model that says what it lacks", {}, asy
   await app.at("nav-perturb").click();
   holds(await app.at("predict").isDisabled(), "a model without vectors can be asked");
   holds(/cannot be asked/.test(await app.text("target-support")), await app.text("target-support"));
+  holds(/No perturbation vectors/.test(await app.text("cannot-answer")), await app.text("cannot-answer"));
   // The number of heads can be put right.
   await app.at("n-heads").selectOption("2");
   await app.idle();
@@ -38,10 +39,14 @@ test("a bare .pt with its gene list is a model that says what it lacks", {}, asy
   holds(!/Assumed: \d+ attention heads/.test(await app.text("card")), await app.text("card"));
 });
 
-test("a bare .pt with decoder, genes and vectors answers", {}, async ({ app }) => {
+test("a bare .pt with decoder, genes, vectors and cells answers", {}, async ({ app }) => {
   await app.openExample();
-  const said = await load(app, made("model.pt"), made("decoder.pt"), made("genes.txt"), made("bank.safetensors"));
+  const model = [made("model.pt"), made("decoder.pt"), made("genes.txt"), made("bank.safetensors")];
+  const said = await load(app, ...model, made("screen.h5ad"));
   holds(/perturbation vectors: 25/.test(said) && !/No decoder/.test(said), said);
+  holds(/25/.test(await app.text("opened-summary")), await app.text("opened-summary"));
+  await app.at("prepare").click();
+  await app.idle();
   await app.predict("IRF1");
   const { rows } = await app.csv();
   holds(rows.length === 26, `${rows.length} rows`);

@@ -4,8 +4,9 @@ use leptos::prelude::*;
 use spec::message::Request;
 use spec::model::Mode;
 
-use crate::app::Checkpoint;
+use crate::app::{Checkpoint, Shared};
 use crate::views::card::CardPanel;
+use crate::views::load::Warnings;
 use crate::views::picker::Picker;
 use crate::views::result::PredictionView;
 use crate::views::shell::use_control;
@@ -28,6 +29,10 @@ pub fn Perturb() -> impl IntoView {
     let control = use_control();
     let checkpoint = control.part(|state| state.checkpoint.clone());
     let has_model = move || checkpoint.with(Option::is_some);
+    let lacks = control.part(|state| {
+        let asked_in_vain = |checkpoint: &&Shared<Checkpoint>| checkpoint.targets.is_empty();
+        state.checkpoint.as_ref().filter(asked_in_vain).map(|checkpoint| checkpoint.warnings.clone())
+    });
     let prediction = control.part(|state| state.prediction.clone());
     let is_asking = control.part(|state| state.has_job(|request| matches!(request, Request::Predict { .. })));
     view! {
@@ -42,7 +47,10 @@ pub fn Perturb() -> impl IntoView {
             <section class="answer" class:stale=move || is_asking.get() aria-busy=move || is_asking.get().to_string()>
                 {move || match (prediction.get(), has_model()) {
                     (Some(prediction), _) => view! { <PredictionView prediction /> }.into_any(),
-                    (None, true) => view! { <NoAnswer /> }.into_any(),
+                    (None, true) => match lacks.get() {
+                        Some(warnings) => view! { <CannotAnswer warnings /> }.into_any(),
+                        None => view! { <NoAnswer /> }.into_any(),
+                    },
                     (None, false) => ().into_any(),
                 }}
             </section>
@@ -56,6 +64,17 @@ fn NoModel() -> impl IntoView {
         <div class="panel">
             <h2>"No model is loaded"</h2>
             <p>"Predictions need a checkpoint: open the built-in example in step 1, or drop a checkpoint’s files."</p>
+        </div>
+    }
+}
+
+#[component]
+fn CannotAnswer(warnings: Vec<String>) -> impl IntoView {
+    view! {
+        <div class="panel empty" data-testid="cannot-answer">
+            <h2>"This model cannot be asked yet"</h2>
+            <p>"Its cells and their latent states can be seen in step 2. A prediction needs more than the files it came in:"</p>
+            <Warnings warnings />
         </div>
     }
 }
