@@ -133,6 +133,7 @@ export interface Opened {
   name: string;
   n_bytes: number;
   format: "h5ad" | "tenx_h5_v2" | "tenx_h5_v3" | "tenx_mtx" | "loom" | "table";
+  unit: "cell" | "metacell";
   matrices: MatrixInfo[];
   columns: { name: string; kind: ColumnKind }[];
   first_genes: string[];

@@ -52,10 +52,10 @@ export class Waddington {
 
   /** Loads the checkpoint of the built-in example from where the site keeps it; returns it and its control cells. */
   async loadDemo(baseUrl, options) {
-    const names = ["model.safetensors", "bank.safetensors", "measured.safetensors", "card.json"];
-    const fetched = await Promise.all([...names, "metacells.h5ad"].map((name) => fetchFile(baseUrl, name, options?.signal)));
-    const cells = fetched.pop();
-    return { checkpoint: await this.loadCheckpoint(fetched, options), cells };
+    const names = ["model.safetensors", "bank.safetensors", "measured.safetensors", "card.json", "metacells.h5ad"];
+    const files = await download(baseUrl, names, options);
+    const cells = files.pop();
+    return { checkpoint: await this.loadCheckpoint(files, options), cells };
   }
 
   /** Understands one file, or the several that make one matrix; reads no value of it yet. */
@@ -146,8 +146,26 @@ function withNumbers(value, name) {
   return value;
 }
 
-async function fetchFile(baseUrl, name, signal) {
-  const response = await fetch(new URL(name, new URL(baseUrl, globalThis.location?.href)), { signal });
-  if (!response.ok) throw new WaddingtonError(`${name}: the site answered ${response.status}`, "Check the address.");
-  return new File([await response.blob()], name);
+/** All are asked for at once, so that their sizes are known before the first has arrived. */
+async function download(baseUrl, names, { onProgress, signal } = {}) {
+  const base = new URL(baseUrl, globalThis.location?.href);
+  const answers = await Promise.all(names.map((name) => fetch(new URL(name, base), { signal })));
+  const refused = answers.findIndex((answer) => !answer.ok);
+  if (refused >= 0) {
+    throw new WaddingtonError(`${names[refused]}: the site answered ${answers[refused].status}`, "Check the address.");
+  }
+  const sum = answers.reduce((sum, answer) => sum + Number(answer.headers.get("content-length") ?? NaN), 0);
+  const started = performance.now();
+  let done = 0;
+  const count = (n) => {
+    done += n;
+    // A host that packs on the way names the packed size: then the total is unknown.
+    const total = done <= sum ? sum : null;
+    const seconds = (performance.now() - started) / 1000;
+    const remaining_secs = total !== null && seconds > 0.5 ? (seconds / done) * (total - done) : null;
+    onProgress?.({ type: "progress", task: "Downloading the built-in example", done, total, unit: "bytes", remaining_secs });
+  };
+  const pass = () => new TransformStream({ transform(piece, out) { count(piece.byteLength); out.enqueue(piece); } });
+  const body = (answer) => new Response(answer.body.pipeThrough(pass())).blob();
+  return Promise.all(answers.map(async (answer, i) => new File([await body(answer)], names[i])));
 }

@@ -4,6 +4,8 @@
 //! The covariance matrix is formed in f64 and decomposed exactly. To keep that affordable in a browser tab, at most
 //! [`MAX_COLUMNS`] columns enter, those of largest variance; the caller is told how many did.
 
+use std::ops::Range;
+
 use faer::{Mat, Side};
 use thiserror::Error;
 
@@ -34,7 +36,7 @@ pub enum PcaError {
 }
 
 /// Principal components of a matrix.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Pca {
     /// Coordinates of the rows: one vector of `n_rows` per component, in the unit of the input.
     pub scores: Vec<Vec<f32>>,
@@ -48,67 +50,181 @@ pub struct Pca {
     pub columns: Vec<usize>,
 }
 
-/// The first `n_components` principal components of a matrix `[n_rows, n_columns]` read row by row: `fill(i, row)` writes
-/// row `i` into a zeroed buffer of `n_columns`. Each row is read three times.
+/// The first `n_components` principal components of a matrix, in one go: [`Work`] driven to its end.
 ///
 /// # Errors
-/// Fewer than two rows or columns; a value that is not finite.
+/// As [`Work::new`] and [`Work::advance`].
 pub fn pca(
     n_rows: usize,
     n_columns: usize,
     n_components: usize,
-    mut fill: impl FnMut(usize, &mut [f64]),
+    fill: impl FnMut(usize, &mut [f64]),
 ) -> Result<Pca, PcaError> {
-    if n_rows < 2 {
-        return Err(PcaError::TooFewRows { n_rows });
-    }
-    if n_columns < 2 {
-        return Err(PcaError::TooFewColumns { n_columns });
-    }
-    let mut row = vec![0.0; n_columns];
-    let mut for_each_row = |visit: &mut dyn FnMut(usize, &[f64])| {
-        for i in 0..n_rows {
-            row.fill(0.0);
-            fill(i, &mut row);
-            visit(i, &row);
-        }
-    };
-
-    let (mean, variance) = moments(n_rows, n_columns, &mut for_each_row);
-    let columns = most_variable(&variance, MAX_COLUMNS);
-    let covariance = covariance(n_rows, &columns, &mean, &mut for_each_row);
-    let (values, vectors) = decompose(&covariance, n_components)?;
-
-    let mut scores = vec![Vec::with_capacity(n_rows); vectors.len()];
-    for_each_row(&mut |_, row| {
-        for (score, vector) in scores.iter_mut().zip(&vectors) {
-            let along: f64 =
-                columns.iter().zip(vector).map(|(&column, load)| (row[column] - mean[column]) * load).sum();
-            score.push(along as f32);
-        }
-    });
-    let total: f64 = columns.iter().map(|&column| variance[column]).sum();
-    let variance_ratio = values.iter().map(|value| if total > 0.0 { value / total } else { 0.0 }).collect();
-    Ok(Pca { scores, loadings: vectors, variance: values, variance_ratio, columns })
+    let mut work = Work::new(n_rows, n_columns, n_components, fill)?;
+    while work.advance()?.is_some() {}
+    Ok(work.finish())
 }
 
-type Rows<'a> = dyn FnMut(&mut dyn FnMut(usize, &[f64])) + 'a;
+/// Rows that are read between two pauses, and multiplied as one block.
+const BLOCK: usize = 256;
 
-/// Mean and variance (ddof 1) of each column.
-fn moments(n_rows: usize, n_columns: usize, for_each_row: &mut Rows<'_>) -> (Vec<f64>, Vec<f64>) {
-    // Welford's update: expression values are far from zero mean, so the naive sum of squares would cancel.
-    let mut mean = vec![0.0; n_columns];
-    let mut squares = vec![0.0; n_columns];
-    for_each_row(&mut |i, row| {
-        let seen = (i + 1) as f64;
-        for ((value, mean), squares) in row.iter().zip(&mut mean).zip(&mut squares) {
-            let before = value - *mean;
-            *mean += before / seen;
-            *squares += before * (value - *mean);
+/// Principal components under way: three passes over the rows (moments, covariance, scores), a block at a time.
+pub struct Work<F> {
+    n_rows: usize,
+    n_components: usize,
+    fill: F,
+    /// One row, all columns.
+    row: Vec<f64>,
+    mean: Vec<f64>,
+    variance: Vec<f64>,
+    pass: Pass,
+    /// Rows of this pass that are done.
+    at: usize,
+    result: Pca,
+}
+
+enum Pass {
+    Moments,
+    Covariance(Mat<f64>),
+    Scores,
+    Done,
+}
+
+impl<F: FnMut(usize, &mut [f64])> Work<F> {
+    /// Begins with a matrix `[n_rows, n_columns]` read row by row: `fill(i, row)` writes row `i` into a zeroed buffer of
+    /// `n_columns`. Each row is read three times.
+    ///
+    /// # Errors
+    /// Fewer than two rows or columns.
+    pub fn new(n_rows: usize, n_columns: usize, n_components: usize, fill: F) -> Result<Self, PcaError> {
+        if n_rows < 2 {
+            return Err(PcaError::TooFewRows { n_rows });
         }
-    });
-    squares.iter_mut().for_each(|square| *square /= (n_rows - 1) as f64);
-    (mean, squares)
+        if n_columns < 2 {
+            return Err(PcaError::TooFewColumns { n_columns });
+        }
+        Ok(Self {
+            n_rows,
+            n_components,
+            fill,
+            row: vec![0.0; n_columns],
+            mean: vec![0.0; n_columns],
+            variance: vec![0.0; n_columns],
+            pass: Pass::Moments,
+            at: 0,
+            result: Pca::default(),
+        })
+    }
+
+    /// Rows to go through in all, each pass counted.
+    pub fn total(&self) -> usize {
+        3 * self.n_rows
+    }
+
+    /// Goes through the next block of rows; says how many are done, none when all are.
+    ///
+    /// # Errors
+    /// A value that is not finite.
+    pub fn advance(&mut self) -> Result<Option<usize>, PcaError> {
+        let rows = self.at..self.n_rows.min(self.at + BLOCK);
+        self.at = rows.end;
+        let n_before = match std::mem::replace(&mut self.pass, Pass::Done) {
+            Pass::Moments => {
+                self.add_moments(rows);
+                self.pass = Pass::Moments;
+                0
+            }
+            Pass::Covariance(mut sum) => {
+                self.add_products(rows, &mut sum);
+                self.pass = Pass::Covariance(sum);
+                self.n_rows
+            }
+            Pass::Scores => {
+                self.add_scores(rows);
+                self.pass = Pass::Scores;
+                2 * self.n_rows
+            }
+            Pass::Done => return Ok(None),
+        };
+        let n_done = n_before + self.at;
+        if self.at == self.n_rows {
+            self.end_pass()?;
+        }
+        Ok(Some(n_done))
+    }
+
+    /// The components, once [`Self::advance`] has said that nothing is left.
+    pub fn finish(self) -> Pca {
+        self.result
+    }
+
+    fn end_pass(&mut self) -> Result<(), PcaError> {
+        self.at = 0;
+        self.pass = match std::mem::replace(&mut self.pass, Pass::Done) {
+            Pass::Moments => {
+                self.variance.iter_mut().for_each(|square| *square /= (self.n_rows - 1) as f64);
+                self.result.columns = most_variable(&self.variance, MAX_COLUMNS);
+                let n = self.result.columns.len();
+                Pass::Covariance(Mat::zeros(n, n))
+            }
+            Pass::Covariance(sum) => {
+                let covariance = sum * faer::Scale(1.0 / (self.n_rows - 1) as f64);
+                let (values, vectors) = decompose(&covariance, self.n_components)?;
+                let total: f64 = self.result.columns.iter().map(|&column| self.variance[column]).sum();
+                let share = |value: &f64| if total > 0.0 { value / total } else { 0.0 };
+                self.result.variance_ratio = values.iter().map(share).collect();
+                self.result.variance = values;
+                self.result.scores = vec![Vec::with_capacity(self.n_rows); vectors.len()];
+                self.result.loadings = vectors;
+                Pass::Scores
+            }
+            Pass::Scores | Pass::Done => Pass::Done,
+        };
+        Ok(())
+    }
+
+    fn read(&mut self, row: usize) {
+        self.row.fill(0.0);
+        (self.fill)(row, &mut self.row);
+    }
+
+    /// Mean, and sum of squares about it, of each column.
+    fn add_moments(&mut self, rows: Range<usize>) {
+        for i in rows {
+            self.read(i);
+            // Welford's update: expression values are far from zero mean, so the naive sum of squares would cancel.
+            let seen = (i + 1) as f64;
+            for ((value, mean), squares) in self.row.iter().zip(&mut self.mean).zip(&mut self.variance) {
+                let before = value - *mean;
+                *mean += before / seen;
+                *squares += before * (value - *mean);
+            }
+        }
+    }
+
+    /// Products of the chosen columns, as one multiplication of matrices.
+    fn add_products(&mut self, rows: Range<usize>, sum: &mut Mat<f64>) {
+        let mut block = Mat::<f64>::zeros(rows.len(), self.result.columns.len());
+        for (at, i) in rows.enumerate() {
+            self.read(i);
+            for (j, &column) in self.result.columns.iter().enumerate() {
+                block[(at, j)] = self.row[column] - self.mean[column];
+            }
+        }
+        *sum += block.transpose() * &block;
+    }
+
+    fn add_scores(&mut self, rows: Range<usize>) {
+        for i in rows {
+            self.read(i);
+            let Pca { scores, loadings, columns, .. } = &mut self.result;
+            for (score, vector) in scores.iter_mut().zip(&*loadings) {
+                let loaded = columns.iter().zip(vector);
+                let along: f64 = loaded.map(|(&column, load)| (self.row[column] - self.mean[column]) * load).sum();
+                score.push(along as f32);
+            }
+        }
+    }
 }
 
 /// The `limit` columns of largest variance, ascending by index; ties go to the lower index.
@@ -118,26 +234,6 @@ fn most_variable(variance: &[f64], limit: usize) -> Vec<usize> {
     order.truncate(limit);
     order.sort_unstable();
     order
-}
-
-/// Covariance (ddof 1) of the chosen columns; the lower triangle alone is filled.
-fn covariance(n_rows: usize, columns: &[usize], mean: &[f64], for_each_row: &mut Rows<'_>) -> Mat<f64> {
-    let n = columns.len();
-    // Rows are gathered into blocks, so that the products run as matrix multiplications.
-    const BLOCK: usize = 256;
-    let mut sum = Mat::<f64>::zeros(n, n);
-    let mut block = Mat::<f64>::zeros(BLOCK, n);
-    for_each_row(&mut |i, row| {
-        let at = i % BLOCK;
-        for (j, &column) in columns.iter().enumerate() {
-            block[(at, j)] = row[column] - mean[column];
-        }
-        if at + 1 == BLOCK || i + 1 == n_rows {
-            let filled = block.subrows(0, at + 1);
-            sum += filled.transpose() * filled;
-        }
-    });
-    sum * faer::Scale(1.0 / (n_rows - 1) as f64)
 }
 
 /// Largest eigenvalues, descending, with their eigenvectors in the sign convention of the module.
@@ -179,6 +275,29 @@ mod tests {
         let sign = pca.scores[0][0].signum();
         for (score, expected) in pca.scores[0].iter().zip(expected) {
             assert!((f64::from(sign * score) - expected).abs() < 1e-6);
+        }
+    }
+
+    /// Blocks are cut so that none is lost or counted twice: 600 rows are two whole ones and a part.
+    #[test]
+    fn the_rows_of_every_pass_are_counted_and_blocks_change_nothing() {
+        let fill = |i: usize, row: &mut [f64]| {
+            for (j, value) in row.iter_mut().enumerate() {
+                *value = ((i * 7 + j * 13) % 31) as f64;
+            }
+        };
+        let mut work = Work::new(600, 4, 2, fill).expect("600 rows");
+        let mut reached = Vec::new();
+        while let Some(done) = work.advance().expect("finite values") {
+            reached.push(done);
+        }
+        assert_eq!(reached, [256, 512, 600, 856, 1112, 1200, 1456, 1712, 1800]);
+        assert_eq!(work.total(), 1800);
+        let pca = work.finish();
+        assert!(pca.scores.iter().all(|scores| scores.len() == 600));
+        for (scores, variance) in pca.scores.iter().zip(&pca.variance) {
+            let of_scores: f64 = scores.iter().map(|&score| f64::from(score).powi(2)).sum::<f64>() / 599.0;
+            assert!((of_scores - variance).abs() < 1e-4 * variance, "{of_scores} {variance}");
         }
     }
 

@@ -47,22 +47,27 @@ impl GeneNames {
         self.symbols.is_empty()
     }
 
-    /// Finds each wanted gene: by exact symbol, else by stable id, with or without the version suffix (`.12`). Where two
-    /// columns share a name, the first is taken. Case counts: `Stat1` is a gene of the mouse, `STAT1` of man.
+    /// Finds each wanted gene: by exact symbol, else by stable id, with or without the version suffix (`.12`), else by the
+    /// id that `wanted_ids` gives it (one per wanted gene, or none at all; an empty text where it is not known). Where
+    /// two columns share a name, the first is taken. Case counts: `Stat1` is a gene of the mouse, `STAT1` of man.
     ///
     /// # Errors
     /// Where not one is found; shows five examples of each side.
-    pub fn align(&self, wanted: &[String]) -> Result<Alignment, NoGeneInCommon> {
+    pub fn align(&self, wanted: &[String], wanted_ids: &[String]) -> Result<Alignment, NoGeneInCommon> {
         let by_symbol = first_columns(self.symbols.iter().map(String::as_str));
         let ids = self.ids.as_deref().unwrap_or(&[]);
         let by_id = first_columns(ids.iter().chain(&self.symbols).map(|id| without_version(id)));
+        let column_of_id = |id: &str| {
+            let column = by_id.get(without_version(id)).copied()?;
+            Some(if (column as usize) < ids.len() { column } else { column - ids.len() as u32 })
+        };
         let column_of: Vec<Option<u32>> = wanted
             .iter()
-            .map(|name| {
-                by_symbol.get(name.as_str()).copied().or_else(|| {
-                    let column = by_id.get(without_version(name)).copied()?;
-                    Some(if (column as usize) < ids.len() { column } else { column - ids.len() as u32 })
-                })
+            .enumerate()
+            .map(|(gene, name)| {
+                let symbol = || by_symbol.get(name.as_str()).copied();
+                let id = || wanted_ids.get(gene).filter(|id| !id.is_empty()).and_then(|id| column_of_id(id));
+                symbol().or_else(|| column_of_id(name)).or_else(id)
             })
             .collect();
         let n_found = column_of.iter().flatten().count();

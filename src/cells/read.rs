@@ -81,6 +81,7 @@ pub fn open(files: Vec<NamedSource>, bytes_available: u64) -> Result<OpenedFile,
         name,
         n_bytes,
         format: container.format(),
+        unit: container.unit(),
         bytes_needed: matrices.first().map_or(0, |info| {
             bytes_needed(info, &Rows::All(info.n_cells), info.n_stored, width(container.as_ref(), 0))
         }),

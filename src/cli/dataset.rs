@@ -9,6 +9,7 @@ use engine::cells::data::Labels;
 use engine::cells::prepare::{log1p, normalize_total};
 use engine::jepa::eval::response::{GroupMean, Response, group_mean, response};
 use indicatif::{ProgressBar, ProgressStyle};
+use spec::checkpoint::CheckpointHeader;
 use spec::dataset::{CellUnit, PrepareOptions};
 
 /// Library size that cells are scaled to where neither the options nor a checkpoint says (counts).
@@ -50,6 +51,8 @@ pub struct Dataset {
     pub expression: Counts,
     /// Symbols of the columns.
     pub genes: Vec<String>,
+    /// Their Ensembl ids, one each; empty where the file has none.
+    pub gene_ids: Vec<String>,
     /// Which perturbation each cell received.
     pub labels: Option<Labels>,
     /// Cells each row stands for; none for single cells.
@@ -58,8 +61,14 @@ pub struct Dataset {
     pub target_sum: f64,
 }
 
-/// Reads and prepares `paths`. With `genes`, columns are put into that order and missing ones read as 0.
-pub fn load(paths: &[PathBuf], options: &PrepareOptions, genes: Option<&[String]>, target_sum: f64) -> Result<Dataset> {
+/// Reads and prepares `paths`. With a checkpoint's header, columns are put into the order of its genes and missing ones
+/// read as 0.
+pub fn load(
+    paths: &[PathBuf],
+    options: &PrepareOptions,
+    header: Option<&CheckpointHeader>,
+    target_sum: f64,
+) -> Result<Dataset> {
     let shown = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
     let opened = engine::cells::read::open(crate::file::open(paths)?, crate::file::memory_available())
         .with_context(|| shown.clone())?;
@@ -89,19 +98,20 @@ pub fn load(paths: &[PathBuf], options: &PrepareOptions, genes: Option<&[String]
     let mut expression = data.counts;
     normalize_total(&mut expression, Some(target_sum), data.library_sizes.as_deref())?;
     log1p(&mut expression);
-    let (expression, genes) = match genes {
-        None => (expression, data.genes.symbols),
-        Some(wanted) => {
-            let alignment = data.genes.align(wanted).with_context(|| shown.clone())?;
+    let (expression, genes, gene_ids) = match header {
+        None => (expression, data.genes.symbols, data.genes.ids.unwrap_or_default()),
+        Some(header) => {
+            let wanted = &header.genes;
+            let alignment = data.genes.align(wanted, &header.gene_ids).with_context(|| shown.clone())?;
             if !alignment.missing.is_empty() {
                 let (n, total) = (alignment.missing.len(), wanted.len());
                 eprintln!("note: {n} of the checkpoint's {total} genes are not in the file and are read as 0");
             }
-            (expression.select_columns(&alignment.column_of), wanted.to_vec())
+            (expression.select_columns(&alignment.column_of), wanted.clone(), header.gene_ids.clone())
         }
     };
     let weights = data.cell_weights.filter(|_| data.unit == CellUnit::Metacell);
-    Ok(Dataset { expression, genes, labels: data.perturbations, weights, target_sum })
+    Ok(Dataset { expression, genes, gene_ids, labels: data.perturbations, weights, target_sum })
 }
 
 impl Dataset {

@@ -17,6 +17,7 @@ use engine::jepa::query::Predictor;
 use futures_lite::future::block_on;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use serde::Deserialize;
 use spec::checkpoint::Card;
 use spec::train::TrainConfig;
 
@@ -40,21 +41,9 @@ pub struct Arguments {
     /// The folder to fill.
     #[arg(long, default_value = "web/demo")]
     out: PathBuf,
-    /// Where the data come from, for the card.
-    #[arg(long, default_value = "Papalexi et al. 2021, ECCITE-seq of THP-1 cells, GEO GSE153056")]
-    data_source: String,
-    /// Under which terms the derived tables are shared, for the card.
-    #[arg(
-        long,
-        default_value = "aggregates of a public GEO deposit, no single cells; vectors derived from GO (CC BY 4.0) and Pfam annotation"
-    )]
-    data_licence: String,
-    /// How the settings of the training were chosen, for the card.
-    #[arg(
-        long,
-        default_value = "Settings were chosen by trial runs that left out some of the training targets and were scored on those alone; the held-out targets had no part in it."
-    )]
-    settings_chosen: String,
+    /// What the card says of the data and of the choice of settings (TOML).
+    #[arg(long)]
+    card: PathBuf,
     /// Cells per metacell.
     #[arg(long, default_value_t = 40)]
     cells_per_metacell: usize,
@@ -63,8 +52,21 @@ pub struct Arguments {
     cpu: bool,
 }
 
+/// What the run itself cannot know, for the card.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Origin {
+    /// Where the data come from.
+    data_source: String,
+    /// Under which terms the derived tables are shared.
+    data_licence: String,
+    /// How the settings of the training were chosen.
+    settings_chosen: String,
+}
+
 pub fn run(arguments: &Arguments) -> Result<()> {
     let config = crate::train::read_config(&arguments.config)?;
+    let origin = read_origin(&arguments.card)?;
     std::fs::create_dir_all(&arguments.out).with_context(|| format!("making {}", arguments.out.display()))?;
     let loaded = crate::vectors::load(&arguments.bank)?;
     if let Some((mean, smallest)) = loaded.cosine {
@@ -80,23 +82,28 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let device = block_on(crate::train::open_device(arguments.cpu))?;
     let predictor = Predictor::from_bytes(&crate::file::read(&model)?, &device)?;
     let header = predictor.header().clone();
-    let dataset = dataset::load(data, &config.data, Some(&header.genes), header.target_sum)?;
+    let dataset = dataset::load(data, &config.data, Some(&header), header.target_sum)?;
     let measured = dataset.measured()?;
     let evaluation = block_on(crate::evaluate::evaluate(&predictor, &bank, &dataset, &measured, None))?;
 
     let write = |name: &str, bytes: &[u8]| crate::file::write(&arguments.out.join(name), bytes);
     write("bank.safetensors", &bank.to_bytes()?)?;
-    write("measured.safetensors", &measured_table(arguments, &dataset, measured)?.to_bytes()?)?;
-    write("metacells.h5ad", &metacells(&dataset, arguments.cells_per_metacell, config.seed, &arguments.data_source)?)?;
-    let card = card(arguments, &config, &dataset, &evaluation, bank.source());
+    write("measured.safetensors", &measured_table(&origin.data_source, &dataset, measured)?.to_bytes()?)?;
+    write("metacells.h5ad", &metacells(&dataset, arguments.cells_per_metacell, config.seed, &origin.data_source)?)?;
+    let card = card(arguments, &origin, &config, &dataset, &evaluation, bank.source());
     write("card.json", serde_json::to_string_pretty(&card)?.as_bytes())?;
     check_sizes(&arguments.out)
 }
 
-fn measured_table(arguments: &Arguments, dataset: &Dataset, responses: Vec<Response>) -> Result<MeasuredTable> {
+fn read_origin(path: &Path) -> Result<Origin> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    toml::from_str(&text).with_context(|| path.display().to_string())
+}
+
+fn measured_table(source: &str, dataset: &Dataset, responses: Vec<Response>) -> Result<MeasuredTable> {
     let control = dataset.mean_of(&dataset.control_rows()?).context("no control cell")?;
     Ok(MeasuredTable {
-        source: arguments.data_source.clone(),
+        source: source.to_owned(),
         genes: dataset.genes.clone(),
         control_mean: control.mean,
         n_control_cells: control.n_cells,
@@ -158,7 +165,14 @@ fn metacells(dataset: &Dataset, cells_per_metacell: usize, seed: u64, source: &s
     Ok(write_h5ad(&file)?)
 }
 
-fn card(arguments: &Arguments, config: &TrainConfig, dataset: &Dataset, evaluation: &Evaluation, bank: &str) -> Card {
+fn card(
+    arguments: &Arguments,
+    origin: &Origin,
+    config: &TrainConfig,
+    dataset: &Dataset,
+    evaluation: &Evaluation,
+    bank: &str,
+) -> Card {
     let scores = &evaluation.scores;
     let (model, best) = (&scores[0], &scores[1..]);
     let better = |score: &&spec::checkpoint::MethodScore| score.delta_pearson > model.delta_pearson;
@@ -198,12 +212,12 @@ fn card(arguments: &Arguments, config: &TrainConfig, dataset: &Dataset, evaluati
             "BioJEPA-AC {:?}, {n_genes} genes, width {}, {} layers, trained by this project's own code",
             config.model.version, config.model.d_model, config.model.n_layers
         ),
-        data_source: arguments.data_source.clone(),
-        data_licence: arguments.data_licence.clone(),
+        data_source: origin.data_source.clone(),
+        data_licence: origin.data_licence.clone(),
         split: format!(
             "Whole targets held out of every stage: {}. Control cells are shared between training and evaluation. {}",
             config.held_out.join(", "),
-            arguments.settings_chosen
+            origin.settings_chosen
         ),
         scores: evaluation.scores.clone(),
         targets: evaluation.targets.clone(),
@@ -218,9 +232,10 @@ fn card(arguments: &Arguments, config: &TrainConfig, dataset: &Dataset, evaluati
             "A model of responses, trained small enough for a browser; not a substitute for an experiment.".into(),
         ]).collect(),
         command: format!(
-            "waddington demo {} {} --bank {bank} --cpu",
+            "waddington demo {} {} --bank {bank} --card {} --cpu",
             arguments.config.display(),
-            name(&arguments.data)
+            name(&arguments.data),
+            arguments.card.display()
         ),
     }
 }

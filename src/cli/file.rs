@@ -68,6 +68,13 @@ pub fn require_folder(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Looks, before any work is done, whether writing `path` would overwrite something that nobody gave up.
+pub fn require_new(path: &Path, force: bool) -> Result<()> {
+    let shown = path.display();
+    ensure!(force || !path.exists(), "{shown} is there already: choose another --out, or overwrite it with --force");
+    Ok(())
+}
+
 /// Bytes of memory that reading may take: what the system says is available, else 8 GiB.
 pub fn memory_available() -> u64 {
     let from_system = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {

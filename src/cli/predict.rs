@@ -29,6 +29,9 @@ pub struct Arguments {
     /// Where the prediction goes: .csv or .h5ad.
     #[arg(short, long)]
     out: PathBuf,
+    /// Overwrite what is there already.
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     columns: Columns,
     /// At most this many control cells, evenly spaced. Default: all.
@@ -55,6 +58,7 @@ struct Table {
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     let format = format_of(&arguments.out)?;
+    crate::file::require_new(&arguments.out, arguments.force)?;
     let vector = arguments.model.bank()?.vector(&arguments.target).with_context(|| {
         format!("the bank has no vector of {}; check the symbol (HGNC, capitals for human genes)", arguments.target)
     })?;
@@ -68,7 +72,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         eprintln!("note: the checkpoint was not trained on {}; expect nothing of it", mode.label());
     }
     let options = arguments.columns.options();
-    let dataset = dataset::load(&arguments.data, &options, Some(&header.genes), header.target_sum)?;
+    let dataset = dataset::load(&arguments.data, &options, Some(&header), header.target_sum)?;
     if dataset.labels.is_none() {
         eprintln!("note: the file names no perturbations: every cell is taken for a control cell");
     }

@@ -86,12 +86,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 fn check_output(arguments: &Arguments) -> Result<()> {
     let (out, state) = (&arguments.out, state_path(&arguments.out));
     crate::file::require_folder(out)?;
-    let (shown, state_shown) = (out.display(), state.display());
+    let state_shown = state.display();
     if arguments.resume {
         ensure!(state.exists(), "there is no unfinished run at {state_shown}; leave out --resume to start one");
     } else if !arguments.force {
         ensure!(!state.exists(), "{state_shown} is an unfinished run: go on with --resume, or start anew with --force");
-        ensure!(!out.exists(), "{shown} is there already: choose another --out, or overwrite it with --force");
+        crate::file::require_new(out, arguments.force)?;
     }
     Ok(())
 }
@@ -136,7 +136,8 @@ pub fn train(config: &TrainConfig, data: &[PathBuf], bank: &Bank, out: &Path, st
     let state_path = state_path(out);
     let mut trainer = if steps.resume {
         let state = crate::file::read(&state_path)?;
-        Trainer::resume(&state, config, cells, device.clone()).with_context(|| state_path.display().to_string())?
+        Trainer::resume(&state, config, header, cells, device.clone())
+            .with_context(|| state_path.display().to_string())?
     } else {
         Trainer::new(config, header, cells, device.clone())?
     };
@@ -245,6 +246,7 @@ fn assemble(config: &TrainConfig, dataset: Dataset, bank: &Bank) -> Result<(Trai
         format: 1,
         model: config.model.clone(),
         genes: dataset.genes,
+        gene_ids: dataset.gene_ids,
         target_sum: dataset.target_sum,
         modes: vec![config.mode],
         seen: targets.iter().map(|target| target.name.clone()).collect(),

@@ -10,7 +10,7 @@ use jepa::eval::baselines;
 use jepa::measured::MeasuredTable;
 use jepa::query::Predictor;
 use spec::checkpoint::{Card, CheckpointHeader};
-use spec::device::AttentionPath;
+use spec::device::Backend;
 use spec::message::Event;
 use spec::model::Mode;
 use spec::prediction::{Support, TargetInfo};
@@ -41,7 +41,6 @@ impl Checkpoint {
         files: &[NamedSource],
         beside: Beside<'_>,
         device: &Device,
-        attention: AttentionPath,
     ) -> Result<Self, EngineError> {
         let mut stretch = task.begin("Loading the model", "files", files.len() + 1).await?;
         let mut parts = Parts::default();
@@ -52,14 +51,20 @@ impl Checkpoint {
         let (model, name) = parts.model(&beside)?;
         let failed = |error: jepa::Error| EngineError::Checkpoint { object: name, reason: error.to_string() };
         let mut predictor = Predictor::new(&model.checkpoint, device).map_err(failed)?;
-        predictor.set_attention(attention);
+        predictor.set_attention(beside.attention);
         let Parts { bank, measured, card, .. } = parts;
         let (heads_unknown, warnings) = (model.heads_unknown, model.warnings);
         let mut checkpoint = Self { predictor, bank, measured, card, heads_unknown, warnings };
         checkpoint.warn_of_gaps();
         checkpoint.check()?;
-        checkpoint.warm_up().await?;
         stretch.reached(files.len() + 1).await?;
+        let name = match beside.backend {
+            Backend::Webgpu => "Compiling the shaders",
+            Backend::Cpu => "Trying the model",
+        };
+        let mut stretch = task.begin(name, "cells", 1).await?;
+        checkpoint.warm_up().await?;
+        stretch.reached(1).await?;
         Ok(checkpoint)
     }
 

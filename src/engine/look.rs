@@ -1,6 +1,6 @@
 //! Maps of the prepared cells: principal components of their expression and of their latent states.
 
-use atlas::pca::{Pca, pca};
+use atlas::pca::{Pca, Work};
 use spec::message::EmbeddingMap;
 
 use crate::checkpoint::Checkpoint;
@@ -26,13 +26,12 @@ pub async fn maps(
 
 async fn expression(task: &mut Task, population: &Population) -> Result<EmbeddingMap, EngineError> {
     let cells = &population.expression;
-    let mut stretch = task.begin("Mapping the expression", "maps", 1).await?;
-    let pca = pca(cells.n_cells(), cells.n_genes(), 2, |cell, dense| {
+    let pca = components(task, "Mapping the expression", cells.n_cells(), cells.n_genes(), |cell, dense| {
         for (gene, value) in cells.row(cell) {
             dense[gene as usize] = f64::from(value);
         }
-    })?;
-    stretch.reached(1).await?;
+    })
+    .await?;
     let name = if pca.columns.len() < cells.n_genes() {
         format!("expression ({} most variable genes)", pca.columns.len())
     } else {
@@ -57,11 +56,12 @@ async fn latent(
     }
     let states = embedding.finish();
     let d_model = checkpoint.header().model.d_model;
-    let pca = pca(rows.len(), d_model, 2, |row, dense| {
+    let pca = components(task, "Mapping the latent states", rows.len(), d_model, |row, dense| {
         for (dense, &value) in dense.iter_mut().zip(&states[row * d_model..]) {
             *dense = f64::from(value);
         }
-    })?;
+    })
+    .await?;
     if rows.len() == n_cells {
         return Ok(map("latent states".into(), pca));
     }
@@ -69,6 +69,23 @@ async fn latent(
     map.x = scatter(&rows, &map.x, n_cells);
     map.y = scatter(&rows, &map.y, n_cells);
     Ok(map)
+}
+
+/// The first two principal components, with progress and the chance to stop.
+async fn components(
+    task: &mut Task,
+    name: &str,
+    n_rows: usize,
+    n_columns: usize,
+    fill: impl FnMut(usize, &mut [f64]),
+) -> Result<Pca, EngineError> {
+    let mut work = Work::new(n_rows, n_columns, 2, fill)?;
+    // Every row is read three times; a person counts cells.
+    let mut stretch = task.begin(name, "cells", work.total() / 3).await?;
+    while let Some(done) = work.advance()? {
+        stretch.reached(done / 3).await?;
+    }
+    Ok(work.finish())
 }
 
 fn map(name: String, mut pca: Pca) -> EmbeddingMap {

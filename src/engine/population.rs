@@ -43,7 +43,7 @@ impl Population {
     ) -> Result<Self, EngineError> {
         let data = read(task, opened, options).await?;
         cells::check::require_counts(&data, &opened.opened().matrices)?;
-        let alignment = header.map(|header| data.genes.align(&header.genes)).transpose()?;
+        let alignment = header.map(|header| data.genes.align(&header.genes, &header.gene_ids)).transpose()?;
         let target_sum = options.target_sum.or(header.map(|header| header.target_sum)).unwrap_or(DEFAULT_TARGET_SUM);
 
         let quality = calculate_qc_metrics(&data.counts, &data.genes);

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use cells::read::OpenedFile;
 use cells::source::NamedSource;
 use jepa::device::Device;
-use spec::device::{AttentionPath, BackendChoice};
+use spec::device::{AttentionPath, Backend, BackendChoice};
 use spec::message::{Envelope, Event, Request};
 
 use crate::checkpoint::{Beside, Checkpoint};
@@ -25,7 +25,7 @@ pub struct Session {
     sink: Rc<dyn Sink>,
     canceller: Canceller,
     bytes_available: u64,
-    device: Option<Device>,
+    device: Option<(Device, Backend)>,
     attention: AttentionPath,
     checkpoint: Option<Checkpoint>,
     opened: Option<OpenedFile>,
@@ -78,10 +78,14 @@ impl Session {
                 self.start(backend).await?
             }
             Request::LoadCheckpoint { n_heads } => {
-                let device = self.device.as_ref().ok_or(STARTED_FIRST)?;
-                let beside =
-                    Beside { n_heads, symbols: self.population.as_ref().map(|cells| cells.symbols.as_slice()) };
-                let checkpoint = Checkpoint::load(task, &files, beside, device, self.attention).await?;
+                let (device, backend) = self.device.as_ref().ok_or(STARTED_FIRST)?;
+                let beside = Beside {
+                    backend: *backend,
+                    attention: self.attention,
+                    n_heads,
+                    symbols: self.population.as_ref().map(|cells| cells.symbols.as_slice()),
+                };
+                let checkpoint = Checkpoint::load(task, &files, beside, device).await?;
                 let event = checkpoint.loaded();
                 self.checkpoint = Some(checkpoint);
                 // The cells were scaled and matched for another checkpoint, or for none.
@@ -131,7 +135,7 @@ impl Session {
     async fn start(&mut self, backend: BackendChoice) -> Result<Event, EngineError> {
         let (device, report) =
             jepa::device::open(backend).await.map_err(|error| EngineError::Device(error.to_string()))?;
-        self.device = Some(device);
+        self.device = Some((device, report.backend));
         Ok(Event::Ready { device: report })
     }
 }

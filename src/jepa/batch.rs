@@ -145,6 +145,30 @@ impl TrainingCells {
         self.rows.n_genes()
     }
 
+    /// A number that two sets of cells share if they are the same cells, roles and vectors, and next to never else
+    /// (FNV-1a over all of them, so that a later version of Rust finds the same).
+    pub fn fingerprint(&self) -> u64 {
+        let mut hash = 0xcbf2_9ce4_8422_2325u64;
+        let mut add = |word: u32| hash = (hash ^ u64::from(word)).wrapping_mul(0x0100_0000_01b3);
+        add(self.n_genes() as u32);
+        for row in 0..self.rows.n_cells() {
+            for (gene, value) in self.rows.row(row) {
+                add(gene);
+                add(value.to_bits());
+            }
+            add(self.target_of_row[row].map_or(u32::MAX, |target| target));
+            add(self.batch_of_row.as_ref().map_or(u32::MAX, |batches| batches[row]));
+        }
+        for &row in self.all.iter().chain(&self.controls) {
+            add(row);
+        }
+        for target in &self.targets {
+            target.name.bytes().for_each(|byte| add(byte.into()));
+            target.vector.iter().for_each(|value| add(value.to_bits()));
+        }
+        hash
+    }
+
     /// The targets, in index order.
     pub fn targets(&self) -> &[Target] {
         &self.targets

@@ -107,6 +107,10 @@ fn described(tensors: TensorMap, json: &str) -> Result<Checkpoint, Error> {
         let (n, n_model) = (header.genes.len(), header.model.n_genes);
         return Err(bad(format!("the header names {n} genes for a model of {n_model}")));
     }
+    if ![0, header.genes.len()].contains(&header.gene_ids.len()) {
+        let (n, n_ids) = (header.genes.len(), header.gene_ids.len());
+        return Err(bad(format!("the header has {n_ids} gene ids for {n} genes")));
+    }
     Ok(Checkpoint { header, tensors })
 }
 

@@ -36,6 +36,8 @@ pub struct Trainer {
     config: TrainConfig,
     header: CheckpointHeader,
     cells: TrainingCells,
+    /// [`TrainingCells::fingerprint`] of them.
+    fingerprint: u64,
     device: Device,
     model: BioJepa,
     decoder: Decoder,
@@ -96,7 +98,8 @@ impl Trainer {
         model.set_attention(config.attention);
         let draws = Draws::new(config.seed, position.stage.unwrap_or(Stage::Decoder));
         let last_report = LastReport { at_secs: now_secs(), n_steps: 0 };
-        Self { config, header, cells, device, model, decoder, position, optimiser, draws, last_report }
+        let fingerprint = cells.fingerprint();
+        Self { config, header, cells, fingerprint, device, model, decoder, position, optimiser, draws, last_report }
     }
 
     /// Whether all stages are done.

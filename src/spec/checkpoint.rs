@@ -14,6 +14,10 @@ pub struct CheckpointHeader {
     pub model: ModelConfig,
     /// Gene symbols in token order; `model.n_genes` of them.
     pub genes: Vec<String>,
+    /// Their Ensembl ids, without version, by which files without symbols are matched; empty where they are not known,
+    /// an empty text where one is not. Default: none known.
+    #[serde(default)]
+    pub gene_ids: Vec<String>,
     /// Library size that cells are scaled to before log1p (counts per cell).
     pub target_sum: f64,
     /// Modes that the training data held; empty where there is no record of them.

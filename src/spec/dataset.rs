@@ -103,6 +103,8 @@ pub struct Opened {
     pub n_bytes: u64,
     /// What it is.
     pub format: FileFormat,
+    /// What one row is.
+    pub unit: CellUnit,
     /// The matrices that can be read as counts; the first is the default. Never empty.
     pub matrices: Vec<MatrixInfo>,
     /// Columns of `obs`, in the file's order.
@@ -197,4 +199,22 @@ pub enum CellUnit {
     Cell,
     /// The mean of several cells.
     Metacell,
+}
+
+impl CellUnit {
+    /// One row, in words.
+    pub fn singular(self) -> &'static str {
+        match self {
+            Self::Cell => "cell",
+            Self::Metacell => "metacell",
+        }
+    }
+
+    /// Several rows, in words.
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::Cell => "cells",
+            Self::Metacell => "metacells",
+        }
+    }
 }

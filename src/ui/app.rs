@@ -150,6 +150,8 @@ pub struct State {
     pub running: Option<Running>,
     /// How far it is.
     pub progress: Option<Progress>,
+    /// How far the download of the built-in example is.
+    pub fetching: Option<Progress>,
     /// What waits.
     pub queue: VecDeque<Job>,
     /// The last failure, until dismissed.

@@ -96,7 +96,9 @@ impl Control {
     /// Fetches the example; its cells are opened where they were asked for, or where nothing else is open.
     fn fetch_example(self, is_asked_for: bool) {
         leptos::task::spawn_local(async move {
-            let files = match demo::fetch().await {
+            let fetched = demo::fetch(move |progress| self.change(|state| state.fetching = Some(progress))).await;
+            self.change(|state| state.fetching = None);
+            let files = match fetched {
                 Ok(files) => files,
                 Err(message) => {
                     let hint = "Your own files can be opened all the same; predictions need a checkpoint.".into();

@@ -16,6 +16,9 @@ const TARGET: &str = "wasm32-unknown-unknown";
 /// The last version that builds with the Rust of this repository; 0.22 asks for a newer one.
 const TRUNK_VERSION: &str = "0.21.14";
 
+/// What the browser tests are written for.
+const OLDEST_NODE: u32 = 20;
+
 /// Where the tools are.
 #[derive(Debug)]
 pub struct Tools {
@@ -47,8 +50,15 @@ pub fn set_up() -> Result<Tools> {
 pub fn npm_packages(folder: &str) -> Result<()> {
     for name in ["node", "npm"] {
         if command::find(name).is_none() {
-            bail!("{name} is missing: install Node.js 20 or newer (https://nodejs.org, or your package manager)");
+            bail!(
+                "{name} is missing: install Node.js {OLDEST_NODE} or newer (https://nodejs.org, or your package manager)"
+            );
         }
+    }
+    let version = command::output("node", ["--version"]).unwrap_or_default();
+    let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
+    if major.is_none_or(|major| major < OLDEST_NODE) {
+        bail!("this Node.js is too old ({version}): install Node.js {OLDEST_NODE} or newer (https://nodejs.org)");
     }
     let folder = workspace::root().join(folder);
     let modified = |name: &str| folder.join(name).metadata().and_then(|file| file.modified()).ok();

@@ -33,6 +33,7 @@ test("bad files are refused by name, and the app goes on", { limit_s: 600 }, asy
   }
   const said = await refusal(app, made("foreign_genes.h5ad"));
   equal((said.match(/plantgene\d+/g) ?? []).length, 5, "examples of the file's genes");
+  equal((said.match(/wanted are ([^;]+);/)?.[1] ?? "").split(", ").length, 5, "examples of the checkpoint's genes");
   console.log(`    foreign_genes.h5ad: ${said}`);
   // What was there before is still there.
   await app.at("nav-load").click();
@@ -52,5 +53,19 @@ test("a file that needs too much memory is refused with both numbers, and fewer 
   await app.drop(made("screen.h5ad"));
   await app.at("over-budget").waitFor();
   const said = await app.text("over-budget");
-  holds((said.match(/[\d.,]+\s?[kMG]?B/g) ?? []).length >= 2, `both numbers: ${said}`);
+  const [, needed, available] = said.match(/Memory: ([\d.,]+) kB needed, ([\d.,]+) kB available/) ?? [];
+  holds(Number(needed) > Number(available) && Number(available) > 0, `both numbers: ${said}`);
+  // Asked for all the same, it is refused; the part that is offered is read.
+  await app.at("prepare").click();
+  await app.idle();
+  holds(/needs? [\d.,]+ kB/.test(await app.text("error")), await app.text("error"));
+  await app.at("error-dismiss").click();
+  const offer = await app.text("use-subsample");
+  await app.at("use-subsample").click();
+  await app.at("prepare").click();
+  await app.idle();
+  await app.noError();
+  const n = offer.match(/Read ([\d,]+) cells/)?.[1];
+  await app.at("nav-load").click();
+  holds((await app.text("prepared-summary")).includes(`${n} cells ×`), `${offer}: ${await app.text("prepared-summary")}`);
 });

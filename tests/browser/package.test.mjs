@@ -46,7 +46,9 @@ test("the package opens, prepares, embeds and predicts", {}, async ({ page }) =>
     };
   });
   equal(found.backend, "cpu", "backend");
-  holds(found.tasks.includes("Downloading the engine"), `the download was not reported: ${found.tasks}`);
+  for (const task of ["Downloading the engine", "Downloading the built-in example", "Trying the model"]) {
+    holds(found.tasks.includes(task), `${task} was not reported: ${found.tasks}`);
+  }
   equal([found.suggested.perturbation_column, found.suggested.control_label], ["gene", "NT"], "suggested labels");
   equal(found.shape, [240, 240, 240], "cells, library sizes and labels");
   holds(found.labels, "labels are no whole numbers");
@@ -57,4 +59,13 @@ test("the package opens, prepares, embeds and predicts", {}, async ({ page }) =>
   equal([found.stopped, found.closed], ["stopped by the test", "the engine was closed"], "stopped and closed");
   equal(found.halted, "stopped on the way", "a request stopped between two of its steps");
   holds(found.same, "after a request was stopped the same question got another answer");
+});
+
+test("the package's example page predicts, for the example and for a chosen file", {}, async ({ page }) => {
+  await page.goto(new URL("pkg/example.html", site).href);
+  const status = page.locator("#status");
+  await status.filter({ hasText: /^STAT1 knockout in 60 control metacells of metacells\.h5ad/ }).waitFor();
+  equal(await page.locator("#result tbody tr").count(), 20, "genes");
+  await page.locator("#file").setInputFiles(made("screen.h5ad"));
+  await status.filter({ hasText: /^STAT1 knockout in \d+ control cells of screen\.h5ad/ }).waitFor();
 });

@@ -195,6 +195,12 @@ fn predictions_are_those_of_the_engine_in_both_formats() {
     assert_eq!(column(4), measured.delta);
     assert_eq!(column(5), measured.standard_error);
 
+    let refused = folder.run(&format!("{PREDICT} --target STAT1 --out p.csv")).expect_err("there is one already");
+    assert!(refused.contains("p.csv is there already") && refused.contains("--force"), "{refused}");
+    assert_eq!(folder.read("p.csv"), text.as_bytes());
+    folder.succeed(&format!("{PREDICT} --target STAT1 --out p.csv --force"));
+    assert_ne!(folder.read("p.csv"), text.as_bytes());
+
     folder.succeed(&format!("{PREDICT} --target JAK2 --out p.h5ad"));
     let data = read_h5ad(folder.read("p.h5ad"));
     assert_eq!(data.genes.symbols, GENES);
@@ -231,6 +237,7 @@ fn bare_parameters_predict_as_the_checkpoint_they_are_from() {
         let said = folder.run(command).expect_err(command);
         assert!(parts.iter().all(|part| said.contains(part)), "`{command}` says: {said}");
     };
+    let bare = bare.replace("bare.csv", "refused.csv");
     check(&bare, &["BioJEPA-AC v0.5, width 8, 1 layer, 7 genes", "--genes"]);
     check(&format!("{bare} --genes genes.txt --heads 3"), &["bare.pt", "n_heads 3 does not divide d_model 8"]);
     check(&format!("{bare} --genes genes.txt"), &["no decoder"]);

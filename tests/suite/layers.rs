@@ -25,6 +25,15 @@ const MAY_NOT_SAY: [(&str, &[&str], &str); 5] = [
     ("ui", &["burn::", "wgpu::", "std::fs", "std::path"], "it knows spec alone"),
 ];
 
+/// Each crate with the beginnings of the names of packages that it may not depend on.
+const MAY_NOT_DEPEND: [(&str, &[&str]); 5] = [
+    ("spec", &["burn", "cubecl", "wgpu", "js-sys", "web-sys", "wasm-bindgen"]),
+    ("cells", &["burn", "cubecl", "wgpu", "js-sys", "web-sys", "wasm-bindgen"]),
+    ("atlas", &["burn", "cubecl", "wgpu", "js-sys", "web-sys", "wasm-bindgen"]),
+    ("engine", &["burn", "cubecl", "wgpu", "js-sys", "web-sys", "wasm-bindgen"]),
+    ("ui", &["burn", "cubecl", "wgpu"]),
+];
+
 /// Where targets may be told apart: in `jepa`, and in the leaves that exist for one of them.
 const MAY_TELL_TARGETS: [&str; 6] =
     ["src/jepa/platform", "src/jepa/device.rs", "src/worker/", "src/ui/", "src/cli/", "src/xtask/"];
@@ -71,6 +80,11 @@ fn manifests_follow_the_direction_of_imports() {
         let manifest = fs::read_to_string(root().join(format!("src/{name}/Cargo.toml"))).expect("the crate is there");
         let manifest: toml::Table = manifest.parse().unwrap_or_else(|error| panic!("{name}: {error}"));
         let dependencies = manifest["dependencies"].as_table().expect("dependencies are a table");
+        let forbidden = MAY_NOT_DEPEND.iter().filter(|(other, _)| *other == name).flat_map(|(_, packages)| *packages);
+        for package in forbidden {
+            let found = dependencies.keys().find(|dependency| dependency.starts_with(package));
+            assert!(found.is_none(), "{name} depends on {found:?}, which has no place in it");
+        }
         for (other, _) in MAY_USE.iter().filter(|(other, _)| dependencies.contains_key(*other)) {
             assert!(allowed.contains(other), "{name} depends on {other}; it may use {allowed:?}");
         }

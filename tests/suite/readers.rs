@@ -324,14 +324,19 @@ fn genes_are_found_by_symbol_or_id_with_or_without_version() {
         ids: Some(strings(&["ENSG00000115415.20", "ENSG00000096968", "ENSG00000000001", "ENSG00000206503.13"])),
     };
     let wanted = strings(&["JAK2", "ENSG00000206503", "ENSG00000115415.3", "TP53", "STAT1"]);
-    let alignment = genes.align(&wanted).unwrap();
+    let alignment = genes.align(&wanted, &[]).unwrap();
     assert_eq!(alignment.column_of, [Some(1), Some(3), Some(0), None, Some(0)]);
     assert_eq!((alignment.n_found, alignment.missing), (4, strings(&["TP53"])));
 
     let by_id = GeneNames { symbols: strings(&["ENSG00000115415.20", "x"]), ids: None };
-    assert_eq!(by_id.align(&strings(&["ENSG00000115415"])).unwrap().column_of, [Some(0)]);
+    assert_eq!(by_id.align(&strings(&["ENSG00000115415"]), &[]).unwrap().column_of, [Some(0)]);
 
-    let error = genes.align(&strings(&["Stat1", "Jak2", "a", "b", "c", "d"])).unwrap_err().to_string();
+    // A file of ids alone meets a model of symbols by the ids that the model has for them.
+    let ids = strings(&["", "ENSG00000115415", "ENSG00000096968"]);
+    let alignment = by_id.align(&strings(&["TP53", "STAT1", "JAK2"]), &ids).unwrap();
+    assert_eq!(alignment.column_of, [None, Some(0), None]);
+
+    let error = genes.align(&strings(&["Stat1", "Jak2", "a", "b", "c", "d"]), &[]).unwrap_err().to_string();
     assert!(error.contains("Stat1, Jak2, a, b, c;") && error.contains("STAT1, JAK2, STAT1, HLA-A"), "{error}");
     assert!(is_ensembl("ENSMUSG00000026104.15") && !is_ensembl("ENSA") && !is_ensembl("AL627309.1"));
     assert_eq!(

@@ -118,6 +118,7 @@ fn checkpoint_files() -> Vec<NamedSource> {
         format: 1,
         model: config,
         genes: genes.clone(),
+        gene_ids: Vec::new(),
         target_sum: 1e4,
         modes: vec![Mode::Knockout],
         seen: vec!["STAT1".into()],

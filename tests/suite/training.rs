@@ -43,6 +43,11 @@ const N_GENES: usize = 7;
 
 /// 24 made-up cells: 8 controls, 8 of each of two targets that move one gene each.
 fn cells() -> TrainingCells {
+    cells_that_differ(0.0)
+}
+
+/// The same with the first value `by` larger.
+fn cells_that_differ(by: f32) -> TrainingCells {
     let mut dense = Vec::new();
     let mut roles = Vec::new();
     for cell in 0..24usize {
@@ -53,6 +58,7 @@ fn cells() -> TrainingCells {
             dense.push(if part > 0 && gene == part { base + 1.0 } else { base });
         }
     }
+    dense[0] += by;
     let target = |name: &str, vector: [f32; 4]| Target { name: name.into(), vector: vector.to_vec() };
     let targets = vec![target("A", [1.0, 0.0, 0.5, 0.0]), target("B", [0.0, 1.0, 0.0, -0.5])];
     let counts = Counts::from_dense(&dense, N_GENES).expect("rows are whole");
@@ -86,6 +92,7 @@ fn header(config: &TrainConfig) -> CheckpointHeader {
         format: 1,
         model: config.model.clone(),
         genes: (0..N_GENES).map(|gene| format!("G{gene}")).collect(),
+        gene_ids: Vec::new(),
         target_sum: 1e4,
         modes: vec![Mode::Knockout],
         seen: vec!["A".into(), "B".into()],
@@ -143,7 +150,8 @@ fn resumes(config: TrainConfig) {
         let mut first = new();
         assert_eq!(losses(&mut first, stop), expected[..stop]);
         let state = block_on(first.state()).expect("readable");
-        let mut second = Trainer::resume(&state, config.clone(), cells(), cpu()).expect("its own state");
+        let mut second =
+            Trainer::resume(&state, config.clone(), header(&config), cells(), cpu()).expect("its own state");
         assert_eq!(second.steps_done(), stop);
         assert_eq!(losses(&mut second, n_steps - stop), expected[stop..], "stopped after {stop} steps");
         assert!(block_on(second.weights()).expect("readable") == expected_weights, "stopped after {stop} steps");
@@ -205,15 +213,23 @@ fn a_baseline_that_training_does_not_see_is_refused() {
 }
 
 #[test]
-fn a_saved_run_is_refused_under_another_configuration() {
+fn a_saved_run_is_refused_under_another_configuration_header_or_data() {
     let config = config();
     let trainer = Trainer::new(config.clone(), header(&config), cells(), cpu()).expect("the parts fit");
     let state = block_on(trainer.state()).expect("readable");
+    let refused = |bytes: &[u8], config: &TrainConfig, header: CheckpointHeader, cells| {
+        let resumed = Trainer::resume(bytes, config.clone(), header, cells, cpu());
+        resumed.err().expect("refused").to_string()
+    };
     let other = TrainConfig { seed: 1, ..config.clone() };
-    let error = Trainer::resume(&state, other, cells(), cpu()).err().expect("refused").to_string();
+    let error = refused(&state, &other, header(&other), cells());
     assert!(error.contains("another configuration"), "{error}");
-    assert!(Trainer::resume(&state[..state.len() / 2], config.clone(), cells(), cpu()).is_err());
-    assert!(Trainer::resume(&block_on(trainer.weights()).expect("readable"), config, cells(), cpu()).is_err());
+    let error = refused(&state, &config, CheckpointHeader { held_out: vec!["A".into()], ..header(&config) }, cells());
+    assert!(error.contains("other genes, targets or modes"), "{error}");
+    let error = refused(&state, &config, header(&config), cells_that_differ(0.5));
+    assert!(error.contains("other cells or vectors"), "{error}");
+    refused(&state[..state.len() / 2], &config, header(&config), cells());
+    refused(&block_on(trainer.weights()).expect("readable"), &config, header(&config), cells());
 }
 
 #[test]

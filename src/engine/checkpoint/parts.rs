@@ -6,14 +6,19 @@ use jepa::checkpoint::bare::Bare;
 use jepa::checkpoint::{Weights, gene_list};
 use jepa::measured::MeasuredTable;
 use spec::checkpoint::Card;
+use spec::device::{AttentionPath, Backend};
 
 use crate::failure::EngineError;
 
 /// Largest file of a checkpoint that is read at once, in bytes.
 const MAX_FILE_BYTES: u64 = 1 << 30;
 
-/// What is known beside the files, for a model whose file does not say it.
+/// What is known beside the files: how to compute, and what a model's file may not say.
 pub struct Beside<'a> {
+    /// What the model runs on.
+    pub backend: Backend,
+    /// How its attention is computed.
+    pub attention: AttentionPath,
     /// Attention heads, where a person said how many.
     pub n_heads: Option<usize>,
     /// Symbols of the genes of the cells that are prepared.

@@ -126,6 +126,7 @@ impl Bare {
             format: FORMAT,
             model,
             genes,
+            gene_ids: Vec::new(),
             target_sum: TARGET_SUM,
             modes: Vec::new(),
             seen: Vec::new(),

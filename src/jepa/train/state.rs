@@ -24,6 +24,8 @@ struct Saved {
     header: CheckpointHeader,
     stage: Option<Stage>,
     step: usize,
+    /// [`TrainingCells::fingerprint`], in hexadecimal: JSON knows no whole numbers of 64 bits.
+    cells: String,
 }
 
 impl Trainer {
@@ -37,6 +39,7 @@ impl Trainer {
             header: self.header.clone(),
             stage: self.position.stage,
             step: self.position.step,
+            cells: format!("{:016x}", self.fingerprint),
         };
         let mut tensors = self.tensors().await?;
         tensors.extend(under("optimiser", self.optimiser.state().await?));
@@ -44,24 +47,39 @@ impl Trainer {
         checkpoint::write_raw(&tensors, &[(KEY.to_owned(), json)].into())
     }
 
-    /// Goes on from a saved run, with the same configuration and cells.
+    /// Goes on from a saved run, with the same configuration, header and cells.
     ///
     /// # Errors
-    /// Where the bytes are no saved run, or were saved under another configuration or for other genes.
-    pub fn resume(bytes: &[u8], config: TrainConfig, cells: TrainingCells, device: Device) -> Result<Self, Error> {
+    /// Where the bytes are no saved run, or were saved under another configuration, for another checkpoint or from other
+    /// cells or vectors.
+    pub fn resume(
+        bytes: &[u8],
+        config: TrainConfig,
+        header: CheckpointHeader,
+        cells: TrainingCells,
+        device: Device,
+    ) -> Result<Self, Error> {
         let (mut tensors, metadata) = checkpoint::read_raw(bytes)?;
         let json = metadata.get(KEY).ok_or_else(|| unusable("it holds no saved run".into()))?;
         let saved: Saved = serde_json::from_str(json).map_err(|e| unusable(e.to_string()))?;
         if saved.config != config {
             return Err(unusable("it was saved under another configuration; train anew, or use that one".into()));
         }
-        check(&config, &saved.header, &cells)?;
+        if saved.header != header {
+            return Err(unusable(
+                "it was saved for other genes, targets or modes; use the same data and vectors".into(),
+            ));
+        }
+        if saved.cells != format!("{:016x}", cells.fingerprint()) {
+            return Err(unusable("it was saved from other cells or vectors; use the same files, or train anew".into()));
+        }
+        check(&config, &header, &cells)?;
         let position = Position { stage: saved.stage, step: saved.step };
         let optimiser = take(&mut tensors, "optimiser");
         let optimiser = AdamW::from_state(optimiser_config(&config, position), &optimiser, &device)?;
         let decoder = Decoder::init(config.model.d_model, config.seed, &device).load(&take(&mut tensors, "decoder"))?;
         let model = BioJepa::from_tensors(&config.model, &take(&mut tensors, "model"), &device)?;
-        Ok(Self::at(config, saved.header, cells, device, model, decoder, position, optimiser))
+        Ok(Self::at(config, header, cells, device, model, decoder, position, optimiser))
     }
 
     /// The checkpoint of the model as it stands.

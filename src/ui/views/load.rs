@@ -150,11 +150,7 @@ fn summary(dataset: &Dataset) -> String {
 
 /// How many rows of what kind: `120 metacells`.
 pub fn unit_count(dataset: &Dataset) -> String {
-    let unit = match dataset.prepared.unit {
-        spec::dataset::CellUnit::Cell => "cells",
-        spec::dataset::CellUnit::Metacell => "metacells",
-    };
-    format!("{} {unit}", count(dataset.prepared.n_cells as u64))
+    format!("{} {}", count(dataset.prepared.n_cells as u64), dataset.prepared.unit.plural())
 }
 
 /// Warnings as a list; nothing where there are none.

@@ -62,10 +62,7 @@ pub fn Look() -> impl IntoView {
 #[component]
 fn Cells(dataset: Shared<Dataset>) -> impl IntoView {
     let prepared = &dataset.prepared;
-    let unit = match prepared.unit {
-        CellUnit::Cell => "cells",
-        CellUnit::Metacell => "metacells",
-    };
+    let unit = prepared.unit.plural();
     let quality = prepared.quality.clone();
     let heading = format!("{}: {} × {} genes", dataset.name, unit_count(&dataset), count(prepared.n_genes as u64));
     let note = (prepared.unit == CellUnit::Metacell)
@@ -76,7 +73,7 @@ fn Cells(dataset: Shared<Dataset>) -> impl IntoView {
         <div class="look">
             <div class="headline"><h2>{heading}</h2><p class="quiet">{note}</p></div>
             <div class="histograms panel">
-                <Histogram values=quality.total_counts title="Total counts" label=format!("counts per {}", unit.trim_end_matches('s')) unit testid="qc-total-counts" />
+                <Histogram values=quality.total_counts title="Total counts" label=format!("counts per {}", prepared.unit.singular()) unit testid="qc-total-counts" />
                 <Histogram values=quality.n_genes_by_counts title="Genes found" label="genes with a count above 0".to_string() unit testid="qc-n-genes" />
                 <Histogram values=quality.pct_counts_mt title="Mitochondrial, %" label="% of counts in mitochondrial (MT-) genes".to_string() unit testid="qc-pct-mt" />
             </div>
@@ -174,7 +171,7 @@ fn Map(
 fn describer(dataset: Shared<Dataset>) -> impl Fn(usize) -> String + Send + Sync + 'static {
     move |cell| {
         let prepared = &dataset.prepared;
-        let unit = if prepared.unit == CellUnit::Metacell { "metacell" } else { "cell" };
+        let unit = prepared.unit.singular();
         let label = prepared.perturbation_of_cell.get(cell).and_then(|i| prepared.perturbations.get(*i as usize));
         let label = label.map(|(label, _)| format!("{label} · ")).unwrap_or_default();
         let total = prepared.quality.total_counts.get(cell).copied().unwrap_or_default();

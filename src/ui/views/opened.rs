@@ -51,9 +51,10 @@ fn described(opened: &Opened) -> String {
     let size = bytes(opened.n_bytes);
     match opened.matrices.first() {
         Some(matrix) => format!(
-            "{}, {size}: {} cells × {} genes, {} stored values.",
+            "{}, {size}: {} {} × {} genes, {} stored values.",
             opened.format.label(),
             count(matrix.n_cells as u64),
+            opened.unit.plural(),
             count(matrix.n_genes as u64),
             count(matrix.n_stored)
         ),

@@ -14,9 +14,13 @@ use crate::views::shell::use_control;
 pub fn TaskBar() -> impl IntoView {
     let control = use_control();
     let label = control.part(|state| state.running.as_ref().map(|running| (running.job.label(), running.cancelling)));
-    let progress = control.part(|state| state.progress.clone());
+    // The page's own download is shown where the engine has nothing to say.
+    let progress = control.part(|state| {
+        let fetching = || state.fetching.clone().filter(|_| state.running.is_none());
+        state.progress.clone().or_else(fetching)
+    });
     let phase = control.part(|state| state.phase);
-    let is_running = move || label.get().is_some();
+    let is_running = move || label.get().is_some() || progress.get().is_some();
     let text = move || match (label.get(), progress.get()) {
         (Some((label, true)), _) => format!("{label}: stopping"),
         (_, Some(progress)) => describe(&progress),

@@ -88,7 +88,7 @@ fn the_same_counts_in_every_dress() {
         let read = read_opened(&opened, &opened.opened().suggested.clone()).unwrap();
         assert!(to_dense(&read.counts) == expected, "{names:?} differs");
         cells::check::require_counts(&read, &opened.opened().matrices).unwrap();
-        let found = read.genes.align(&["ISG15".into(), "ENSG00000187608.10".into()]).unwrap();
+        let found = read.genes.align(&["ISG15".into(), "ENSG00000187608.10".into()], &[]).unwrap();
         let at_least =
             if ["ensembl", "loom", "genes_by", "by_genes"].iter().any(|one| names[0].contains(one)) { 1 } else { 2 };
         assert!(found.n_found >= at_least, "{names:?}: {found:?}");
