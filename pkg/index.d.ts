@@ -127,6 +127,17 @@ export interface PrepareOptions {
   target_sum?: number | null;
   max_cells?: number | null;
   seed?: number;
+  filters?: CellFilters;
+}
+
+/** Bounds that a cell must keep within; a bound itself is within. */
+export interface CellFilters {
+  min_counts?: number | null;
+  max_counts?: number | null;
+  min_genes?: number | null;
+  max_genes?: number | null;
+  /** Percent of counts in mitochondrial genes. */
+  max_pct_mt?: number | null;
 }
 
 export interface Opened {
@@ -145,7 +156,10 @@ export interface Opened {
 }
 
 export interface Prepared {
+  /** Cells kept. */
   n_cells: number;
+  /** Rows that the filters drop; columns of one value per cell have all rows that were read. */
+  dropped: Uint32Array;
   n_genes: number;
   n_nonzero: number;
   unit: "cell" | "metacell";

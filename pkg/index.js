@@ -1,7 +1,7 @@
 // A promise for every request of the engine's worker. See index.d.ts for the types and README.md for a walk through.
 
 // Columns of numbers travel as bytes; these are whole numbers, all others are floats.
-const WHOLE = new Set(["perturbation_of_cell"]);
+const WHOLE = new Set(["perturbation_of_cell", "dropped"]);
 
 /** The engine said no. `message` names what was wrong, `hint` what to do about it. */
 export class WaddingtonError extends Error {
@@ -67,6 +67,11 @@ export class Waddington {
   /** Reads and prepares the opened file. */
   async prepare(choices = {}, options) {
     return (await this.#ask({ type: "prepare", options: { ...choices } }, options)).prepared;
+  }
+
+  /** Keeps the prepared cells within bounds, of all that were read; nothing is read again. */
+  async filter(filters = {}, options) {
+    return (await this.#ask({ type: "filter", filters }, options)).prepared;
   }
 
   /** Maps of the prepared cells: of expression and, with a checkpoint, of its latent states. */

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 use engine::cells::check::require_counts;
 use engine::cells::counts::Counts;
-use engine::cells::data::Labels;
-use engine::cells::prepare::{log1p, normalize_total};
+use engine::cells::data::{CellData, Labels};
+use engine::cells::prepare::{calculate_qc_metrics, log1p, normalize_total};
 use engine::jepa::eval::response::{GroupMean, Response, group_mean, response};
 use indicatif::{ProgressBar, ProgressStyle};
 use spec::checkpoint::CheckpointHeader;
-use spec::dataset::{CellUnit, PrepareOptions};
+use spec::dataset::{CellFilters, CellUnit, PrepareOptions};
 
 /// Library size that cells are scaled to where neither the options nor a checkpoint says (counts).
 pub const DEFAULT_TARGET_SUM: f64 = 1e4;
@@ -30,6 +30,21 @@ pub struct Columns {
     /// Which matrix: X, raw/X, layers/<name>.
     #[arg(long)]
     matrix: Option<String>,
+    /// Drop cells with fewer counts.
+    #[arg(long, value_name = "COUNTS")]
+    min_counts: Option<f32>,
+    /// Drop cells with more counts.
+    #[arg(long, value_name = "COUNTS")]
+    max_counts: Option<f32>,
+    /// Drop cells with fewer genes above 0.
+    #[arg(long, value_name = "GENES")]
+    min_genes: Option<f32>,
+    /// Drop cells with more genes above 0.
+    #[arg(long, value_name = "GENES")]
+    max_genes: Option<f32>,
+    /// Drop cells with more percent of their counts in mitochondrial genes.
+    #[arg(long, value_name = "PERCENT")]
+    max_pct_mt: Option<f32>,
 }
 
 impl Columns {
@@ -40,6 +55,13 @@ impl Columns {
             perturbation_column: self.perturbation.clone(),
             control_label: self.control.clone(),
             library_size_column: self.library_size.clone(),
+            filters: CellFilters {
+                min_counts: self.min_counts,
+                max_counts: self.max_counts,
+                min_genes: self.min_genes,
+                max_genes: self.max_genes,
+                max_pct_mt: self.max_pct_mt,
+            },
             ..PrepareOptions::default()
         }
     }
@@ -88,7 +110,7 @@ pub fn load(
         bar.set_position(progress.cells_done as u64);
     }
     bar.finish_and_clear();
-    let data = reading.finish().with_context(|| shown.clone())?;
+    let data = filtered(reading.finish().with_context(|| shown.clone())?, &options.filters)?;
     for warning in &data.warnings {
         eprintln!("note: {warning}");
     }
@@ -112,6 +134,27 @@ pub fn load(
     };
     let weights = data.cell_weights.filter(|_| data.unit == CellUnit::Metacell);
     Ok(Dataset { expression, genes, gene_ids, labels: data.perturbations, weights, target_sum })
+}
+
+/// The cells within the bounds, as the engine of the browser keeps them.
+fn filtered(data: CellData, filters: &CellFilters) -> Result<CellData> {
+    let quality = calculate_qc_metrics(&data.counts, &data.genes);
+    let n_read = data.counts.n_cells();
+    let kept: Vec<usize> = (0..n_read).filter(|&cell| filters.keep(&quality, cell)).collect();
+    ensure!(!kept.is_empty() || n_read == 0, "the filters drop all {n_read} cells: widen the bounds");
+    if kept.len() == n_read {
+        return Ok(data);
+    }
+    eprintln!("note: the filters drop {} of {n_read} cells", n_read - kept.len());
+    let pick = |values: Vec<f64>| kept.iter().map(|&cell| values[cell]).collect();
+    Ok(CellData {
+        counts: data.counts.select_rows(&kept),
+        barcodes: kept.iter().map(|&cell| data.barcodes[cell].clone()).collect(),
+        perturbations: data.perturbations.map(|labels| labels.select(&kept)),
+        library_sizes: data.library_sizes.map(pick),
+        cell_weights: data.cell_weights.map(pick),
+        ..data
+    })
 }
 
 impl Dataset {

@@ -33,6 +33,12 @@ pub enum EngineError {
     /// The cells cannot be scaled by their library sizes.
     #[error(transparent)]
     Normalize(#[from] NormalizeError),
+    /// No cell is left.
+    #[error("the filters drop all {n_read} cells")]
+    Filters {
+        /// Cells that were read.
+        n_read: usize,
+    },
     /// The file and the checkpoint share no gene.
     #[error("the genes of this file and of the checkpoint: {0}")]
     Genes(#[from] NoGeneInCommon),
@@ -67,6 +73,7 @@ impl EngineError {
             Self::Read(_) | Self::Check(_) | Self::Counts(_) | Self::Normalize(_) => {
                 "What was loaded before is still there. Mend the file as the message says, or choose another."
             }
+            Self::Filters { .. } => "The cells are as they were: widen the bounds.",
             Self::Genes(_) => {
                 "Choose a file of the same species with gene symbols or Ensembl ids, or a checkpoint of these genes."
             }

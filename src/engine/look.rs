@@ -26,8 +26,9 @@ pub async fn maps(
 
 async fn expression(task: &mut Task, population: &Population) -> Result<EmbeddingMap, EngineError> {
     let cells = &population.expression;
-    let pca = components(task, "Mapping the expression", cells.n_cells(), cells.n_genes(), |cell, dense| {
-        for (gene, value) in cells.row(cell) {
+    let rows = population.kept_rows();
+    let pca = components(task, "Mapping the expression", rows.len(), cells.n_genes(), |at, dense| {
+        for (gene, value) in cells.row(rows[at]) {
             dense[gene as usize] = f64::from(value);
         }
     })
@@ -37,7 +38,7 @@ async fn expression(task: &mut Task, population: &Population) -> Result<Embeddin
     } else {
         "expression".into()
     };
-    Ok(map(name, pca))
+    Ok(of_all_rows(map(name, pca), rows, cells.n_cells()))
 }
 
 async fn latent(
@@ -46,9 +47,8 @@ async fn latent(
     checkpoint: &Checkpoint,
 ) -> Result<EmbeddingMap, EngineError> {
     let aligned = population.aligned()?;
-    let n_cells = aligned.n_cells();
-    let all: Vec<usize> = (0..n_cells).collect();
-    let rows = spread(&all, MAX_LATENT_CELLS);
+    let kept = population.kept_rows();
+    let rows = spread(kept, MAX_LATENT_CELLS);
     let mut stretch = task.begin("Encoding the cells", "cells", rows.len()).await?;
     let mut embedding = checkpoint.predictor.embed(&aligned, &rows)?;
     while let Some(done) = embedding.advance().await? {
@@ -62,13 +62,12 @@ async fn latent(
         }
     })
     .await?;
-    if rows.len() == n_cells {
-        return Ok(map("latent states".into(), pca));
-    }
-    let mut map = map(format!("latent states ({} of {n_cells} cells, evenly drawn)", rows.len()), pca);
-    map.x = scatter(&rows, &map.x, n_cells);
-    map.y = scatter(&rows, &map.y, n_cells);
-    Ok(map)
+    let name = if rows.len() == kept.len() {
+        "latent states".into()
+    } else {
+        format!("latent states ({} of {} cells, evenly drawn)", rows.len(), kept.len())
+    };
+    Ok(of_all_rows(map(name, pca), &rows, aligned.n_cells()))
 }
 
 /// The first two principal components, with progress and the chance to stop.
@@ -96,11 +95,14 @@ fn map(name: String, mut pca: Pca) -> EmbeddingMap {
     EmbeddingMap { name, axes, x, y }
 }
 
-/// Coordinates of all cells: NaN for those that were not drawn.
-fn scatter(rows: &[usize], values: &[f32], n_cells: usize) -> Vec<f32> {
-    let mut all = vec![f32::NAN; n_cells];
-    for (&row, &value) in rows.iter().zip(values) {
-        all[row] = value;
-    }
-    all
+/// A map of some rows as one of all that were read: NaN for those that were dropped or not drawn.
+fn of_all_rows(map: EmbeddingMap, rows: &[usize], n_rows: usize) -> EmbeddingMap {
+    let scatter = |values: &[f32]| {
+        let mut all = vec![f32::NAN; n_rows];
+        for (&row, &value) in rows.iter().zip(values) {
+            all[row] = value;
+        }
+        all
+    };
+    EmbeddingMap { x: scatter(&map.x), y: scatter(&map.y), ..map }
 }

@@ -103,7 +103,7 @@ fn measured(
     let own = || {
         let labels = population.perturbations.as_ref()?;
         let code = labels.names.iter().position(|name| *name == query.target)?;
-        let response = response(&query.target, &group(&labels.cells_of(code))?, control);
+        let response = response(&query.target, &group(&population.rows_of(labels, code))?, control);
         Some(Measured {
             source: "these cells".into(),
             n_cells: response.n_cells,

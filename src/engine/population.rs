@@ -6,7 +6,7 @@ use cells::genes::Alignment;
 use cells::prepare::{calculate_qc_metrics, log1p, normalize_total};
 use cells::read::OpenedFile;
 use spec::checkpoint::CheckpointHeader;
-use spec::dataset::{CellUnit, GeneCoverage, PrepareOptions, Prepared};
+use spec::dataset::{CellFilters, CellUnit, GeneCoverage, PrepareOptions, Prepared};
 
 use crate::failure::EngineError;
 use crate::task::Task;
@@ -31,6 +31,8 @@ pub struct Population {
     pub cell_weights: Option<Vec<f64>>,
     /// What the screen was told.
     pub prepared: Prepared,
+    /// Rows of `expression` that the filters keep, ascending.
+    kept: Vec<usize>,
 }
 
 impl Population {
@@ -59,37 +61,69 @@ impl Population {
             missing: alignment.missing.iter().take(MISSING_NAMED).cloned().collect(),
         });
         warnings.extend(coverage.as_ref().and_then(coverage_warning));
-        let perturbations = data
-            .perturbations
-            .as_ref()
-            .map_or_else(Vec::new, |labels| labels.names.iter().cloned().zip(labels.sizes()).collect());
         let prepared = Prepared {
             n_cells: expression.n_cells(),
+            dropped: Vec::new(),
             n_genes: expression.n_genes(),
             n_nonzero: expression.n_nonzero() as u64,
             unit: data.unit,
             quality,
-            perturbations,
+            perturbations: Vec::new(),
             perturbation_of_cell: data.perturbations.as_ref().map_or_else(Vec::new, |labels| labels.codes.clone()),
             coverage,
             warnings,
         };
-        Ok(Self {
+        let mut population = Self {
+            kept: Vec::new(),
             expression,
             symbols: data.genes.symbols,
             alignment,
             perturbations: data.perturbations,
             cell_weights: data.cell_weights.filter(|_| prepared.unit == CellUnit::Metacell),
             prepared,
-        })
+        };
+        population.filter(options.filters)?;
+        Ok(population)
     }
 
-    /// The rows that are controls: those of the control label, or all where there are no labels.
+    /// Keeps the cells within the bounds, of all that were read; nothing is read or computed anew.
+    ///
+    /// # Errors
+    /// Where not one cell is left; then all stays as it was.
+    pub fn filter(&mut self, filters: CellFilters) -> Result<(), EngineError> {
+        let n_read = self.expression.n_cells();
+        let (kept, dropped): (Vec<usize>, Vec<usize>) =
+            (0..n_read).partition(|&cell| filters.keep(&self.prepared.quality, cell));
+        if kept.is_empty() && n_read > 0 {
+            return Err(EngineError::Filters { n_read });
+        }
+        if let Some(labels) = &self.perturbations {
+            let mut sizes = vec![0; labels.names.len()];
+            kept.iter().for_each(|&cell| sizes[labels.codes[cell] as usize] += 1);
+            self.prepared.perturbations = labels.names.iter().cloned().zip(sizes).collect();
+        }
+        self.prepared.n_cells = kept.len();
+        self.prepared.dropped = dropped.into_iter().map(|cell| cell as u32).collect();
+        self.kept = kept;
+        Ok(())
+    }
+
+    /// The rows that are kept, ascending.
+    pub fn kept_rows(&self) -> &[usize] {
+        &self.kept
+    }
+
+    /// The kept rows that are controls: those of the control label, or all where there are no labels.
     pub fn control_rows(&self) -> Vec<usize> {
         match &self.perturbations {
-            Some(labels) => labels.control.map_or_else(Vec::new, |control| labels.cells_of(control)),
-            None => (0..self.expression.n_cells()).collect(),
+            Some(labels) => labels.control.map_or_else(Vec::new, |control| self.rows_of(labels, control)),
+            None => self.kept.clone(),
         }
+    }
+
+    /// The kept rows of a label.
+    pub fn rows_of(&self, labels: &Labels, code: usize) -> Vec<usize> {
+        self.kept.iter().copied().filter(|&row| labels.codes[row] as usize == code).collect()
     }
 
     /// The cells with the checkpoint's genes, in its order.

@@ -111,6 +111,11 @@ impl Session {
                 self.population = Some(population);
                 event
             }
+            Request::Filter { filters } => {
+                let population = self.population.as_mut().ok_or(PREPARED_FIRST)?;
+                population.filter(filters)?;
+                Event::Prepared { prepared: population.prepared.clone() }
+            }
             Request::Embed => {
                 let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
                 let maps = crate::look::maps(task, population, self.checkpoint.as_ref()).await?;

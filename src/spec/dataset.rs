@@ -139,9 +139,40 @@ pub struct PrepareOptions {
     pub max_cells: Option<usize>,
     /// Seed of the subsample. Default: 0.
     pub seed: u64,
+    /// Which cells are kept, by their quality. Default: all.
+    pub filters: CellFilters,
 }
 
-/// Quality of each cell; one value per prepared cell.
+/// Bounds that a cell must keep within, as `scanpy.pp.filter_cells`: a bound itself is within.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct CellFilters {
+    /// Fewest counts. Default: none.
+    pub min_counts: Option<f32>,
+    /// Most counts. Default: none.
+    pub max_counts: Option<f32>,
+    /// Fewest genes with a count above 0. Default: none.
+    pub min_genes: Option<f32>,
+    /// Most genes with a count above 0. Default: none.
+    pub max_genes: Option<f32>,
+    /// Most percent of counts in mitochondrial genes. Default: none.
+    pub max_pct_mt: Option<f32>,
+}
+
+impl CellFilters {
+    /// Whether a cell of this quality is kept.
+    pub fn keep(&self, quality: &CellQuality, cell: usize) -> bool {
+        let within = |values: &[f32], min: Option<f32>, max: Option<f32>| {
+            let value = values.get(cell).copied().unwrap_or_default();
+            min.is_none_or(|min| value >= min) && max.is_none_or(|max| value <= max)
+        };
+        within(&quality.total_counts, self.min_counts, self.max_counts)
+            && within(&quality.n_genes_by_counts, self.min_genes, self.max_genes)
+            && within(&quality.pct_counts_mt, None, self.max_pct_mt)
+    }
+}
+
+/// Quality of each cell; one value per cell that was read, dropped ones included.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct CellQuality {
     /// Sum of the counts of a cell.
@@ -171,15 +202,18 @@ pub struct GeneCoverage {
 pub struct Prepared {
     /// Cells kept.
     pub n_cells: usize,
+    /// Rows that the filters drop, ascending. Columns of one value per cell have all rows that were read.
+    #[serde(with = "crate::floats::u32s")]
+    pub dropped: Vec<u32>,
     /// Genes kept.
     pub n_genes: usize,
-    /// Stored values kept.
+    /// Stored values of all rows that were read.
     pub n_nonzero: u64,
     /// What one row is: single cells, or means of several.
     pub unit: CellUnit,
     /// Quality of each cell, in row order.
     pub quality: CellQuality,
-    /// Distinct perturbation labels with their number of cells, control first; empty without a label column.
+    /// Distinct perturbation labels with their number of cells kept, control first; empty without a label column.
     pub perturbations: Vec<(String, usize)>,
     /// Index into `perturbations` for each cell, in row order; empty without a label column.
     #[serde(with = "crate::floats::u32s")]

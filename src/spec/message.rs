@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{Card, CheckpointHeader};
-use crate::dataset::{Opened, PrepareOptions, Prepared};
+use crate::dataset::{CellFilters, Opened, PrepareOptions, Prepared};
 use crate::device::{AttentionPath, BackendChoice, DeviceReport};
 use crate::prediction::{Prediction, Query, TargetInfo};
 
@@ -39,6 +39,11 @@ pub enum Request {
     Prepare {
         /// How.
         options: PrepareOptions,
+    },
+    /// Keep the prepared cells within these bounds, of all that were read. Answered by [`Event::Prepared`].
+    Filter {
+        /// The bounds.
+        filters: CellFilters,
     },
     /// Principal components of the prepared cells and of their latent states. Answered by [`Event::Embedded`].
     Embed,
@@ -98,7 +103,7 @@ pub enum Event {
         /// As what.
         opened: Opened,
     },
-    /// A file was prepared.
+    /// A file was prepared, or its cells were filtered.
     Prepared {
         /// What came out.
         prepared: Prepared,

@@ -10,7 +10,7 @@ mod shared;
 use std::collections::VecDeque;
 
 use spec::checkpoint::{Card, CheckpointHeader};
-use spec::dataset::{Opened, PrepareOptions, Prepared};
+use spec::dataset::{CellFilters, CellQuality, Opened, PrepareOptions, Prepared};
 use spec::device::{AttentionPath, Backend, BackendChoice, DeviceReport};
 use spec::message::{EmbeddingMap, Event, Request};
 use spec::model::Mode;
@@ -106,8 +106,10 @@ pub struct Dataset {
     pub name: String,
     /// How it was prepared.
     pub options: PrepareOptions,
-    /// What came out.
+    /// What came out, but for the quality.
     pub prepared: Prepared,
+    /// Quality of each cell that was read; the same one whatever is dropped.
+    pub quality: Shared<CellQuality>,
 }
 
 /// Something went wrong; what was there before is still there.
@@ -138,6 +140,8 @@ pub struct State {
     pub options: PrepareOptions,
     /// The prepared cells; stay until others are prepared.
     pub dataset: Option<Shared<Dataset>>,
+    /// Filters that were in force before, the last of them last.
+    pub filter_history: Vec<CellFilters>,
     /// Maps of the prepared cells.
     pub maps: Option<Shared<Vec<EmbeddingMap>>>,
     /// The gene that was picked.
@@ -194,13 +198,37 @@ impl State {
         if self.opened.is_none() || self.has_job(|request| *request == Request::Open) {
             return;
         }
-        self.queue.retain(|job| !matches!(job.request, Request::Embed));
-        if self.running.as_ref().is_some_and(|running| running.job.request == Request::Embed) {
-            self.cancel();
-        }
+        self.drop_maps_to_come();
         let Some(opened) = &self.opened else { return };
         let job = Job::with_files(Request::Prepare { options: self.options.clone() }, opened.files);
         self.enqueue(job);
+    }
+
+    /// Keeps the cells within these bounds; a filter that still waits is replaced.
+    pub fn filter(&mut self, filters: CellFilters) {
+        let Some(dataset) = &self.dataset else { return };
+        let is_filter = |request: &Request| matches!(request, Request::Filter { .. });
+        if dataset.options.filters == filters && !self.has_job(is_filter) {
+            return;
+        }
+        self.drop_maps_to_come();
+        self.queue.retain(|job| !is_filter(&job.request));
+        self.enqueue(Job::new(Request::Filter { filters }));
+    }
+
+    /// Goes back to the filters that were in force before.
+    pub fn undo_filter(&mut self) {
+        if let Some(filters) = self.filter_history.last().copied() {
+            self.filter(filters);
+        }
+    }
+
+    /// Maps of cells that are about to change are not waited for.
+    fn drop_maps_to_come(&mut self) {
+        self.queue.retain(|job| job.request != Request::Embed);
+        if self.running.as_ref().is_some_and(|running| running.job.request == Request::Embed) {
+            self.cancel();
+        }
     }
 
     /// Asks to stop what runs and forgets what waits for it.
@@ -396,15 +424,44 @@ impl State {
     }
 
     fn accept_prepared(&mut self, job: Job, prepared: Prepared) {
-        let Request::Prepare { options } = job.request else { return };
+        let options = match (job.request, &self.dataset) {
+            (Request::Prepare { options }, _) => options,
+            (Request::Filter { filters }, Some(dataset)) => {
+                let dataset = dataset.clone();
+                return self.accept_filtered(&dataset, filters, prepared);
+            }
+            _ => return,
+        };
         let name = self.opened.as_ref().map(|file| file.opened.name.clone()).unwrap_or_default();
         let is_same = self.dataset.as_ref().is_some_and(|old| Some(old.files) == job.files && old.options == options);
         let files = job.files.unwrap_or_default();
-        self.dataset = Some(Shared::new(Dataset { files, name, options, prepared }));
+        let mut prepared = prepared;
+        let quality = Shared::new(std::mem::take(&mut prepared.quality));
+        self.dataset = Some(Shared::new(Dataset { files, name, options, prepared, quality }));
         if !is_same {
+            self.filter_history.clear();
             self.maps = None;
             self.prediction = None;
         }
+        self.enqueue(Job::new(Request::Embed));
+    }
+
+    fn accept_filtered(&mut self, dataset: &Dataset, filters: CellFilters, prepared: Prepared) {
+        let before = dataset.options.filters;
+        if self.filter_history.last() == Some(&filters) {
+            self.filter_history.pop();
+        } else {
+            self.filter_history.push(before);
+        }
+        self.dataset = Some(Shared::new(Dataset {
+            files: dataset.files,
+            name: dataset.name.clone(),
+            options: PrepareOptions { filters, ..dataset.options.clone() },
+            prepared: Prepared { quality: CellQuality::default(), ..prepared },
+            quality: dataset.quality.clone(),
+        }));
+        self.maps = None;
+        self.prediction = None;
         self.enqueue(Job::new(Request::Embed));
     }
 
@@ -424,6 +481,11 @@ impl State {
                 self.queue.retain(|next| !matches!(next.request, Request::Prepare { .. } | Request::Embed));
             }
             _ => {}
+        }
+        // The cells are what they were; their maps may have been given up for this job.
+        let changes_cells = matches!(job.request, Request::Prepare { .. } | Request::Filter { .. });
+        if changes_cells && self.dataset.is_some() && self.maps.is_none() {
+            self.enqueue(Job::new(Request::Embed));
         }
     }
 }

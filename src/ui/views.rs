@@ -5,7 +5,8 @@
 //! `error`, `error-dismiss`, `notice`, `notice-dismiss`;
 //! load: `drop-zone`, `file-input`, `open-example`, `opened-summary`, `matrix-select`, `perturbation-column`,
 //! `control-label`, `library-size-column`, `max-cells`, `over-budget`, `use-subsample`, `prepare`, `prepared-summary`;
-//! look: `qc-total-counts`, `qc-n-genes`, `qc-pct-mt`, `colour-by`, `legend`, `map-expression`, `map-latent`, `coverage`;
+//! look: `qc-total-counts`, `qc-n-genes`, `qc-pct-mt`, `colour-by`, `legend`, `map-expression`, `map-latent`, `coverage`,
+//! `kept`, `undo-filter`, `keep-all`, `min-counts`, `max-counts`, `min-genes`, `max-genes`, `max-pct-mt` (and each with `-line`);
 //! perturb: `target-input`, `target-option`, `target-support`, `mode-select`, `predict`, `card`, `model-summary`, `n-heads`,
 //! `cannot-answer`, `prediction-headline`, `bar-plot`, `agreement-table`, `gene-filter`, `gene-table`, `gene-row`, `download-csv`.
 
@@ -16,6 +17,7 @@ pub mod opened;
 pub mod perturb;
 pub mod picker;
 pub mod privacy;
+pub mod quality;
 pub mod result;
 pub mod shell;
 pub mod table;

@@ -285,7 +285,7 @@ fn what_is_wrong_is_named() {
     folder.write("notes.txt", b"not a matrix");
     folder.write("typo.toml", CONFIG.replace("d_model", "d_modle").as_bytes());
     folder.write("kind.toml", CONFIG.replace("seed = 3", "seed = \"three\"").as_bytes());
-    let cases: [(&str, &[&str]); 14] = [
+    let cases: [(&str, &[&str]); 15] = [
         ("inspect notes.txt", &["notes.txt", "It reads h5ad"]),
         ("inspect nothing.h5ad", &["opening", "nothing.h5ad"]),
         ("inspect ./", &["is a folder"]),
@@ -297,6 +297,7 @@ fn what_is_wrong_is_named() {
         (&format!("{PREDICT} --target STAT1 --out p.csv --perturbation gene"), &["no column gene", "condition"]),
         (&format!("{PREDICT} --target STAT1 --out p.csv --control wild"), &["wild", "condition", "control"]),
         (&format!("{PREDICT} --target STAT1 --out p.csv --matrix counts"), &["no matrix counts", "X"]),
+        (&format!("{PREDICT} --target STAT1 --out p.csv --min-counts 1e9"), &["drop all 32 cells"]),
         (&TRAIN.replace("train.toml", "typo.toml"), &["typo.toml", "model.d_modle"]),
         (&TRAIN.replace("train.toml", "kind.toml"), &["kind.toml, line 2", "three"]),
         (&format!("{TRAIN} new.safetensors --resume"), &["no unfinished run", "new.safetensors.state"]),

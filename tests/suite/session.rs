@@ -16,11 +16,11 @@ use jepa::model::BioJepa;
 use jepa::model::decoder::Decoder;
 use jepa::tensors::TensorMap;
 use spec::checkpoint::CheckpointHeader;
-use spec::dataset::PrepareOptions;
+use spec::dataset::{CellFilters, PrepareOptions};
 use spec::device::{AttentionPath, BackendChoice};
 use spec::message::{Envelope, Event, Request};
 use spec::model::{ComposerConfig, Mode, ModelConfig, ModelVersion};
-use spec::prediction::{Query, Support};
+use spec::prediction::{Prediction, Query, Support};
 use spec::train::Baseline;
 
 use crate::checkpoints::torch_file;
@@ -82,12 +82,18 @@ fn failure(event: Event) -> String {
 
 /// Twelve cells: six controls, three with STAT1 perturbed, three with JAK2.
 fn cells_file(genes: &[&str]) -> NamedSource {
-    let n_cells = 12;
-    let labels: Vec<&str> = (0..n_cells).map(|cell| ["control", "control", "STAT1", "JAK2"][cell % 4]).collect();
-    let counts: Vec<f32> = (0..n_cells * genes.len()).map(|at| ((at * 7) % 11) as f32).collect();
+    file_of_cells(genes, &(0..12).collect::<Vec<_>>())
+}
+
+/// Some of them.
+fn file_of_cells(genes: &[&str], cells: &[usize]) -> NamedSource {
+    let n_genes = genes.len();
+    let labels: Vec<&str> = cells.iter().map(|cell| ["control", "control", "STAT1", "JAK2"][cell % 4]).collect();
+    let of_cell = |cell: &usize| (cell * n_genes..(cell + 1) * n_genes).map(|at| ((at * 7) % 11) as f32);
+    let counts: Vec<f32> = cells.iter().flat_map(of_cell).collect();
     let mut file = H5ad::new(
-        Matrix::Dense { values: counts, n_obs: n_cells, n_vars: genes.len() },
-        (0..n_cells).map(|cell| format!("cell{cell}")).collect(),
+        Matrix::Dense { values: counts, n_obs: cells.len(), n_vars: n_genes },
+        cells.iter().map(|cell| format!("cell{cell}")).collect(),
         genes.iter().map(|gene| (*gene).to_owned()).collect(),
     );
     file.obs.columns.push(("condition".into(), Values::categorical(&labels)));
@@ -339,4 +345,51 @@ fn a_request_can_be_stopped() {
     assert_eq!(stopped, Event::Cancelled);
     let embedded = person.ask(Request::Embed, vec![]);
     assert!(matches!(embedded, Event::Embedded { .. }), "{embedded:?}");
+}
+
+#[test]
+fn filtered_cells_are_as_if_the_file_had_no_others() {
+    let mut person = Person::with_model_and_cells();
+    let ask = |target: &str| Request::Predict { query: Query { target: target.into(), mode: Mode::Knockout } };
+    let filters = CellFilters { min_counts: Some(26.0), ..CellFilters::default() };
+    let filtered = person.ask(Request::Filter { filters }, vec![]);
+    let Event::Prepared { prepared } = filtered else { panic!("{filtered:?}") };
+    let dropped: Vec<usize> = prepared.dropped.iter().map(|cell| *cell as usize).collect();
+    let totals = &prepared.quality.total_counts;
+    assert_eq!(totals.len(), 12, "the quality of all cells, so that bounds can be moved back");
+    assert!(!dropped.is_empty() && dropped.iter().all(|cell| totals[*cell] < 26.0));
+    let kept: Vec<usize> = (0..12).filter(|cell| !dropped.contains(cell)).collect();
+    assert!(kept.iter().all(|cell| totals[*cell] >= 26.0));
+    assert_eq!(prepared.perturbations.iter().map(|(_, n)| n).sum::<usize>(), kept.len());
+
+    let mut other = Person::with_model_and_cells();
+    let opened = other.ask(Request::Open, vec![file_of_cells(&GENES, &kept)]);
+    let Event::Opened { opened } = opened else { panic!("{opened:?}") };
+    other.ask(Request::Prepare { options: opened.suggested.clone() }, vec![]);
+    let answers = [person.ask(ask("STAT1"), vec![]), other.ask(ask("STAT1"), vec![])].map(|answer| match answer {
+        Event::Predicted { prediction } => Prediction { elapsed_secs: 0.0, ..prediction },
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(answers[0], answers[1]);
+    let maps = [person.ask(Request::Embed, vec![]), other.ask(Request::Embed, vec![])].map(|answer| match answer {
+        Event::Embedded { maps } => maps,
+        other => panic!("{other:?}"),
+    });
+    for (all, some) in maps[0].iter().zip(&maps[1]) {
+        assert!(dropped.iter().all(|cell| all.x[*cell].is_nan() && all.y[*cell].is_nan()));
+        assert_eq!(kept.iter().map(|cell| all.x[*cell]).collect::<Vec<_>>(), some.x);
+    }
+
+    // The same from the start, as a run file says it.
+    person.ask(Request::Open, vec![cells_file(&GENES)]);
+    let again = person.ask(Request::Prepare { options: PrepareOptions { filters, ..opened.suggested } }, vec![]);
+    assert_eq!(again, Event::Prepared { prepared });
+    // Bounds that leave nothing change nothing; none bring all back.
+    let nothing = CellFilters { min_genes: Some(1e6), ..CellFilters::default() };
+    assert!(failure(person.ask(Request::Filter { filters: nothing }, vec![])).contains("all 12 cells"));
+    let Event::Embedded { maps: same } = person.ask(Request::Embed, vec![]) else { panic!("the cells are there") };
+    assert!(dropped.iter().all(|cell| same[0].x[*cell].is_nan()));
+    let all = person.ask(Request::Filter { filters: CellFilters::default() }, vec![]);
+    let Event::Prepared { prepared } = all else { panic!("{all:?}") };
+    assert_eq!((prepared.n_cells, prepared.dropped.len()), (12, 0));
 }

@@ -34,6 +34,7 @@ impl Job {
             Request::LoadCheckpoint { .. } => "Loading the model".into(),
             Request::Open => "Opening the file".into(),
             Request::Prepare { .. } => "Preparing the cells".into(),
+            Request::Filter { .. } => "Filtering the cells".into(),
             Request::Embed => "Mapping the cells".into(),
             Request::Predict { query } => format!("Predicting {} {}", query.target, query.mode.label()),
             Request::Cancel { .. } => "Cancelling".into(),

@@ -7,9 +7,9 @@ use spec::message::EmbeddingMap;
 use crate::app::{Dataset, Shared};
 use crate::format::{count, percent, significant};
 use crate::plots::axis::range;
-use crate::plots::histogram::Histogram;
 use crate::plots::scatter::{Paint, Points, Scatter};
 use crate::views::load::{Warnings, unit_count};
+use crate::views::quality::Quality;
 use crate::views::shell::{Theme, use_control};
 
 /// Steps from low to high, defined per theme in the stylesheet; their lightness alone tells them apart.
@@ -53,34 +53,35 @@ impl ColourBy {
 pub fn Look() -> impl IntoView {
     let control = use_control();
     let dataset = control.part(|state| state.dataset.clone());
-    move || match dataset.get() {
-        Some(dataset) => view! { <Cells dataset /> }.into_any(),
-        None => view! { <p class="panel">"No cells are prepared yet: go to step 1."</p> }.into_any(),
+    // Filters change the cells that are kept, not the histograms that a person is just drawing bounds on.
+    let quality =
+        control.part(|state| state.dataset.as_ref().map(|dataset| (dataset.quality.clone(), dataset.prepared.unit)));
+    let histograms = move || quality.get().map(|(quality, unit)| view! { <Quality quality unit /> });
+    let heading = move || dataset.get().map(|dataset| view! { <Heading dataset /> });
+    let maps = move || dataset.get().map(|dataset| view! { <Cells dataset /> });
+    move || match quality.with(Option::is_some) {
+        true => view! { <div class="look">{heading}{histograms}{maps}</div> }.into_any(),
+        false => view! { <p class="panel">"No cells are prepared yet: go to step 1."</p> }.into_any(),
     }
 }
 
 #[component]
-fn Cells(dataset: Shared<Dataset>) -> impl IntoView {
-    let prepared = &dataset.prepared;
-    let unit = prepared.unit.plural();
-    let quality = prepared.quality.clone();
-    let heading = format!("{}: {} × {} genes", dataset.name, unit_count(&dataset), count(prepared.n_genes as u64));
-    let note = (prepared.unit == CellUnit::Metacell)
+fn Heading(dataset: Shared<Dataset>) -> impl IntoView {
+    let n_genes = count(dataset.prepared.n_genes as u64);
+    let heading = format!("{}: {} × {n_genes} genes", dataset.name, unit_count(&dataset));
+    let note = (dataset.prepared.unit == CellUnit::Metacell)
         .then_some("A metacell is the mean of several similar cells; no single cell is in this file.");
-    let warnings = prepared.warnings.clone();
-    let coverage = prepared.coverage.clone();
+    view! { <div class="headline"><h2>{heading}</h2><p class="quiet">{note}</p></div> }
+}
+
+#[component]
+fn Cells(dataset: Shared<Dataset>) -> impl IntoView {
+    let warnings = dataset.prepared.warnings.clone();
+    let coverage = dataset.prepared.coverage.clone();
     view! {
-        <div class="look">
-            <div class="headline"><h2>{heading}</h2><p class="quiet">{note}</p></div>
-            <div class="histograms panel">
-                <Histogram values=quality.total_counts title="Total counts" label=format!("counts per {}", prepared.unit.singular()) unit testid="qc-total-counts" />
-                <Histogram values=quality.n_genes_by_counts title="Genes found" label="genes with a count above 0".to_string() unit testid="qc-n-genes" />
-                <Histogram values=quality.pct_counts_mt title="Mitochondrial, %" label="% of counts in mitochondrial (MT-) genes".to_string() unit testid="qc-pct-mt" />
-            </div>
-            <Maps dataset=dataset.clone() />
-            <Coverage coverage />
-            <Warnings warnings />
-        </div>
+        <Maps dataset=dataset.clone() />
+        <Coverage coverage />
+        <Warnings warnings />
     }
 }
 
@@ -174,7 +175,7 @@ fn describer(dataset: Shared<Dataset>) -> impl Fn(usize) -> String + Send + Sync
         let unit = prepared.unit.singular();
         let label = prepared.perturbation_of_cell.get(cell).and_then(|i| prepared.perturbations.get(*i as usize));
         let label = label.map(|(label, _)| format!("{label} · ")).unwrap_or_default();
-        let total = prepared.quality.total_counts.get(cell).copied().unwrap_or_default();
+        let total = dataset.quality.total_counts.get(cell).copied().unwrap_or_default();
         format!("{label}{unit} {} · {} counts", count(cell as u64 + 1), count(total.max(0.0) as u64))
     }
 }
@@ -211,7 +212,7 @@ fn painted(dataset: &Dataset, by: &ColourBy) -> Paint {
     let prepared = &dataset.prepared;
     match by {
         ColourBy::TotalCounts => {
-            let values = &prepared.quality.total_counts;
+            let values = &dataset.quality.total_counts;
             let (low, high) = range(values).unwrap_or((0.0, 1.0));
             let step = N_RAMP as f64 / (high - low).max(f64::MIN_POSITIVE);
             let class = |value: &f32| (((f64::from(*value) - low) * step) as usize).min(N_RAMP - 1) as u8;
@@ -247,7 +248,7 @@ fn Legend(dataset: Shared<Dataset>, by: ColourBy) -> impl IntoView {
     let with_count = |label: &str, n: usize| format!("{label} ({})", count(n as u64));
     let entries = match by {
         ColourBy::TotalCounts => {
-            let (low, high) = range(&prepared.quality.total_counts).unwrap_or((0.0, 0.0));
+            let (low, high) = range(&dataset.quality.total_counts).unwrap_or((0.0, 0.0));
             let ramp = format!("background:linear-gradient(to right,{})", ramp().join(","));
             return view! {
                 <ul class="legend" data-testid="legend">
