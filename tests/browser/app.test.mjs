@@ -61,6 +61,39 @@ test("a dropped screen is understood, mapped and predicted for", {}, async ({ ap
   await app.predict("IRF1");
 });
 
+test("bounds drawn on the histograms drop cells, and undo brings them back", {}, async ({ app, page }) => {
+  await app.openExample();
+  await app.prepare(made("screen.h5ad"));
+  await app.at("nav-look").click();
+  holds((await app.text("kept")).startsWith("All 240 cells are kept"), await app.text("kept"));
+  const kept = async () => Number((await app.text("kept")).match(/^([\d,]+) of 240 cells kept/)?.[1]);
+  // Dragged from the left end to the middle of the plot; the count follows before the line is let go.
+  const plot = await app.at("qc-total-counts").locator("svg").boundingBox();
+  const line = await app.at("min-counts-line").boundingBox();
+  await page.mouse.move(line.x + line.width / 2, line.y + line.height / 2);
+  await page.mouse.down();
+  await page.mouse.move(plot.x + plot.width / 2, line.y + line.height / 2, { steps: 5 });
+  const while_dragged = await kept();
+  holds(while_dragged > 0 && while_dragged < 240, `${while_dragged} cells while the line moves`);
+  await page.mouse.up();
+  await app.idle();
+  await app.noError();
+  equal(await kept(), while_dragged, "cells kept");
+  holds((await page.locator(".headline h2").innerText()).includes(`${while_dragged} cells`), "the headline counts them");
+  await app.at("map-latent").waitFor();
+  // A typed bound; one that leaves nothing is not taken.
+  await app.at("max-genes").fill("0");
+  await app.at("max-genes").press("Enter");
+  await app.idle();
+  equal([await kept(), await app.at("max-genes").inputValue()], [while_dragged, ""], "after a bound that leaves nothing");
+  await app.predict("STAT1");
+  await app.at("nav-look").click();
+  await app.at("undo-filter").click();
+  await app.idle();
+  holds((await app.text("kept")).startsWith("All 240 cells are kept"), await app.text("kept"));
+  equal(await app.at("min-counts").inputValue(), "", "the bound that was undone");
+});
+
 test("a dropped dense file without perturbations is mapped", {}, async ({ app }) => {
   await app.openExample();
   const understood = await app.prepare(made("dense.h5ad"));
