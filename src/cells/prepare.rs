@@ -1,9 +1,25 @@
-//! Steps of preparation, each a pure function: quality, normalisation by library size, log1p. Semantics as scanpy's.
+//! Steps of preparation, each a pure function with its own config (`spec::prepare`) and scanpy's semantics.
+//!
+//! Reading order: [`reading`] (what are these values?), [`qc`], [`outliers`] and [`filter`] (which cells and genes),
+//! [`normalize`](mod@normalize), [`log1p`](mod@log1p), [`variable`] (which genes), [`scale`].
 
+pub mod filter;
+pub mod gene_sets;
 pub mod log1p;
+pub mod moments;
 pub mod normalize;
+pub mod outliers;
 pub mod qc;
+pub mod quantile;
+pub mod reading;
+pub mod scale;
+pub mod variable;
 
+pub use crate::prepare::filter::{filter_cells, filter_genes};
 pub use crate::prepare::log1p::log1p;
-pub use crate::prepare::normalize::{NormalizeError, normalize_total};
-pub use crate::prepare::qc::calculate_qc_metrics;
+pub use crate::prepare::normalize::{NormalizeError, normalize_total, normalize_total_by};
+pub use crate::prepare::outliers::suggest_filter;
+pub use crate::prepare::qc::{calculate_qc_metrics, qc_metrics};
+pub use crate::prepare::reading::read_values;
+pub use crate::prepare::scale::Scaled;
+pub use crate::prepare::variable::highly_variable_genes;

@@ -11,4 +11,6 @@ pub mod floats;
 pub mod message;
 pub mod model;
 pub mod prediction;
+pub mod prepare;
+pub mod reading;
 pub mod train;
