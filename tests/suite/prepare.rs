@@ -1,4 +1,14 @@
-//! Preparation against scanpy's numbers (`tests/golden/prepare.json`, made by `tests/golden/prepare.py`), and its edges.
+//! Preparation against scanpy's numbers, and its edges. Here the first steps, on the few numbers of
+//! `tests/golden/prepare.json` (made by `tests/golden/prepare.py`); the modules hold the others.
+
+mod golden;
+mod loess;
+mod permuted;
+mod public_file;
+mod quality;
+mod scaled;
+mod values;
+mod variable;
 
 use cells::counts::Counts;
 use cells::genes::GeneNames;

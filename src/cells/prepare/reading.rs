@@ -32,6 +32,9 @@ const LEAST_SUMS: u64 = 3;
 /// Largest multiple of the unit that is looked at: above, rounding of f32 hides the steps.
 const LARGEST_RATIO: f64 = 500.0;
 
+/// Ratios that are known less well tell nothing.
+const LARGEST_ERROR: f64 = 0.05;
+
 /// Looks at some of the cells and says what the values are taken for.
 pub fn read_values(counts: &Counts, config: &ReadingConfig) -> ValueReading {
     let n_cells = counts.n_cells();
@@ -97,13 +100,12 @@ impl Seen {
             return;
         }
         for (seen, (undo, _)) in self.candidates.iter_mut().zip(CANDIDATES) {
-            let undone: Vec<f64> = row.iter().map(|value| undone(*value, undo)).collect();
-            let sum: f64 = undone.iter().sum();
+            let sum: f64 = row.iter().map(|value| undone(*value, undo)).sum();
             if !sum.is_finite() {
                 continue;
             }
             seen.sums.push(sum);
-            if let Some(is_in_steps) = is_in_steps(&undone) {
+            if let Some(is_in_steps) = is_in_steps(row, undo) {
                 seen.n_told += 1;
                 seen.n_in_steps += u64::from(is_in_steps);
             }
@@ -194,19 +196,40 @@ fn undone(value: f64, undo: Undo) -> f64 {
     }
 }
 
-/// Whether all values are multiples of one unit: of the least of them, or of a half, third or quarter of it (no gene need
-/// have a single count). None where all are alike, so that nothing can be told.
-fn is_in_steps(values: &[f64]) -> Option<bool> {
-    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
-    let ratios = || values.iter().map(|value| value / least).filter(|ratio| *ratio <= LARGEST_RATIO);
-    if !ratios().any(|ratio| ratio > 1.01) {
+/// Whether all of a cell's values, once undone, are multiples of one unit: of the least of them, or of a half, third or
+/// quarter of it (no gene need have a single count). None where all are alike, so that nothing can be told.
+fn is_in_steps(row: &[f64], undo: Undo) -> Option<bool> {
+    let half_step = half_decimal(row);
+    let of_value = |value: f64| {
+        let undone = undone(value, undo);
+        let slope = match undo {
+            Undo::Nothing => 1.0,
+            Undo::Log1p { base } => base.ln() * (undone + 1.0),
+        };
+        (undone, slope * half_step)
+    };
+    let (unit, unit_error) = of_value(row.iter().copied().fold(f64::INFINITY, f64::min));
+    // Ratio to the unit, and by how much it can be wrong. f32 moves a logged value of 9 by 5e-7 of what it is the
+    // logarithm of; twice that for a ratio.
+    let ratios: Vec<(f64, f64)> = row
+        .iter()
+        .map(|value| of_value(*value))
+        .map(|(value, error)| (value / unit, (error + value / unit * unit_error) / unit))
+        .map(|(ratio, error)| (ratio, error + 2e-6 * ratio))
+        .filter(|(ratio, error)| *ratio <= LARGEST_RATIO && *error <= LARGEST_ERROR)
+        .collect();
+    if !ratios.iter().any(|(ratio, error)| ratio - error > 1.01) {
         return None;
     }
-    Some((1..=4).any(|part| {
-        ratios().all(|ratio| {
-            let multiple = ratio * f64::from(part);
-            // Rounding to f32 moves a logged value of 9 by 5e-7 of what it is the logarithm of; twice that for a ratio.
-            (multiple - multiple.round()).abs() <= 1e-3 + 2e-6 * multiple
-        })
+    Some((1..=4).map(f64::from).any(|part| {
+        ratios.iter().all(|(ratio, error)| (ratio * part - (ratio * part).round()).abs() <= 1e-3 + error * part)
     }))
+}
+
+/// Half a step of the last decimal, where all values have at most four decimals: they were rounded when written. Else 0.
+fn half_decimal(row: &[f64]) -> f64 {
+    let has_decimals = |power: f64| {
+        row.iter().map(|value| value * power).all(|shifted| (shifted - shifted.round()).abs() <= 1.2e-7 * shifted.abs())
+    };
+    [10.0, 100.0, 1000.0, 10_000.0].into_iter().find(|power| has_decimals(*power)).map_or(0.0, |power| 0.5 / power)
 }

@@ -31,30 +31,46 @@ impl<'a> Standard<'a> {
         let most = deviations.iter().zip(&moments.means).map(|(deviation, mean)| deviation * root + mean).collect();
         Ok(Self { moments, deviations, most, n_singular: curve.n_singular })
     }
+
+    /// Variance of the standardised values.
+    fn variances(&self, sums: &[CutSums]) -> Vec<f64> {
+        let n = self.moments.n_cells as f64;
+        let of_gene = |(gene, sums): (usize, &CutSums)| {
+            let (mean, deviation, most) = (self.moments.means[gene], self.deviations[gene], self.most[gene]);
+            let sum = sums.sum + sums.n_cut * most;
+            let squares = sums.squares + sums.n_cut * most * most;
+            (n * mean * mean + squares - 2.0 * sum * mean) / ((n - 1.0) * deviation * deviation)
+        };
+        sums.iter().enumerate().map(of_gene).collect()
+    }
+}
+
+/// Sums of one gene in one batch. What is cut off is counted, not summed: so sums of counts are whole and exact, equal
+/// genes tie, and the order of the cells does not matter.
+#[derive(Debug, Clone, Copy, Default)]
+struct CutSums {
+    sum: f64,
+    squares: f64,
+    n_cut: f64,
 }
 
 /// Variance of each gene in each batch after standardising and cutting off; one more pass over the counts.
 pub(super) fn normalized(counts: &Counts, batch_of: Option<&[u32]>, standards: &[Standard<'_>]) -> Vec<Vec<f64>> {
-    let mut sums = vec![vec![(0f64, 0f64); counts.n_genes()]; standards.len()];
+    let mut sums = vec![vec![CutSums::default(); counts.n_genes()]; standards.len()];
     for (cell, row) in counts.rows().enumerate() {
         let batch = batch_of.map_or(0, |batch_of| batch_of[cell] as usize);
         let (sums, most) = (&mut sums[batch], &standards[batch].most);
         row.for_each(|(gene, value)| {
-            let gene = gene as usize;
-            let value = f64::from(value).min(most[gene]);
-            sums[gene].0 += value;
-            sums[gene].1 += value * value;
+            let (value, sums) = (f64::from(value), &mut sums[gene as usize]);
+            if value > most[gene as usize] {
+                sums.n_cut += 1.0;
+            } else {
+                sums.sum += value;
+                sums.squares += value * value;
+            }
         });
     }
-    let of_batch = |(sums, standard): (Vec<(f64, f64)>, &Standard<'_>)| {
-        let n = standard.moments.n_cells as f64;
-        let of_gene = |(gene, (sum, squares)): (usize, (f64, f64))| {
-            let (mean, deviation) = (standard.moments.means[gene], standard.deviations[gene]);
-            (n * mean * mean + squares - 2.0 * sum * mean) / ((n - 1.0) * deviation * deviation)
-        };
-        sums.into_iter().enumerate().map(of_gene).collect()
-    };
-    sums.into_iter().zip(standards).map(of_batch).collect()
+    sums.iter().zip(standards).map(|(sums, standard)| standard.variances(sums)).collect()
 }
 
 /// How genes rank over the batches.

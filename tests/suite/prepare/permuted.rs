@@ -1,0 +1,90 @@
+//! Properties: the order of cells and of genes does not matter, to rounding of sums.
+
+use cells::counts::Counts;
+use cells::data::Labels;
+use cells::prepare::variable::{Variability, VariableGenes};
+use cells::prepare::{highly_variable_genes, log1p, normalize_total};
+use proptest::prelude::*;
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use spec::prepare::{VariableGenesConfig, VariableGenesFlavor};
+
+use super::golden::close;
+
+const FLAVORS: [VariableGenesFlavor; 4] = [
+    VariableGenesFlavor::Seurat,
+    VariableGenesFlavor::CellRanger,
+    VariableGenesFlavor::SeuratV3,
+    VariableGenesFlavor::SeuratV3Paper,
+];
+
+fn values(counts: &Counts, flavor: VariableGenesFlavor) -> Counts {
+    let mut values = counts.clone();
+    if !super::variable::wants_counts(flavor) {
+        normalize_total(&mut values, Some(1e4), None).unwrap();
+        log1p(&mut values);
+    }
+    values
+}
+
+fn scores(found: &VariableGenes) -> &[f64] {
+    match &found.variability {
+        Variability::Dispersion { dispersions_norm, .. } => dispersions_norm,
+        Variability::Variance { variances_norm, .. } => variances_norm,
+    }
+}
+
+/// Whether rounding of sums may decide between two genes.
+fn has_ties(found: &VariableGenes) -> bool {
+    let mut ordered: Vec<f64> = scores(found).iter().copied().filter(|score| !score.is_nan()).collect();
+    ordered.sort_by(f64::total_cmp);
+    ordered.windows(2).any(|pair| (pair[1] - pair[0]).abs() <= 1e-9)
+}
+
+fn shuffled(n: usize, seed: u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..n).collect();
+    order.shuffle(&mut rand_chacha::ChaCha8Rng::seed_from_u64(seed));
+    order
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn order_of_cells_and_genes_does_not_matter(
+        draws in proptest::collection::vec((0u32..40, 0u32..60), 40 * 60..40 * 60 + 1),
+        seed in any::<u64>(),
+        flavor in 0usize..4,
+        has_batches in any::<bool>(),
+    ) {
+        // Genes of rising mean, so that there is something to fit; every value is drawn anew.
+        let dense: Vec<f32> =
+            draws.iter().enumerate().map(|(at, (a, b))| if b % 60 < (at % 60) as u32 { (a + 1) as f32 } else { 0.0 }).collect();
+        let counts = Counts::from_dense(&dense, 60).unwrap();
+        let flavor = FLAVORS[flavor];
+        let labels = Labels {
+            names: vec!["a".into(), "b".into()],
+            codes: (0..40).map(|cell| cell % 2).collect(),
+            control: None,
+        };
+        let config = VariableGenesConfig { flavor, n_top_genes: Some(12), ..VariableGenesConfig::default() };
+        let of = |counts: &Counts, labels: &Labels| {
+            highly_variable_genes(&values(counts, flavor), &config, has_batches.then_some(labels)).unwrap()
+        };
+        let here = of(&counts, &labels);
+        let cells = shuffled(40, seed);
+        let moved = of(&counts.select_rows(&cells), &labels.select(&cells));
+        close("cells moved: scores", scores(&moved), scores(&here), 1e-9);
+        if super::variable::wants_counts(flavor) {
+            // Sums of counts are exact.
+            prop_assert_eq!(&moved, &here);
+        } else if !has_ties(&here) {
+            prop_assert_eq!(moved.indices(), here.indices());
+        }
+        let genes = shuffled(60, seed ^ 1);
+        let columns: Vec<Option<u32>> = genes.iter().map(|gene| Some(*gene as u32)).collect();
+        let moved = of(&counts.select_columns(&columns), &labels);
+        let back: Vec<f64> = genes.iter().map(|gene| scores(&here)[*gene]).collect();
+        close("genes moved: scores", scores(&moved), &back, 1e-9);
+    }
+}
