@@ -127,17 +127,19 @@ export interface PrepareOptions {
   target_sum?: number | null;
   max_cells?: number | null;
   seed?: number;
-  filters?: CellFilters;
+  filter?: CellFilter;
+  /** What the values are. Default: told from the values. */
+  values?: ValueScale | null;
 }
 
 /** Bounds that a cell must keep within; a bound itself is within. */
-export interface CellFilters {
+export interface CellFilter {
   min_counts?: number | null;
   max_counts?: number | null;
   min_genes?: number | null;
   max_genes?: number | null;
   /** Percent of counts in mitochondrial genes. */
-  max_pct_mt?: number | null;
+  max_pct_mitochondrial?: number | null;
 }
 
 export interface Opened {
@@ -155,6 +157,20 @@ export interface Opened {
   warnings: string[];
 }
 
+/** What the values of a matrix are. */
+export type ValueScale = "counts" | "normalized" | { logged: { base: number } } | "scaled" | "empty" | "unknown";
+
+/** A bound that the spread of the cells suggests. */
+export interface SuggestedThreshold {
+  metric: "total_counts" | "n_genes" | "pct_mitochondrial";
+  is_lower: boolean;
+  value: number | null;
+  median: number;
+  mad: number;
+  n_mads: number;
+  n_removed: number;
+}
+
 export interface Prepared {
   /** Cells kept. */
   n_cells: number;
@@ -167,6 +183,9 @@ export interface Prepared {
   perturbations: [string, number][];
   /** Index into `perturbations`. */
   perturbation_of_cell: Uint32Array;
+  suggested: { thresholds: SuggestedThreshold[]; n_cells: number; n_removed: number };
+  /** What the values were taken for, and why; none where rows are metacells. */
+  reading: { scale: ValueScale; target_sum: number | null; evidence: object[]; n_cells_looked_at: number; n_cells: number } | null;
   coverage: { n_checkpoint: number; n_found: number; missing: string[] } | null;
   warnings: string[];
 }

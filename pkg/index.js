@@ -70,8 +70,8 @@ export class Waddington {
   }
 
   /** Keeps the prepared cells within bounds, of all that were read; nothing is read again. */
-  async filter(filters = {}, options) {
-    return (await this.#ask({ type: "filter", filters }, options)).prepared;
+  async filter(filter = {}, options) {
+    return (await this.#ask({ type: "filter", filter }, options)).prepared;
   }
 
   /** Maps of the prepared cells: of expression and, with a checkpoint, of its latent states. */

@@ -24,7 +24,18 @@ pub struct NotCounts {
 /// # Errors
 /// Names the first such value with its cell and gene, and what to do.
 pub fn require_counts(data: &CellData, matrices: &[MatrixInfo]) -> Result<(), NotCounts> {
-    let is_whole = data.unit == CellUnit::Cell;
+    refuse(data, matrices, data.unit == CellUnit::Cell)
+}
+
+/// Refuses NaN, infinity and negative values.
+///
+/// # Errors
+/// As [`require_counts`].
+pub fn require_not_negative(data: &CellData, matrices: &[MatrixInfo]) -> Result<(), NotCounts> {
+    refuse(data, matrices, false)
+}
+
+fn refuse(data: &CellData, matrices: &[MatrixInfo], is_whole: bool) -> Result<(), NotCounts> {
     for (cell, row) in data.counts.rows().enumerate() {
         for (gene, value) in row {
             let what = if value.is_nan() {

@@ -198,6 +198,12 @@ impl Counts {
         self.is_logged = true;
     }
 
+    /// Replaces each value by what `map` makes of it, scaling and logarithm being done first; one that becomes zero stays
+    /// stored.
+    pub fn map_values(&mut self, map: impl Fn(f32) -> f32) {
+        self.rebuild(map);
+    }
+
     /// Sum of each cell, in f64.
     pub fn row_sums(&self) -> Vec<f64> {
         self.rows().map(|row| row.values().map(f64::from).sum()).collect()
@@ -276,14 +282,18 @@ impl Counts {
     /// Stores the values as scaling and logarithm make them, block by block: 6 bytes each, and quick to ask for. For
     /// those who visit each row many times.
     pub fn settle(&mut self) {
-        if self.factors.is_none() && !self.is_logged {
-            return;
+        if self.factors.is_some() || self.is_logged {
+            self.rebuild(|value| value);
         }
+    }
+
+    fn rebuild(&mut self, map: impl Fn(f32) -> f32) {
         let mut builder = granted(CountsBuilder::new(self.n_genes, self.n_cells));
         let mut cell = 0;
         for block in std::mem::take(&mut self.blocks) {
             for row in 0..block.n_rows() {
-                granted(builder.push_row(block.row(row, self.change(cell))));
+                let values = block.row(row, self.change(cell));
+                granted(builder.push_row(values.map(|(gene, value)| (gene, map(value)))));
                 cell += 1;
             }
         }

@@ -5,6 +5,7 @@
 
 pub mod filter;
 pub mod gene_sets;
+pub mod linear;
 pub mod log1p;
 pub mod moments;
 pub mod normalize;
@@ -16,6 +17,7 @@ pub mod scale;
 pub mod variable;
 
 pub use crate::prepare::filter::{filter_cells, filter_genes};
+pub use crate::prepare::linear::{Linear, to_linear};
 pub use crate::prepare::log1p::log1p;
 pub use crate::prepare::normalize::{NormalizeError, normalize_total, normalize_total_by};
 pub use crate::prepare::outliers::suggest_filter;

@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
-use engine::cells::check::require_counts;
 use engine::cells::counts::Counts;
 use engine::cells::data::{CellData, Labels};
-use engine::cells::prepare::{calculate_qc_metrics, log1p, normalize_total};
+use engine::cells::prepare::{calculate_qc_metrics, log1p, normalize_total, to_linear};
 use engine::jepa::eval::response::{GroupMean, Response, group_mean, response};
 use indicatif::{ProgressBar, ProgressStyle};
 use spec::checkpoint::CheckpointHeader;
-use spec::dataset::{CellFilters, CellUnit, PrepareOptions};
+use spec::dataset::{CellUnit, PrepareOptions};
+use spec::prepare::CellFilter;
 
 /// Library size that cells are scaled to where neither the options nor a checkpoint says (counts).
 pub const DEFAULT_TARGET_SUM: f64 = 1e4;
@@ -32,19 +32,19 @@ pub struct Columns {
     matrix: Option<String>,
     /// Drop cells with fewer counts.
     #[arg(long, value_name = "COUNTS")]
-    min_counts: Option<f32>,
+    min_counts: Option<f64>,
     /// Drop cells with more counts.
     #[arg(long, value_name = "COUNTS")]
-    max_counts: Option<f32>,
+    max_counts: Option<f64>,
     /// Drop cells with fewer genes above 0.
     #[arg(long, value_name = "GENES")]
-    min_genes: Option<f32>,
+    min_genes: Option<u32>,
     /// Drop cells with more genes above 0.
     #[arg(long, value_name = "GENES")]
-    max_genes: Option<f32>,
+    max_genes: Option<u32>,
     /// Drop cells with more percent of their counts in mitochondrial genes.
     #[arg(long, value_name = "PERCENT")]
-    max_pct_mt: Option<f32>,
+    max_pct_mt: Option<f64>,
 }
 
 impl Columns {
@@ -55,12 +55,12 @@ impl Columns {
             perturbation_column: self.perturbation.clone(),
             control_label: self.control.clone(),
             library_size_column: self.library_size.clone(),
-            filters: CellFilters {
+            filter: CellFilter {
                 min_counts: self.min_counts,
                 max_counts: self.max_counts,
                 min_genes: self.min_genes,
                 max_genes: self.max_genes,
-                max_pct_mt: self.max_pct_mt,
+                max_pct_mitochondrial: self.max_pct_mt,
             },
             ..PrepareOptions::default()
         }
@@ -110,15 +110,19 @@ pub fn load(
         bar.set_position(progress.cells_done as u64);
     }
     bar.finish_and_clear();
-    let data = filtered(reading.finish().with_context(|| shown.clone())?, &options.filters)?;
-    for warning in &data.warnings {
+    let mut data = reading.finish().with_context(|| shown.clone())?;
+    let matrices = &opened.opened().matrices;
+    let linear = to_linear(&mut data, matrices, options.values).with_context(|| shown.clone())?;
+    let data = filtered(data, &options.filter)?;
+    for warning in data.warnings.iter().chain(&linear.warnings) {
         eprintln!("note: {warning}");
     }
-    require_counts(&data, &opened.opened().matrices).with_context(|| shown.clone())?;
 
     // Library sizes are those of all genes of the file, so scaling comes before columns are dropped.
     let mut expression = data.counts;
-    normalize_total(&mut expression, Some(target_sum), data.library_sizes.as_deref())?;
+    if linear.may_scale {
+        normalize_total(&mut expression, Some(target_sum), data.library_sizes.as_deref())?;
+    }
     log1p(&mut expression);
     let (expression, genes, gene_ids) = match header {
         None => (expression, data.genes.symbols, data.genes.ids.unwrap_or_default()),
@@ -137,10 +141,10 @@ pub fn load(
 }
 
 /// The cells within the bounds, as the engine of the browser keeps them.
-fn filtered(data: CellData, filters: &CellFilters) -> Result<CellData> {
+fn filtered(data: CellData, filter: &CellFilter) -> Result<CellData> {
     let quality = calculate_qc_metrics(&data.counts, &data.genes);
     let n_read = data.counts.n_cells();
-    let kept: Vec<usize> = (0..n_read).filter(|&cell| filters.keep(&quality, cell)).collect();
+    let kept: Vec<usize> = (0..n_read).filter(|&cell| filter.keeps(&quality, cell)).collect();
     ensure!(!kept.is_empty() || n_read == 0, "the filters drop all {n_read} cells: widen the bounds");
     if kept.len() == n_read {
         return Ok(data);

@@ -3,10 +3,11 @@
 use cells::counts::Counts;
 use cells::data::{CellData, Labels};
 use cells::genes::Alignment;
-use cells::prepare::{calculate_qc_metrics, log1p, normalize_total};
+use cells::prepare::{calculate_qc_metrics, log1p, normalize_total, suggest_filter, to_linear};
 use cells::read::OpenedFile;
 use spec::checkpoint::CheckpointHeader;
-use spec::dataset::{CellFilters, CellUnit, GeneCoverage, PrepareOptions, Prepared};
+use spec::dataset::{CellUnit, GeneCoverage, PrepareOptions, Prepared};
+use spec::prepare::{CellFilter, OutlierConfig};
 
 use crate::failure::EngineError;
 use crate::task::Task;
@@ -43,16 +44,20 @@ impl Population {
         options: &PrepareOptions,
         header: Option<&CheckpointHeader>,
     ) -> Result<Self, EngineError> {
-        let data = read(task, opened, options).await?;
-        cells::check::require_counts(&data, &opened.opened().matrices)?;
+        let mut data = read(task, opened, options).await?;
+        let linear = to_linear(&mut data, &opened.opened().matrices, options.values)?;
         let alignment = header.map(|header| data.genes.align(&header.genes, &header.gene_ids)).transpose()?;
         let target_sum = options.target_sum.or(header.map(|header| header.target_sum)).unwrap_or(DEFAULT_TARGET_SUM);
 
         let quality = calculate_qc_metrics(&data.counts, &data.genes);
+        let suggested = suggest_filter(&quality, &OutlierConfig::default());
         let mut warnings = data.warnings;
+        warnings.extend(linear.warnings);
         warnings.extend(label_warnings(data.perturbations.as_ref()));
         let mut expression = data.counts;
-        normalize_total(&mut expression, Some(target_sum), data.library_sizes.as_deref())?;
+        if linear.may_scale {
+            normalize_total(&mut expression, Some(target_sum), data.library_sizes.as_deref())?;
+        }
         log1p(&mut expression);
 
         let coverage = header.zip(alignment.as_ref()).map(|(header, alignment)| GeneCoverage {
@@ -70,6 +75,8 @@ impl Population {
             quality,
             perturbations: Vec::new(),
             perturbation_of_cell: data.perturbations.as_ref().map_or_else(Vec::new, |labels| labels.codes.clone()),
+            suggested,
+            reading: linear.reading,
             coverage,
             warnings,
         };
@@ -82,7 +89,7 @@ impl Population {
             cell_weights: data.cell_weights.filter(|_| prepared.unit == CellUnit::Metacell),
             prepared,
         };
-        population.filter(options.filters)?;
+        population.filter(options.filter)?;
         Ok(population)
     }
 
@@ -90,10 +97,10 @@ impl Population {
     ///
     /// # Errors
     /// Where not one cell is left; then all stays as it was.
-    pub fn filter(&mut self, filters: CellFilters) -> Result<(), EngineError> {
+    pub fn filter(&mut self, filter: CellFilter) -> Result<(), EngineError> {
         let n_read = self.expression.n_cells();
         let (kept, dropped): (Vec<usize>, Vec<usize>) =
-            (0..n_read).partition(|&cell| filters.keep(&self.prepared.quality, cell));
+            (0..n_read).partition(|&cell| filter.keeps(&self.prepared.quality, cell));
         if kept.is_empty() && n_read > 0 {
             return Err(EngineError::Filters { n_read });
         }

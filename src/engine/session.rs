@@ -111,9 +111,9 @@ impl Session {
                 self.population = Some(population);
                 event
             }
-            Request::Filter { filters } => {
+            Request::Filter { filter } => {
                 let population = self.population.as_mut().ok_or(PREPARED_FIRST)?;
-                population.filter(filters)?;
+                population.filter(filter)?;
                 Event::Prepared { prepared: population.prepared.clone() }
             }
             Request::Embed => {

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::prepare::{CellFilter, SuggestedFilter};
+use crate::reading::{ValueReading, ValueScale};
+
 /// A file format this project reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -140,36 +143,9 @@ pub struct PrepareOptions {
     /// Seed of the subsample. Default: 0.
     pub seed: u64,
     /// Which cells are kept, by their quality. Default: all.
-    pub filters: CellFilters,
-}
-
-/// Bounds that a cell must keep within, as `scanpy.pp.filter_cells`: a bound itself is within.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Default)]
-#[serde(default, deny_unknown_fields)]
-pub struct CellFilters {
-    /// Fewest counts. Default: none.
-    pub min_counts: Option<f32>,
-    /// Most counts. Default: none.
-    pub max_counts: Option<f32>,
-    /// Fewest genes with a count above 0. Default: none.
-    pub min_genes: Option<f32>,
-    /// Most genes with a count above 0. Default: none.
-    pub max_genes: Option<f32>,
-    /// Most percent of counts in mitochondrial genes. Default: none.
-    pub max_pct_mt: Option<f32>,
-}
-
-impl CellFilters {
-    /// Whether a cell of this quality is kept.
-    pub fn keep(&self, quality: &CellQuality, cell: usize) -> bool {
-        let within = |values: &[f32], min: Option<f32>, max: Option<f32>| {
-            let value = values.get(cell).copied().unwrap_or_default();
-            min.is_none_or(|min| value >= min) && max.is_none_or(|max| value <= max)
-        };
-        within(&quality.total_counts, self.min_counts, self.max_counts)
-            && within(&quality.n_genes_by_counts, self.min_genes, self.max_genes)
-            && within(&quality.pct_counts_mt, None, self.max_pct_mt)
-    }
+    pub filter: CellFilter,
+    /// What the values are. Default: told from the values.
+    pub values: Option<ValueScale>,
 }
 
 /// Quality of each cell; one value per cell that was read, dropped ones included.
@@ -218,6 +194,10 @@ pub struct Prepared {
     /// Index into `perturbations` for each cell, in row order; empty without a label column.
     #[serde(with = "crate::floats::u32s")]
     pub perturbation_of_cell: Vec<u32>,
+    /// Bounds that the spread of the quality suggests.
+    pub suggested: SuggestedFilter,
+    /// What the values were taken for, and why; none where rows are metacells.
+    pub reading: Option<ValueReading>,
     /// How the genes meet the checkpoint's; none where no checkpoint is loaded.
     pub coverage: Option<GeneCoverage>,
     /// What a person should know, in plain words.

@@ -7,9 +7,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{Card, CheckpointHeader};
-use crate::dataset::{CellFilters, Opened, PrepareOptions, Prepared};
+use crate::dataset::{Opened, PrepareOptions, Prepared};
 use crate::device::{AttentionPath, BackendChoice, DeviceReport};
 use crate::prediction::{Prediction, Query, TargetInfo};
+use crate::prepare::CellFilter;
 
 /// What the screen asks of the engine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,7 +44,7 @@ pub enum Request {
     /// Keep the prepared cells within these bounds, of all that were read. Answered by [`Event::Prepared`].
     Filter {
         /// The bounds.
-        filters: CellFilters,
+        filter: CellFilter,
     },
     /// Principal components of the prepared cells and of their latent states. Answered by [`Event::Embedded`].
     Embed,

@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::dataset::CellQuality;
+
 /// Whose genes they are; decides how gene sets are recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -45,6 +47,19 @@ pub struct CellFilter {
     pub max_genes: Option<u32>,
     /// Largest percentage of mitochondrial counts, 0 to 100. Default: none.
     pub max_pct_mitochondrial: Option<f64>,
+}
+
+impl CellFilter {
+    /// Whether a cell of this quality is kept.
+    pub fn keeps(&self, quality: &CellQuality, cell: usize) -> bool {
+        let lies_within = |values: &[f32], least: Option<f64>, most: Option<f64>| {
+            let value = values.get(cell).map_or(0.0, |value| f64::from(*value));
+            least.is_none_or(|least| value >= least) && most.is_none_or(|most| value <= most)
+        };
+        lies_within(&quality.total_counts, self.min_counts, self.max_counts)
+            && lies_within(&quality.n_genes_by_counts, self.min_genes.map(f64::from), self.max_genes.map(f64::from))
+            && lies_within(&quality.pct_counts_mt, None, self.max_pct_mitochondrial)
+    }
 }
 
 /// Which genes are kept; bounds are inclusive, and a gene has to meet all of them.
@@ -110,7 +125,7 @@ pub struct SuggestedThreshold {
 }
 
 /// The suggested bounds, and what they would remove together.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct SuggestedFilter {
     /// One a metric.
     pub thresholds: Vec<SuggestedThreshold>,
@@ -118,6 +133,23 @@ pub struct SuggestedFilter {
     pub n_cells: usize,
     /// Cells that at least one bound would remove.
     pub n_removed: usize,
+}
+
+impl SuggestedFilter {
+    /// The suggested bounds as a filter: whole counts and genes, tenths of a percent, each to the side that keeps more.
+    pub fn filter(&self) -> CellFilter {
+        let mut filter = CellFilter::default();
+        for SuggestedThreshold { metric, value, .. } in &self.thresholds {
+            match metric {
+                CellMetric::TotalCounts => filter.min_counts = value.map(f64::floor),
+                CellMetric::NGenes => filter.min_genes = value.map(|value| value as u32),
+                CellMetric::PctMitochondrial => {
+                    filter.max_pct_mitochondrial = value.map(|value| (10.0 * value).ceil() / 10.0);
+                }
+            }
+        }
+        filter
+    }
 }
 
 /// Scaling of each cell to the same library size.

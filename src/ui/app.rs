@@ -10,11 +10,12 @@ mod shared;
 use std::collections::VecDeque;
 
 use spec::checkpoint::{Card, CheckpointHeader};
-use spec::dataset::{CellFilters, CellQuality, Opened, PrepareOptions, Prepared};
+use spec::dataset::{CellQuality, Opened, PrepareOptions, Prepared};
 use spec::device::{AttentionPath, Backend, BackendChoice, DeviceReport};
 use spec::message::{EmbeddingMap, Event, Request};
 use spec::model::Mode;
 use spec::prediction::{Prediction, Query, Support, TargetInfo};
+use spec::prepare::CellFilter;
 
 pub use job::{FileSet, Job, Post, Progress, Running};
 pub use shared::Shared;
@@ -141,7 +142,7 @@ pub struct State {
     /// The prepared cells; stay until others are prepared.
     pub dataset: Option<Shared<Dataset>>,
     /// Filters that were in force before, the last of them last.
-    pub filter_history: Vec<CellFilters>,
+    pub filter_history: Vec<CellFilter>,
     /// Maps of the prepared cells.
     pub maps: Option<Shared<Vec<EmbeddingMap>>>,
     /// The gene that was picked.
@@ -205,21 +206,21 @@ impl State {
     }
 
     /// Keeps the cells within these bounds; a filter that still waits is replaced.
-    pub fn filter(&mut self, filters: CellFilters) {
+    pub fn filter(&mut self, filter: CellFilter) {
         let Some(dataset) = &self.dataset else { return };
         let is_filter = |request: &Request| matches!(request, Request::Filter { .. });
-        if dataset.options.filters == filters && !self.has_job(is_filter) {
+        if dataset.options.filter == filter && !self.has_job(is_filter) {
             return;
         }
         self.drop_maps_to_come();
         self.queue.retain(|job| !is_filter(&job.request));
-        self.enqueue(Job::new(Request::Filter { filters }));
+        self.enqueue(Job::new(Request::Filter { filter }));
     }
 
     /// Goes back to the filters that were in force before.
     pub fn undo_filter(&mut self) {
-        if let Some(filters) = self.filter_history.last().copied() {
-            self.filter(filters);
+        if let Some(filter) = self.filter_history.last().copied() {
+            self.filter(filter);
         }
     }
 
@@ -426,9 +427,9 @@ impl State {
     fn accept_prepared(&mut self, job: Job, prepared: Prepared) {
         let options = match (job.request, &self.dataset) {
             (Request::Prepare { options }, _) => options,
-            (Request::Filter { filters }, Some(dataset)) => {
+            (Request::Filter { filter }, Some(dataset)) => {
                 let dataset = dataset.clone();
-                return self.accept_filtered(&dataset, filters, prepared);
+                return self.accept_filtered(&dataset, filter, prepared);
             }
             _ => return,
         };
@@ -446,9 +447,9 @@ impl State {
         self.enqueue(Job::new(Request::Embed));
     }
 
-    fn accept_filtered(&mut self, dataset: &Dataset, filters: CellFilters, prepared: Prepared) {
-        let before = dataset.options.filters;
-        if self.filter_history.last() == Some(&filters) {
+    fn accept_filtered(&mut self, dataset: &Dataset, filter: CellFilter, prepared: Prepared) {
+        let before = dataset.options.filter;
+        if self.filter_history.last() == Some(&filter) {
             self.filter_history.pop();
         } else {
             self.filter_history.push(before);
@@ -456,7 +457,7 @@ impl State {
         self.dataset = Some(Shared::new(Dataset {
             files: dataset.files,
             name: dataset.name.clone(),
-            options: PrepareOptions { filters, ..dataset.options.clone() },
+            options: PrepareOptions { filter, ..dataset.options.clone() },
             prepared: Prepared { quality: CellQuality::default(), ..prepared },
             quality: dataset.quality.clone(),
         }));

@@ -16,11 +16,12 @@ use jepa::model::BioJepa;
 use jepa::model::decoder::Decoder;
 use jepa::tensors::TensorMap;
 use spec::checkpoint::CheckpointHeader;
-use spec::dataset::{CellFilters, PrepareOptions};
+use spec::dataset::PrepareOptions;
 use spec::device::{AttentionPath, BackendChoice};
 use spec::message::{Envelope, Event, Request};
 use spec::model::{ComposerConfig, Mode, ModelConfig, ModelVersion};
 use spec::prediction::{Prediction, Query, Support};
+use spec::prepare::CellFilter;
 use spec::train::Baseline;
 
 use crate::checkpoints::torch_file;
@@ -351,8 +352,8 @@ fn a_request_can_be_stopped() {
 fn filtered_cells_are_as_if_the_file_had_no_others() {
     let mut person = Person::with_model_and_cells();
     let ask = |target: &str| Request::Predict { query: Query { target: target.into(), mode: Mode::Knockout } };
-    let filters = CellFilters { min_counts: Some(26.0), ..CellFilters::default() };
-    let filtered = person.ask(Request::Filter { filters }, vec![]);
+    let filter = CellFilter { min_counts: Some(26.0), ..CellFilter::default() };
+    let filtered = person.ask(Request::Filter { filter }, vec![]);
     let Event::Prepared { prepared } = filtered else { panic!("{filtered:?}") };
     let dropped: Vec<usize> = prepared.dropped.iter().map(|cell| *cell as usize).collect();
     let totals = &prepared.quality.total_counts;
@@ -382,14 +383,14 @@ fn filtered_cells_are_as_if_the_file_had_no_others() {
 
     // The same from the start, as a run file says it.
     person.ask(Request::Open, vec![cells_file(&GENES)]);
-    let again = person.ask(Request::Prepare { options: PrepareOptions { filters, ..opened.suggested } }, vec![]);
+    let again = person.ask(Request::Prepare { options: PrepareOptions { filter, ..opened.suggested } }, vec![]);
     assert_eq!(again, Event::Prepared { prepared });
     // Bounds that leave nothing change nothing; none bring all back.
-    let nothing = CellFilters { min_genes: Some(1e6), ..CellFilters::default() };
-    assert!(failure(person.ask(Request::Filter { filters: nothing }, vec![])).contains("all 12 cells"));
+    let nothing = CellFilter { min_genes: Some(1_000_000), ..CellFilter::default() };
+    assert!(failure(person.ask(Request::Filter { filter: nothing }, vec![])).contains("all 12 cells"));
     let Event::Embedded { maps: same } = person.ask(Request::Embed, vec![]) else { panic!("the cells are there") };
     assert!(dropped.iter().all(|cell| same[0].x[*cell].is_nan()));
-    let all = person.ask(Request::Filter { filters: CellFilters::default() }, vec![]);
+    let all = person.ask(Request::Filter { filter: CellFilter::default() }, vec![]);
     let Event::Prepared { prepared } = all else { panic!("{all:?}") };
     assert_eq!((prepared.n_cells, prepared.dropped.len()), (12, 0));
 }

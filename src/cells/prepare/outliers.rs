@@ -3,28 +3,30 @@
 //!
 //! The deviation is not rescaled to a standard deviation, as scipy's `median_abs_deviation` is not. Nothing is removed.
 
+use spec::dataset::CellQuality;
 use spec::prepare::{CellMetric, OutlierConfig, SuggestedFilter, SuggestedThreshold};
 
-use crate::prepare::gene_sets::GeneSet;
-use crate::prepare::qc::CellMetrics;
 use crate::prepare::quantile::median;
 
 /// The bounds that the spread of the cells suggests, each with the number of cells it would remove.
 ///
-/// No mitochondrial bound is suggested where the matrix has no mitochondrial genes.
-pub fn suggest_filter(cells: &CellMetrics, config: &OutlierConfig) -> SuggestedFilter {
+/// No mitochondrial bound is suggested where no cell has mitochondrial counts.
+pub fn suggest_filter(quality: &CellQuality, config: &OutlierConfig) -> SuggestedFilter {
     let wide = |values: &[f32]| values.iter().map(|value| f64::from(*value)).collect::<Vec<f64>>();
-    let n_cells = cells.total_counts.len();
+    // Rounded to f32, as scanpy's columns are.
+    let log1p = |value: &f32| f64::from(f64::from(*value).ln_1p() as f32);
+    let logged = |values: &[f32]| values.iter().map(log1p).collect::<Vec<f64>>();
+    let n_cells = quality.total_counts.len();
     let mut is_removed = vec![false; n_cells];
     let low = [
-        (CellMetric::TotalCounts, wide(&cells.log1p_total_counts)),
-        (CellMetric::NGenes, wide(&cells.log1p_n_genes_by_counts)),
+        (CellMetric::TotalCounts, logged(&quality.total_counts)),
+        (CellMetric::NGenes, logged(&quality.n_genes_by_counts)),
     ];
     let mut thresholds: Vec<SuggestedThreshold> =
         low.into_iter().map(|(metric, values)| suggest(metric, &values, -config.n_mads_low, &mut is_removed)).collect();
-    if let Some(mt) = cells.set(GeneSet::Mitochondrial).filter(|mt| mt.n_genes > 0) {
+    if quality.pct_counts_mt.iter().any(|percent| *percent > 0.0) {
         let metric = CellMetric::PctMitochondrial;
-        thresholds.push(suggest(metric, &wide(&mt.pct_counts), config.n_mads_mitochondrial, &mut is_removed));
+        thresholds.push(suggest(metric, &wide(&quality.pct_counts_mt), config.n_mads_mitochondrial, &mut is_removed));
     }
     let n_removed = is_removed.iter().filter(|is_removed| **is_removed).count();
     SuggestedFilter { thresholds, n_cells, n_removed }
@@ -60,13 +62,12 @@ mod tests {
     use super::*;
     use crate::counts::Counts;
     use crate::genes::GeneNames;
-    use crate::prepare::qc::qc_metrics;
-    use spec::prepare::QcConfig;
+    use crate::prepare::qc::calculate_qc_metrics;
 
-    fn metrics(dense: &[f32], symbols: &[&str]) -> CellMetrics {
+    fn metrics(dense: &[f32], symbols: &[&str]) -> CellQuality {
         let counts = Counts::from_dense(dense, symbols.len()).unwrap();
         let symbols = symbols.iter().map(|symbol| (*symbol).to_owned()).collect();
-        qc_metrics(&counts, &GeneNames { symbols, ids: None }, &QcConfig::default()).cells
+        calculate_qc_metrics(&counts, &GeneNames { symbols, ids: None })
     }
 
     #[test]
@@ -93,6 +94,6 @@ mod tests {
         let suggested = suggest_filter(&cells, &OutlierConfig::default());
         let mt = suggested.thresholds.last().unwrap();
         assert_eq!((mt.metric, mt.value, mt.n_removed), (CellMetric::PctMitochondrial, None, 0));
-        assert_eq!(suggest_filter(&CellMetrics::default(), &OutlierConfig::default()).n_removed, 0);
+        assert_eq!(suggest_filter(&CellQuality::default(), &OutlierConfig::default()).n_removed, 0);
     }
 }

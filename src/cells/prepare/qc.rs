@@ -75,6 +75,15 @@ impl CellMetrics {
     pub fn set(&self, set: GeneSet) -> Option<&SetMetrics> {
         self.sets.iter().find(|metrics| metrics.set == set)
     }
+
+    /// What the screen shows of them.
+    pub fn quality(&self) -> CellQuality {
+        CellQuality {
+            total_counts: self.total_counts.iter().map(|total| *total as f32).collect(),
+            n_genes_by_counts: self.n_genes_by_counts.iter().map(|n_genes| *n_genes as f32).collect(),
+            pct_counts_mt: self.set(GeneSet::Mitochondrial).map_or_else(Vec::new, |mt| mt.pct_counts.clone()),
+        }
+    }
 }
 
 /// Quality of each cell and each gene. Genes beyond the names given are in no set.

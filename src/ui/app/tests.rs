@@ -1,8 +1,9 @@
 //! The state alone: what an event changes, what is kept, what is asked next.
 
-use spec::dataset::{CellFilters, CellQuality, CellUnit, FileFormat};
+use spec::dataset::{CellQuality, CellUnit, FileFormat};
 use spec::device::AttentionPath;
 use spec::model::ModelConfig;
+use spec::prepare::{CellFilter, SuggestedFilter};
 use spec::train::Baseline;
 
 use super::{
@@ -49,6 +50,8 @@ fn prepared() -> Event {
         quality: CellQuality::default(),
         perturbations: Vec::new(),
         perturbation_of_cell: Vec::new(),
+        suggested: SuggestedFilter::default(),
+        reading: None,
         coverage: None,
         warnings: Vec::new(),
     };
@@ -188,32 +191,32 @@ fn a_late_answer_changes_nothing() {
 
 #[test]
 fn a_filter_is_replaced_while_it_waits_and_can_be_undone() {
-    let filters = |min| CellFilters { min_counts: Some(min), ..CellFilters::default() };
-    let in_force = |state: &State| state.dataset.as_ref().map(|dataset| dataset.options.filters);
+    let filter = |min| CellFilter { min_counts: Some(min), ..CellFilter::default() };
+    let in_force = |state: &State| state.dataset.as_ref().map(|dataset| dataset.options.filter);
     let mut state = started();
-    state.filter(filters(1.0));
-    state.filter(filters(2.0));
+    state.filter(filter(1.0));
+    state.filter(filter(2.0));
     step(&mut state, prepared());
-    assert_eq!(in_force(&state), Some(filters(2.0)));
+    assert_eq!(in_force(&state), Some(filter(2.0)));
     assert!(state.maps.is_none() && state.has_job(|request| *request == Request::Embed));
     // The maps of the cells before are not waited for.
     let embed = state.take_posts()[0].id;
-    state.filter(filters(3.0));
+    state.filter(filter(3.0));
     assert_eq!(state.take_posts()[0].request, Request::Cancel { request: embed });
     state.apply(embed, Event::Cancelled);
     step(&mut state, prepared());
-    assert_eq!(state.filter_history, [CellFilters::default(), filters(2.0)]);
+    assert_eq!(state.filter_history, [CellFilter::default(), filter(2.0)]);
     step(&mut state, Event::Embedded { maps: Vec::new() });
     state.undo_filter();
     step(&mut state, prepared());
-    assert_eq!((in_force(&state), state.filter_history.len()), (Some(filters(2.0)), 1));
+    assert_eq!((in_force(&state), state.filter_history.len()), (Some(filter(2.0)), 1));
     step(&mut state, Event::Embedded { maps: Vec::new() });
     // What fails leaves all as it was.
-    state.filter(filters(9.0));
+    state.filter(filter(9.0));
     step(&mut state, Event::Failed { message: "the filters drop all 1 cells".into(), hint: String::new() });
-    assert_eq!((in_force(&state), state.filter_history.len()), (Some(filters(2.0)), 1));
+    assert_eq!((in_force(&state), state.filter_history.len()), (Some(filter(2.0)), 1));
     assert!(state.maps.is_some());
     // A filter that is in force already asks for nothing.
-    state.filter(filters(2.0));
+    state.filter(filter(2.0));
     assert!(state.take_posts().is_empty());
 }

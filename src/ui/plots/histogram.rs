@@ -19,9 +19,9 @@ pub struct Cut {
     /// Whether it bounds from below.
     pub is_lower: bool,
     /// Where it is; none where there is no bound.
-    pub at: Signal<Option<f32>>,
+    pub at: Signal<Option<f64>>,
     /// Takes where it is moved to, and whether it rests there.
-    pub moved: Callback<(Option<f32>, bool)>,
+    pub moved: Callback<(Option<f64>, bool)>,
     /// Name for tests.
     pub testid: &'static str,
 }
@@ -49,13 +49,13 @@ impl Axis {
     }
 
     /// The bound at a place: a round number, none at the end of the axis from where it drops nothing.
-    fn bound(self, x: f64, is_lower: bool) -> Option<f32> {
+    fn bound(self, x: f64, is_lower: bool) -> Option<f64> {
         let share = (x - LEFT) / (RIGHT - LEFT);
         if (is_lower && share <= 0.005) || (!is_lower && share >= 0.995) {
             return None;
         }
         let value = self.low + share.clamp(0.0, 1.0) * (self.high - self.low);
-        Some(if self.is_whole { value.round() } else { (10.0 * value).round() / 10.0 } as f32)
+        Some(if self.is_whole { value.round() } else { (10.0 * value).round() / 10.0 })
     }
 }
 
@@ -162,7 +162,7 @@ pub fn Histogram(
 #[component]
 fn BoundInput(cut: Cut) -> impl IntoView {
     let changed = move |event| {
-        let bound = event_target_value(&event).trim().parse::<f32>().ok().filter(|bound| bound.is_finite());
+        let bound = event_target_value(&event).trim().parse::<f64>().ok().filter(|bound| bound.is_finite());
         cut.moved.run((bound, true));
     };
     let shown = move || cut.at.get().map(|bound| bound.to_string()).unwrap_or_default();
@@ -187,7 +187,7 @@ fn BoundInput(cut: Cut) -> impl IntoView {
 fn CutLine(cut: Cut, axis: Axis) -> impl IntoView {
     let is_dragged = RwSignal::new(false);
     let end = if cut.is_lower { LEFT } else { RIGHT };
-    let x = Memo::new(move |_| cut.at.get().map_or(end, |bound| axis.x(f64::from(bound)).clamp(LEFT, RIGHT)));
+    let x = Memo::new(move |_| cut.at.get().map_or(end, |bound| axis.x(bound).clamp(LEFT, RIGHT)));
     let bound = move |event: &PointerEvent| Some(axis.bound(x_in_plot(event)?, cut.is_lower));
     let grabbed = move |event: PointerEvent| {
         if let Some(grip) = event.target().and_then(|target| target.dyn_into::<Element>().ok()) {

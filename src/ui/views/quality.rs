@@ -1,7 +1,8 @@
 //! Quality of the cells: three histograms with the bounds of what is kept, live counts, and the way back.
 
 use leptos::prelude::*;
-use spec::dataset::{CellFilters, CellQuality, CellUnit};
+use spec::dataset::{CellQuality, CellUnit};
+use spec::prepare::CellFilter;
 
 use crate::app::Shared;
 use crate::control::Control;
@@ -14,8 +15,8 @@ struct Bound {
     name: &'static str,
     testid: &'static str,
     is_lower: bool,
-    get: fn(&CellFilters) -> Option<f32>,
-    set: fn(&mut CellFilters, Option<f32>),
+    get: fn(&CellFilter) -> Option<f64>,
+    set: fn(&mut CellFilter, Option<f64>),
 }
 
 const COUNTS: [Bound; 2] = [
@@ -23,15 +24,15 @@ const COUNTS: [Bound; 2] = [
         name: "fewest counts",
         testid: "min-counts",
         is_lower: true,
-        get: |filters| filters.min_counts,
-        set: |filters, bound| filters.min_counts = bound,
+        get: |filter| filter.min_counts,
+        set: |filter, bound| filter.min_counts = bound,
     },
     Bound {
         name: "most counts",
         testid: "max-counts",
         is_lower: false,
-        get: |filters| filters.max_counts,
-        set: |filters, bound| filters.max_counts = bound,
+        get: |filter| filter.max_counts,
+        set: |filter, bound| filter.max_counts = bound,
     },
 ];
 
@@ -40,15 +41,15 @@ const GENES: [Bound; 2] = [
         name: "fewest genes",
         testid: "min-genes",
         is_lower: true,
-        get: |filters| filters.min_genes,
-        set: |filters, bound| filters.min_genes = bound,
+        get: |filter| filter.min_genes.map(f64::from),
+        set: |filter, bound| filter.min_genes = bound.map(|bound| bound as u32),
     },
     Bound {
         name: "most genes",
         testid: "max-genes",
         is_lower: false,
-        get: |filters| filters.max_genes,
-        set: |filters, bound| filters.max_genes = bound,
+        get: |filter| filter.max_genes.map(f64::from),
+        set: |filter, bound| filter.max_genes = bound.map(|bound| bound as u32),
     },
 ];
 
@@ -56,8 +57,8 @@ const MITOCHONDRIAL: [Bound; 1] = [Bound {
     name: "most percent mitochondrial",
     testid: "max-pct-mt",
     is_lower: false,
-    get: |filters| filters.max_pct_mt,
-    set: |filters, bound| filters.max_pct_mt = bound,
+    get: |filter| filter.max_pct_mitochondrial,
+    set: |filter, bound| filter.max_pct_mitochondrial = bound,
 }];
 
 /// The histograms, with the bounds in force and those being drawn.
@@ -65,21 +66,21 @@ const MITOCHONDRIAL: [Bound; 1] = [Bound {
 pub fn Quality(quality: Shared<CellQuality>, unit: CellUnit) -> impl IntoView {
     let control = use_control();
     let in_force =
-        control.part(|state| state.dataset.as_ref().map(|dataset| dataset.options.filters).unwrap_or_default());
+        control.part(|state| state.dataset.as_ref().map(|dataset| dataset.options.filter).unwrap_or_default());
     let draft = RwSignal::new(in_force.get_untracked());
     Effect::new(move |_| draft.set(in_force.get()));
     let n_read = quality.total_counts.len();
     let counted = quality.clone();
     let n_kept = Memo::new(move |_| {
-        let filters = draft.get();
-        (0..n_read).filter(|&cell| filters.keep(&counted, cell)).count()
+        let filter = draft.get();
+        (0..n_read).filter(|&cell| filter.keeps(&counted, cell)).count()
     });
     let cut = move |bound: &'static Bound| Cut {
         name: bound.name,
         is_lower: bound.is_lower,
         at: Signal::derive(move || (bound.get)(&draft.get())),
-        moved: Callback::new(move |(to, rests): (Option<f32>, bool)| {
-            draft.update(|filters| (bound.set)(filters, to));
+        moved: Callback::new(move |(to, rests): (Option<f64>, bool)| {
+            draft.update(|filter| (bound.set)(filter, to));
             if rests {
                 apply(control, draft, n_kept.get_untracked());
             }
@@ -104,13 +105,13 @@ pub fn Quality(quality: Shared<CellQuality>, unit: CellUnit) -> impl IntoView {
 }
 
 /// Puts the drawn bounds in force; bounds that leave nothing go back to those that are.
-fn apply(control: Control, draft: RwSignal<CellFilters>, n_kept: usize) {
-    let filters = draft.get_untracked();
+fn apply(control: Control, draft: RwSignal<CellFilter>, n_kept: usize) {
+    let filter = draft.get_untracked();
     if n_kept > 0 {
-        control.change(|state| state.filter(filters));
+        control.change(|state| state.filter(filter));
     } else {
         let in_force =
-            control.state.with_untracked(|state| state.dataset.as_ref().map(|dataset| dataset.options.filters));
+            control.state.with_untracked(|state| state.dataset.as_ref().map(|dataset| dataset.options.filter));
         draft.set(in_force.unwrap_or_default());
     }
 }
@@ -132,21 +133,46 @@ fn kept(n_kept: usize, n_read: usize, units: &str) -> String {
 }
 
 #[component]
-fn WayBack(draft: RwSignal<CellFilters>) -> impl IntoView {
+fn WayBack(draft: RwSignal<CellFilter>) -> impl IntoView {
     let control = use_control();
     let can_undo = control.part(|state| !state.filter_history.is_empty());
+    let suggested = control
+        .part(|state| state.dataset.as_ref().map(|dataset| dataset.prepared.suggested.clone()).unwrap_or_default());
+    let suggest = move |_| {
+        let filter = suggested.get_untracked().filter();
+        draft.set(filter);
+        control.change(|state| state.filter(filter));
+    };
+    let would_drop = move || {
+        let n = suggested.get().n_removed;
+        format!(
+            "5 median absolute deviations below the median counts and genes, 3 above the median mitochondrial share; \
+                 drops {} cells",
+            count(n as u64)
+        )
+    };
     let undo = move |_| control.change(|state| state.undo_filter());
     let clear = move |_| {
-        draft.set(CellFilters::default());
-        control.change(|state| state.filter(CellFilters::default()));
+        draft.set(CellFilter::default());
+        control.change(|state| state.filter(CellFilter::default()));
     };
     view! {
+        <button
+            type="button"
+            class="small"
+            data-testid="suggest-filter"
+            title=would_drop
+            prop:disabled=move || suggested.get().filter() == draft.get()
+            on:click=suggest
+        >
+            "Suggest bounds"
+        </button>
         <button type="button" class="small" data-testid="undo-filter" prop:disabled=move || !can_undo.get() on:click=undo>"Undo"</button>
         <button
             type="button"
             class="small"
             data-testid="keep-all"
-            prop:disabled=move || draft.get() == CellFilters::default()
+            prop:disabled=move || draft.get() == CellFilter::default()
             on:click=clear
         >
             "Keep all"

@@ -44,7 +44,7 @@ fn a_public_file_is_prepared_as_scanpy_prepares_it() {
     assert_eq!(found.species, Some(Species::Human));
     quality::check_cells(&found.cells, &golden["obs"], every);
     quality::check_genes(&found.genes, &golden["var"], every);
-    quality::check_outliers(&suggest_filter(&found.cells, &OutlierConfig::default()), &golden["outliers"]);
+    quality::check_outliers(&suggest_filter(&found.cells.quality(), &OutlierConfig::default()), &golden["outliers"]);
     let mut logged = data.counts.clone();
     normalize_total(&mut logged, Some(1e4), None).unwrap();
     log1p(&mut logged);

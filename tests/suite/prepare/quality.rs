@@ -97,7 +97,7 @@ fn every_metric_is_scanpys() {
 
 #[test]
 fn suggested_bounds_are_those_of_the_median_absolute_deviation() {
-    let suggested = suggest_filter(&metrics().cells, &OutlierConfig::default());
+    let suggested = suggest_filter(&metrics().cells.quality(), &OutlierConfig::default());
     check_outliers(&suggested, golden("outliers"));
     // The cell with five counts.
     assert!(suggested.n_removed >= 1, "{suggested:?}");

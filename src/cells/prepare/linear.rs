@@ -1,0 +1,75 @@
+//! From the values of a file to values on the scale of counts, whatever was done to them before.
+//!
+//! What a matrix is, is told from its values ([`read_values`]) unless a person says it. Counts are checked. What was
+//! scaled or logged before is brought back, so that every later step starts from the same: a cell's values are then
+//! proportional to its counts, which is all that scaling to a library size needs.
+
+use spec::dataset::{CellUnit, MatrixInfo};
+use spec::reading::{ReadingConfig, ValueReading, ValueScale};
+
+use crate::check::{NotCounts, require_counts, require_not_negative};
+use crate::data::CellData;
+use crate::prepare::reading::read_values;
+
+/// What was done.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Linear {
+    /// What the values looked like, and why; none where rows are metacells, which are means and look like nothing.
+    pub reading: Option<ValueReading>,
+    /// Whether the cells may be scaled to a library size: not where they were scaled before and genes are missing since,
+    /// so that their sums say nothing.
+    pub may_scale: bool,
+    /// What a person should know, in plain words.
+    pub warnings: Vec<String>,
+}
+
+/// Brings the values of `data` to the scale of counts. `wanted` is what a person says they are; `matrices` are those of
+/// the file, so that a better one can be named.
+///
+/// # Errors
+/// Where values are taken for counts and are none, or cannot be brought back (negative, NaN, or corrected in an unknown
+/// way); names the first such value with its cell and gene, and what to do.
+pub fn to_linear(
+    data: &mut CellData,
+    matrices: &[MatrixInfo],
+    wanted: Option<ValueScale>,
+) -> Result<Linear, NotCounts> {
+    if data.unit == CellUnit::Metacell {
+        require_counts(data, matrices)?;
+        return Ok(Linear { reading: None, may_scale: true, warnings: Vec::new() });
+    }
+    let reading = read_values(&data.counts, &ReadingConfig::default());
+    let scale = wanted.unwrap_or(reading.scale);
+    let mut warnings = Vec::new();
+    let base = match scale {
+        ValueScale::Normalized => None,
+        ValueScale::Logged { base } => Some(base),
+        ValueScale::Counts | ValueScale::Scaled | ValueScale::Empty | ValueScale::Unknown => {
+            require_counts(data, matrices)?;
+            return Ok(Linear { reading: Some(reading), may_scale: true, warnings });
+        }
+    };
+    require_not_negative(data, matrices)?;
+    if let Some(base) = base {
+        let factor = base.ln();
+        data.counts.map_values(|value| (f64::from(value) * factor).exp_m1() as f32);
+    }
+    let said = if wanted.is_some() { "as was said" } else { "told from the values" };
+    let name = match base {
+        None => "scaled by library size".to_owned(),
+        Some(base) if base == std::f64::consts::E => "log1p values".to_owned(),
+        Some(base) => format!("log1p values of base {base}"),
+    };
+    // Library sizes of the counts are not those of values that were scaled since.
+    data.library_sizes = None;
+    let may_scale = reading.target_sum.is_some();
+    warnings.push(if may_scale {
+        format!("The values are {name} ({said}): they were brought back to the scale of counts and prepared from there.")
+    } else {
+        format!(
+            "The values are {name} ({said}), and the sums of the cells differ, so that genes are missing since: they are \
+             used as they are, without scaling to a library size."
+        )
+    });
+    Ok(Linear { reading: Some(reading), may_scale, warnings })
+}
