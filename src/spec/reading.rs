@@ -131,6 +131,20 @@ pub struct ValueReading {
 }
 
 impl ValueScale {
+    /// The name shown to a person.
+    pub fn label(self) -> &'static str {
+        match self {
+            ValueScale::Counts => "raw counts",
+            ValueScale::Normalized => "scaled by library size",
+            ValueScale::Logged { base } if base == std::f64::consts::E => "log1p",
+            ValueScale::Logged { base: 2.0 } => "log1p, base 2",
+            ValueScale::Logged { .. } => "log1p, base 10",
+            ValueScale::Scaled => "centred or scaled",
+            ValueScale::Empty => "nothing above 0",
+            ValueScale::Unknown => "unknown",
+        }
+    }
+
     /// What the matrix is, and which steps it still needs, in plain words.
     pub fn advice(self) -> &'static str {
         match self {

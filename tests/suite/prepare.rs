@@ -2,6 +2,7 @@
 //! `tests/golden/prepare.json` (made by `tests/golden/prepare.py`); the modules hold the others.
 
 mod golden;
+mod linear;
 mod loess;
 mod permuted;
 mod public_file;

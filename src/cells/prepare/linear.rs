@@ -50,9 +50,13 @@ pub fn to_linear(
         }
     };
     require_not_negative(data, matrices)?;
-    if let Some(base) = base {
-        let factor = base.ln();
-        data.counts.map_values(|value| (f64::from(value) * factor).exp_m1() as f32);
+    let factor = base.map(f64::ln);
+    let undone = |value: f32| factor.map_or(f64::from(value), |factor| (f64::from(value) * factor).exp_m1());
+    // Counts that were logged without being scaled are counts again; the rounding of f32 grows with them.
+    let is_count = |value: f64| (value - value.round()).abs() < 1e-3 + 1e-5 * value;
+    let are_counts = base.is_some() && data.counts.values().all(|value| is_count(undone(value)));
+    if base.is_some() {
+        data.counts.map_values(|value| (if are_counts { undone(value).round() } else { undone(value) }) as f32);
     }
     let said = if wanted.is_some() { "as was said" } else { "told from the values" };
     let name = match base {
@@ -60,9 +64,11 @@ pub fn to_linear(
         Some(base) if base == std::f64::consts::E => "log1p values".to_owned(),
         Some(base) => format!("log1p values of base {base}"),
     };
-    // Library sizes of the counts are not those of values that were scaled since.
-    data.library_sizes = None;
-    let may_scale = reading.target_sum.is_some();
+    if !are_counts {
+        // Library sizes of the counts are not those of values that were scaled since.
+        data.library_sizes = None;
+    }
+    let may_scale = are_counts || reading.target_sum.is_some();
     warnings.push(if may_scale {
         format!("The values are {name} ({said}): they were brought back to the scale of counts and prepared from there.")
     } else {

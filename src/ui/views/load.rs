@@ -4,7 +4,9 @@ use leptos::html;
 use leptos::prelude::*;
 
 use crate::app::{Dataset, Phase, Screen};
-use crate::format::{count, percent};
+use spec::reading::ValueReading;
+
+use crate::format::{count, percent, sentence};
 use crate::views::card::{CardPanel, ExampleCard};
 use crate::views::opened::OpenedPanel;
 use crate::views::shell::{files_of, use_control};
@@ -115,10 +117,12 @@ fn PreparedPanel() -> impl IntoView {
     move || {
         dataset.get().map(|dataset| {
             let warnings = dataset.prepared.warnings.clone();
+            let reading = dataset.prepared.reading.clone();
             view! {
                 <div class="panel ready" data-testid="prepared-summary">
                     <h2>"Prepared: "{dataset.name.clone()}</h2>
                     <p>{summary(&dataset)}</p>
+                    <Evidence reading />
                     <Warnings warnings />
                     <div class="row">
                         <button type="button" on:click=go(Screen::Look)>"Look at the cells"</button>
@@ -128,6 +132,22 @@ fn PreparedPanel() -> impl IntoView {
             }
         })
     }
+}
+
+/// What the values look like, and why.
+#[component]
+fn Evidence(reading: Option<ValueReading>) -> impl IntoView {
+    reading.map(|ValueReading { scale, evidence, n_cells_looked_at, n_cells, .. }| {
+        let looked_at = format!(" ({} of {} cells looked at)", count(n_cells_looked_at as u64), count(n_cells as u64));
+        let items: Vec<_> = evidence.iter().map(|seen| view! { <li>{sentence(&seen.sentence())}</li> }).collect();
+        view! {
+            <details class="quiet" data-testid="evidence">
+                <summary>"What the values look like: "{scale.label()}</summary>
+                <p>{scale.advice()}{looked_at}</p>
+                <ul>{items}</ul>
+            </details>
+        }
+    })
 }
 
 /// Cells, genes, perturbations and coverage in one sentence.
