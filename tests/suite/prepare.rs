@@ -3,6 +3,7 @@
 
 mod golden;
 mod loess;
+mod names;
 mod permuted;
 mod public_file;
 mod quality;

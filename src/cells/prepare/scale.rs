@@ -50,7 +50,7 @@ impl Scaled {
     /// # Errors
     /// See [`ScaleError`].
     pub fn fit(counts: &Counts, genes: &[u32], config: ScaleConfig) -> Result<Scaled, ScaleError> {
-        if let Some(most) = config.max_value.filter(|most| !(*most > 0.0)) {
+        if let Some(most) = config.max_value.filter(|most| most.is_nan() || *most <= 0.0) {
             return Err(ScaleError::MaxValue(most));
         }
         let n_genes = counts.n_genes();
