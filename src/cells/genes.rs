@@ -1,4 +1,7 @@
-//! Names of genes, and how the genes of a file meet those that are wanted.
+//! Names of genes, how the genes of a file meet those that are wanted, and how names of other times and kinds become
+//! current symbols ([`table`]).
+
+pub mod table;
 
 use std::collections::HashMap;
 

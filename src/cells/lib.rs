@@ -6,7 +6,7 @@
 //!
 //! Deliberately absent: file paths, threads, tensors, JavaScript. Formats that are not read: zarr, Seurat and RDS,
 //! parquet, and HDF5 chunks behind third-party filters (zstd, blosc, lz4, bitshuffle); each is named in
-//! the error that refuses it. Preparation steps beyond quality, `normalize_total` and `log1p` are not here either.
+//! the error that refuses it. Maps, neighbours and groups of cells are made elsewhere, from rows of numbers.
 
 pub mod check;
 pub mod counts;

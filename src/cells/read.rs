@@ -27,7 +27,7 @@ mod suggest;
 mod table;
 mod tenx_h5;
 mod tenx_mtx;
-mod text;
+pub(crate) mod text;
 
 use spec::dataset::{CellUnit, ColumnInfo, ColumnKind, MatrixInfo, Opened, PrepareOptions};
 

@@ -4,6 +4,7 @@
 mod golden;
 mod linear;
 mod loess;
+mod names;
 mod permuted;
 mod public_file;
 mod quality;
