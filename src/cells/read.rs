@@ -1,15 +1,19 @@
 //! From dropped files to cells: [`open`] plans from metadata, [`OpenedFile::begin`] checks the plan against the memory
 //! there is, [`Reading::advance`] reads one window of bounded size, [`Reading::finish`] adds names and labels.
 //!
-//! Not read yet, and said so by name: h5mu, zarr, rds, parquet, HDF5 chunks behind third-party filters.
+//! Not read, and said so by name: h5mu, rds, parquet, HDF5 chunks behind szip, nbit, bzip2, zfp or blosc2.
 
 mod archive;
+mod array;
+mod codec;
 mod compound;
 mod container;
 mod dtype;
 mod error;
 mod fields;
+mod filters;
 mod frame;
+mod grid;
 mod h5ad;
 mod hdf5;
 mod heap;

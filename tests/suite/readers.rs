@@ -4,6 +4,7 @@ mod anndata;
 mod archives;
 mod bad_input;
 mod build;
+mod filters;
 mod fuzz;
 mod loom;
 mod shared_data;

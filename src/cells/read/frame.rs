@@ -6,10 +6,11 @@
 
 use hdf5_pure::AttrValue;
 
+use crate::read::array::Array;
 use crate::read::compound;
 use crate::read::dtype::number_label;
 use crate::read::error::{ReadError, listed};
-use crate::read::hdf5::{Array, H5, Kind};
+use crate::read::hdf5::{H5, Kind};
 
 /// Values of a column, one per row.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,10 +5,11 @@ use spec::dataset::{CellUnit, FileFormat, MatrixEncoding, MatrixInfo};
 
 use crate::counts::Counts;
 use crate::genes::{GeneNames, is_ensembl};
+use crate::read::array::{Array, WINDOW_VALUES};
 use crate::read::container::Container;
 use crate::read::error::{ReadError, listed};
 use crate::read::frame::{Column, Frame};
-use crate::read::hdf5::{Array, H5, Kind, WINDOW_VALUES};
+use crate::read::hdf5::{H5, Kind};
 use crate::read::matrix::{DENSE_WINDOW_BYTES, MatrixReader};
 use crate::read::rows::Rows;
 use crate::read::scatter::Scatter;
