@@ -132,7 +132,7 @@ export interface PrepareOptions {
 export interface Opened {
   name: string;
   n_bytes: number;
-  format: "h5ad" | "tenx_h5_v2" | "tenx_h5_v3" | "tenx_mtx" | "loom" | "table";
+  format: "h5ad" | "tenx_h5_v2" | "tenx_h5_v3" | "tenx_mtx" | "loom" | "zarr" | "table";
   matrices: MatrixInfo[];
   columns: { name: string; kind: ColumnKind }[];
   first_genes: string[];

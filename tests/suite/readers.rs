@@ -10,6 +10,7 @@ mod loom;
 mod shared_data;
 mod tables;
 mod tenx;
+mod zarr_stores;
 
 use build::{
     CELLS, DTYPES, Dtype, GENES, dense, h5ad, h5ad_with, open, read, read_opened, sparse, sparse_group, to_dense,

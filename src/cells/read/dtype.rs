@@ -92,6 +92,10 @@ impl Number {
         }
     }
 
+    pub(crate) fn is_float(self) -> bool {
+        self.kind == NumberKind::Float
+    }
+
     /// Its name in numpy: `float32`, `uint8`.
     pub(crate) fn label(self) -> String {
         let kind = match self.kind {

@@ -17,6 +17,7 @@ use crate::read::error::{ReadError, human_bytes};
 use crate::read::filters::{self, FilteredChunks};
 use crate::read::grid::{Chunked, Element, Grid, Text};
 use crate::read::heap::Heap;
+use crate::read::tree::Kind;
 use crate::source::{Source, SourceError};
 
 /// Deflate's best ratio is 1,032 to 1; a claim beyond it is a lie.
@@ -48,13 +49,6 @@ pub(crate) struct H5 {
     file: hdf5_pure::File,
     heap: Heap,
     n_bytes: u64,
-}
-
-/// What lies at a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Dataset,
-    Group,
 }
 
 impl H5 {
@@ -91,11 +85,6 @@ impl H5 {
             Err(hdf5_pure::Error::Format(FormatError::PathNotFound(_)) | hdf5_pure::Error::NotAGroup(_)) => Ok(None),
             Err(error) => Err(failed(path, &error)),
         }
-    }
-
-    /// Whether there is something at a path.
-    pub(crate) fn has(&self, path: &str) -> Result<bool, ReadError> {
-        Ok(self.kind(path)?.is_some())
     }
 
     /// Names of the datasets and groups in a group, in the file's order.
