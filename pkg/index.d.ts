@@ -145,7 +145,7 @@ export interface CellFilter {
 export interface Opened {
   name: string;
   n_bytes: number;
-  format: "h5ad" | "tenx_h5_v2" | "tenx_h5_v3" | "tenx_mtx" | "loom" | "table";
+  format: "h5ad" | "tenx_h5_v2" | "tenx_h5_v3" | "tenx_mtx" | "loom" | "zarr" | "table";
   unit: "cell" | "metacell";
   matrices: MatrixInfo[];
   columns: { name: string; kind: ColumnKind }[];

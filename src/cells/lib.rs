@@ -4,9 +4,9 @@
 //! windows of bounded size), [`counts`] and [`data`] (what comes out), [`check`] (is this counts?), [`prepare`] (pure
 //! steps), [`write`](mod@write).
 //!
-//! Deliberately absent: file paths, threads, tensors, JavaScript. Formats that are not read: zarr, Seurat and RDS,
-//! parquet, and HDF5 chunks behind third-party filters (zstd, blosc, lz4, bitshuffle); each is named in
-//! the error that refuses it. Maps, neighbours and groups of cells are made elsewhere, from rows of numbers.
+//! Deliberately absent: file paths, threads, tensors, JavaScript. Formats that are not read: Seurat and RDS,
+//! parquet, h5mu, and HDF5 chunks behind rarer filters (szip, bzip2, zfp, blosc2); each is named in the error that
+//! refuses it. Maps, neighbours and groups of cells are made elsewhere, from rows of numbers.
 
 pub mod check;
 pub mod counts;

@@ -1,15 +1,19 @@
 //! From dropped files to cells: [`open`] plans from metadata, [`OpenedFile::begin`] checks the plan against the memory
 //! there is, [`Reading::advance`] reads one window of bounded size, [`Reading::finish`] adds names and labels.
 //!
-//! Not read yet, and said so by name: h5mu, zarr, rds, parquet, HDF5 chunks behind third-party filters.
+//! Not read, and said so by name: h5mu, rds, parquet, HDF5 chunks behind szip, nbit, bzip2, zfp or blosc2.
 
 mod archive;
+mod array;
+mod codec;
 mod compound;
 mod container;
 mod dtype;
 mod error;
 mod fields;
+mod filters;
 mod frame;
+mod grid;
 mod h5ad;
 mod hdf5;
 mod heap;
@@ -28,6 +32,8 @@ mod table;
 mod tenx_h5;
 mod tenx_mtx;
 pub(crate) mod text;
+mod tree;
+mod zarr;
 
 use spec::dataset::{CellUnit, ColumnInfo, ColumnKind, MatrixInfo, Opened, PrepareOptions};
 
@@ -49,9 +55,11 @@ const MAX_VALUES: usize = 500;
 /// Columns that carry the cells of each metacell.
 const WEIGHT_COLUMN: &str = "n_cells";
 
-/// Opens one matrix: an h5ad, 10x or loom file, a text table, the three files of a 10x matrix, or an archive of them; a
+/// Opens one matrix: an h5ad, 10x or loom file, a zarr store, a text table, the three files of a 10x matrix, or an archive of them; a
 /// second table beside it holds labels. Metadata are read (of a text table the names of its rows), and the first values
 /// of the matrix, which tell how much memory the others will take.
+///
+/// A zarr store that is no archive comes as its files, each named by its path within (or from above) the store.
 ///
 /// `bytes_available` is the memory that a reading may take.
 ///

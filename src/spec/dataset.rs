@@ -19,6 +19,8 @@ pub enum FileFormat {
     TenxMtx,
     /// Loom: genes by cells in HDF5.
     Loom,
+    /// AnnData in zarr, version 2 or 3.
+    Zarr,
     /// A table in text (csv, tsv, txt), of either orientation.
     Table,
 }
@@ -32,6 +34,7 @@ impl FileFormat {
             FileFormat::TenxH5V3 => "10x HDF5 v3",
             FileFormat::TenxMtx => "10x Matrix Market",
             FileFormat::Loom => "loom",
+            FileFormat::Zarr => "AnnData zarr",
             FileFormat::Table => "text table",
         }
     }

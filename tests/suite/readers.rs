@@ -4,11 +4,13 @@ mod anndata;
 mod archives;
 mod bad_input;
 mod build;
+mod filters;
 mod fuzz;
 mod loom;
 mod shared_data;
 mod tables;
 mod tenx;
+mod zarr_stores;
 
 use build::{
     CELLS, DTYPES, Dtype, GENES, dense, h5ad, h5ad_with, open, read, read_opened, sparse, sparse_group, to_dense,

@@ -7,8 +7,9 @@ use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 use crate::read::error::{ReadError, listed};
-use crate::read::inflated::{Compression, Forwards, Inflated, Window, decoder, into_memory};
-use crate::read::sniff::{Part, Role, role};
+use crate::read::inflated::{Compression, Deflated, Forwards, Inflated, Window, decoder, into_memory};
+use crate::read::sniff::{Part, Role, role, zarr_part};
+use crate::read::zarr;
 use crate::source::{NamedSource, Source};
 
 /// Endings of the names of files that may belong to a matrix.
@@ -65,10 +66,15 @@ pub(crate) fn unpack(file: NamedSource, kind: ArchiveKind, budget: u64) -> Resul
         ArchiveKind::Tar => tar_members(&name, base, None)?,
         ArchiveKind::TarGz => tar_members(&name, base, Some(Compression::Gzip))?,
     };
-    let is_zarr = |path: &str| [".zgroup", ".zarray", "zarr.json"].iter().any(|end| path.ends_with(end));
-    if members.iter().any(|member| is_zarr(&member.path)) {
-        let looks_like = "it holds a zarr store, which is not read; write it as h5ad".into();
-        return Err(ReadError::Unrecognised { name, looks_like });
+    if members.iter().any(|member| zarr::is_meta(&member.path)) {
+        let warnings = match kind {
+            ArchiveKind::TarGz => {
+                vec![format!("{name} is read from its beginning for every chunk; unpacked it is fast")]
+            }
+            _ => Vec::new(),
+        };
+        let files = members.into_iter().map(|member| (member.path, Arc::from(member.source))).collect();
+        return Ok(Unpacked { parts: vec![zarr_part(&name, files)?], bytes_held: 0, warnings });
     }
     let paths: Vec<String> = members.iter().map(|member| member.path.clone()).collect();
     let candidates: Vec<Member> = members.into_iter().filter(|member| is_candidate(&member.path)).collect();
@@ -80,7 +86,7 @@ pub(crate) fn unpack(file: NamedSource, kind: ArchiveKind, budget: u64) -> Resul
     for Member { path, source, is_inflated } in candidates {
         let file = NamedSource { name: base_name(&path).to_owned(), source };
         let role = role(&file, budget)?;
-        if !matches!(role, Role::Unknown(_) | Role::Archive(_) | Role::GzippedHdf5) {
+        if !matches!(role, Role::Unknown(_) | Role::Archive(_) | Role::GzippedHdf5 | Role::Zarr(_)) {
             parts.push((path, is_inflated, (file, role)));
         }
     }
@@ -217,6 +223,8 @@ fn zip_members(name: &str, base: Arc<dyn Source>) -> Result<Vec<Member>, ReadErr
             method if is_wanted && method != zip::CompressionMethod::DEFLATE => {
                 return Err(unread(format!("compressed with {method}")));
             }
+            // Chunks are many, and each is read whole: nothing of them is kept.
+            _ if !is_wanted => Box::new(Deflated { base: Arc::clone(&base), start, length, len }),
             _ => Box::new(Inflated::new(Arc::clone(&base), (start, length), Compression::Deflate, (0, len))),
         };
         let is_inflated = entry.compression() != zip::CompressionMethod::Stored;

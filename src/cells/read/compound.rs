@@ -1,11 +1,11 @@
 //! Columns of a compound dataset: how AnnData before 0.7 stored `obs` and `var`, one record per row.
 
-use hdf5_pure::{CompoundMember, Datatype, DatatypeByteOrder};
+use hdf5_pure::{CompoundMember, Datatype};
 
-use crate::read::dtype::{f32_of_half, numeric};
+use crate::read::array::Array;
+use crate::read::dtype::Number;
 use crate::read::error::ReadError;
 use crate::read::frame::Column;
-use crate::read::hdf5::Array;
 use crate::read::heap::HeapReader;
 
 /// Records decoded at once.
@@ -32,21 +32,21 @@ pub(crate) fn column(array: &Array, name: &str) -> Result<Option<Column>, ReadEr
             Ok(Some(Column::from_text(decode(array, record, |bytes| Ok(text(&bytes[range.clone()])))?)))
         }
         Datatype::VariableLength { is_string: true, .. } => {
-            let mut heap = HeapReader::new(array.heap(), array.path());
+            let mut heap = HeapReader::new(array.heap()?, array.path());
             let range = field(heap.reference_bytes() as u32)?;
             Ok(Some(Column::from_text(decode(array, record, |bytes| heap.text(&bytes[range.clone()]))?)))
         }
         datatype => {
             let Some(number) = Number::of(datatype) else { return Ok(None) };
-            let range = field(number.size)?;
-            Ok(Some(Column::Numbers(decode(array, record, |bytes| Ok(number.read(&bytes[range.clone()])))?)))
+            let range = field(number.size as u32)?;
+            Ok(Some(Column::Numbers(decode(array, record, |bytes| Ok(number.f64(&bytes[range.clone()])))?)))
         }
     }
 }
 
 fn members(array: &Array) -> Result<&[CompoundMember], ReadError> {
     match array.datatype() {
-        Datatype::Compound { members, .. } if array.shape().len() == 1 => Ok(members),
+        Some(Datatype::Compound { members, .. }) if array.shape().len() == 1 => Ok(members),
         _ => Err(array.malformed("is a dataset, but neither a group nor a table of records")),
     }
 }
@@ -71,52 +71,4 @@ fn decode<T>(
 fn text(bytes: &[u8]) -> String {
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     String::from_utf8_lossy(&bytes[..end]).trim_end().to_owned()
-}
-
-/// How a number lies in a record.
-struct Number {
-    size: u32,
-    is_big: bool,
-    is_float: bool,
-    is_signed: bool,
-}
-
-impl Number {
-    fn of(datatype: &Datatype) -> Option<Number> {
-        let number = match numeric(datatype)? {
-            Datatype::FloatingPoint { size, byte_order, .. } => Number {
-                size: *size,
-                is_big: *byte_order == DatatypeByteOrder::BigEndian,
-                is_float: true,
-                is_signed: true,
-            },
-            Datatype::FixedPoint { size, byte_order, layout } => Number {
-                size: *size,
-                is_big: *byte_order == DatatypeByteOrder::BigEndian,
-                is_float: false,
-                is_signed: layout.signed,
-            },
-            _ => return None,
-        };
-        let widths: &[u32] = if number.is_float { &[2, 4, 8] } else { &[1, 2, 4, 8] };
-        widths.contains(&number.size).then_some(number)
-    }
-
-    fn read(&self, bytes: &[u8]) -> f64 {
-        let mut little = [0; 8];
-        for (at, byte) in bytes.iter().enumerate() {
-            little[if self.is_big { bytes.len() - 1 - at } else { at }] = *byte;
-        }
-        let bits = u64::from_le_bytes(little);
-        match (self.is_float, self.size) {
-            (true, 2) => f64::from(f32_of_half(bits as u16)),
-            (true, 4) => f64::from(f32::from_bits(bits as u32)),
-            (true, _) => f64::from_bits(bits),
-            (false, size) if self.is_signed => {
-                let shift = 64 - 8 * size;
-                ((bits << shift) as i64 >> shift) as f64
-            }
-            (false, _) => bits as f64,
-        }
-    }
 }

@@ -9,7 +9,9 @@ pub enum ReadError {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// `open` was called without a file.
-    #[error("no file was given; give one h5ad, 10x h5, loom or csv file, or the three files of a 10x matrix together")]
+    #[error(
+        "no file was given; give one h5ad, 10x h5, loom or csv file, a zarr store, or the three files of a 10x matrix together"
+    )]
     NoFiles,
     /// Several files that do not belong together.
     #[error(
@@ -18,7 +20,7 @@ pub enum ReadError {
     Together(String),
     /// A format that is not known.
     #[error(
-        "{name} is not a file this reads: {looks_like}. It reads h5ad, 10x h5, loom, csv, tsv and txt tables, 10x matrix.mtx, and zip or tar.gz archives of them"
+        "{name} is not a file this reads: {looks_like}. It reads h5ad, zarr, 10x h5, loom, csv, tsv and txt tables, 10x matrix.mtx, and zip or tar.gz archives of them"
     )]
     Unrecognised {
         /// Name of the file.

@@ -6,10 +6,11 @@
 
 use hdf5_pure::AttrValue;
 
+use crate::read::array::Array;
 use crate::read::compound;
 use crate::read::dtype::number_label;
 use crate::read::error::{ReadError, listed};
-use crate::read::hdf5::{Array, H5, Kind};
+use crate::read::tree::{Kind, Tree};
 
 /// Values of a column, one per row.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,7 +80,7 @@ pub(crate) struct Frame {
 
 impl Frame {
     /// Reads the names of the columns.
-    pub(crate) fn open(h5: &H5, path: &str) -> Result<Frame, ReadError> {
+    pub(crate) fn open(h5: &Tree, path: &str) -> Result<Frame, ReadError> {
         match h5.kind(path)? {
             Some(Kind::Dataset) => Self::open_compound(h5, path),
             Some(Kind::Group) => Self::open_group(h5, path),
@@ -87,7 +88,7 @@ impl Frame {
         }
     }
 
-    fn open_compound(h5: &H5, path: &str) -> Result<Frame, ReadError> {
+    fn open_compound(h5: &Tree, path: &str) -> Result<Frame, ReadError> {
         let array = h5.array(path)?;
         let fields = compound::fields(&array)?;
         let index = ["index", "_index"].iter().find(|name| fields.iter().any(|field| field == *name));
@@ -97,7 +98,7 @@ impl Frame {
         Ok(Frame { path: path.into(), is_compound: true, index, columns, n_rows })
     }
 
-    fn open_group(h5: &H5, path: &str) -> Result<Frame, ReadError> {
+    fn open_group(h5: &Tree, path: &str) -> Result<Frame, ReadError> {
         let (datasets, groups) = h5.children(path)?;
         let attributes = h5.attributes(path)?;
         let has = |name: &str| datasets.iter().chain(&groups).any(|child| child == name);
@@ -128,7 +129,7 @@ impl Frame {
     }
 
     /// The index of each row; none where the file has no index.
-    pub(crate) fn read_index(&self, h5: &H5) -> Result<Option<Vec<String>>, ReadError> {
+    pub(crate) fn read_index(&self, h5: &Tree) -> Result<Option<Vec<String>>, ReadError> {
         let Some(index) = &self.index else { return Ok(None) };
         if self.is_compound {
             return Ok(compound::column(&h5.array(&self.path)?, index)?.map(|column| column.to_text("")));
@@ -141,7 +142,7 @@ impl Frame {
     }
 
     /// The first rows of the index.
-    pub(crate) fn first_of_index(&self, h5: &H5, count: usize) -> Result<Vec<String>, ReadError> {
+    pub(crate) fn first_of_index(&self, h5: &Tree, count: usize) -> Result<Vec<String>, ReadError> {
         if let (false, Some(index)) = (self.is_compound, &self.index) {
             let path = format!("{}/{index}", self.path);
             if h5.kind(&path)? == Some(Kind::Dataset) && h5.array(&path)?.is_text() {
@@ -154,7 +155,7 @@ impl Frame {
     }
 
     /// A column; none where it is of a kind that is not read.
-    pub(crate) fn read_column(&self, h5: &H5, name: &str) -> Result<Option<Column>, ReadError> {
+    pub(crate) fn read_column(&self, h5: &Tree, name: &str) -> Result<Option<Column>, ReadError> {
         if !self.columns.iter().any(|column| column == name) && self.index.as_deref() != Some(name) {
             return Err(ReadError::NoSuchColumn { wanted: name.into(), available: listed(&self.columns, 20) });
         }
@@ -171,7 +172,7 @@ impl Frame {
     }
 
     /// Before 0.8 a categorical column was its codes, and its categories lay elsewhere.
-    fn with_old_categories(&self, h5: &H5, name: &str, column: Option<Column>) -> Result<Option<Column>, ReadError> {
+    fn with_old_categories(&self, h5: &Tree, name: &str, column: Option<Column>) -> Result<Option<Column>, ReadError> {
         let Some(Column::Numbers(codes)) = &column else { return Ok(column) };
         let places = [format!("{}/__categories/{name}", self.path), format!("uns/{name}_categories")];
         let is_code = |code: &f64| code.fract() == 0.0 && *code >= -1.0;
@@ -184,7 +185,7 @@ impl Frame {
     }
 }
 
-fn frame_rows(h5: &H5, path: &str) -> Result<Option<usize>, ReadError> {
+fn frame_rows(h5: &Tree, path: &str) -> Result<Option<usize>, ReadError> {
     for path in [path.to_owned(), format!("{path}/codes"), format!("{path}/values")] {
         if h5.kind(&path)? == Some(Kind::Dataset) {
             return h5.array(&path)?.len().map(Some);
@@ -207,7 +208,7 @@ fn read_dataset_column(array: &Array) -> Result<Option<Column>, ReadError> {
     Ok(Some(if array.is_boolean() { Column::from_booleans(&values) } else { Column::Numbers(values) }))
 }
 
-fn read_group_column(h5: &H5, path: &str) -> Result<Option<Column>, ReadError> {
+fn read_group_column(h5: &Tree, path: &str) -> Result<Option<Column>, ReadError> {
     let child = |name: &str| format!("{path}/{name}");
     if h5.has(&child("codes"))? && h5.has(&child("categories"))? {
         let codes = h5.array(&child("codes"))?;

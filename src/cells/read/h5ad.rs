@@ -1,4 +1,4 @@
-//! AnnData in HDF5, from 0.5 to today: `X`, `raw/X` and `layers`, each CSR, CSC or dense.
+//! AnnData in HDF5 (from 0.5 to today) or zarr: `X`, `raw/X` and `layers`, each CSR, CSC or dense.
 
 use hdf5_pure::AttrValue;
 use spec::dataset::{CellUnit, FileFormat, MatrixEncoding, MatrixInfo};
@@ -7,9 +7,9 @@ use crate::genes::{GeneNames, is_ensembl};
 use crate::read::container::Container;
 use crate::read::error::{ReadError, listed};
 use crate::read::frame::{Column, Frame};
-use crate::read::hdf5::{H5, Kind};
 use crate::read::matrix::{CscReader, CsrReader, DenseReader, MatrixReader, SparseArrays};
 use crate::read::rows::Rows;
+use crate::read::tree::{Kind, Tree};
 
 /// Columns of `var` that hold symbols, where the index holds ids.
 const SYMBOL_COLUMNS: [&str; 12] = [
@@ -43,7 +43,7 @@ const ID_COLUMNS: [&str; 11] = [
 
 /// An open h5ad.
 pub(crate) struct H5adFile {
-    h5: H5,
+    h5: Tree,
     matrices: Vec<MatrixInfo>,
     /// Path of each matrix and of its `var`.
     paths: Vec<(String, String)>,
@@ -53,7 +53,7 @@ pub(crate) struct H5adFile {
 }
 
 impl H5adFile {
-    pub(crate) fn open(h5: H5) -> Result<Self, ReadError> {
+    pub(crate) fn open(h5: Tree) -> Result<Self, ReadError> {
         let layers = match h5.kind("layers")? {
             Some(Kind::Group) => {
                 let (datasets, groups) = h5.children("layers")?;
@@ -122,7 +122,10 @@ impl H5adFile {
 
 impl Container for H5adFile {
     fn format(&self) -> FileFormat {
-        FileFormat::H5ad
+        match self.h5 {
+            Tree::Hdf5(_) => FileFormat::H5ad,
+            Tree::Zarr(_) => FileFormat::Zarr,
+        }
     }
 
     fn matrices(&self) -> &[MatrixInfo] {
@@ -240,7 +243,7 @@ fn no_x_hint(layers: &[String]) -> String {
     }
 }
 
-fn unit(h5: &H5) -> Result<CellUnit, ReadError> {
+fn unit(h5: &Tree) -> Result<CellUnit, ReadError> {
     if h5.kind("uns/waddington/unit")? != Some(Kind::Dataset) {
         return Ok(CellUnit::Cell);
     }
@@ -249,7 +252,7 @@ fn unit(h5: &H5) -> Result<CellUnit, ReadError> {
     Ok(if is_metacell { CellUnit::Metacell } else { CellUnit::Cell })
 }
 
-fn matrix_info(h5: &H5, name: &str, path: &str, n_obs: Option<usize>) -> Result<MatrixInfo, ReadError> {
+fn matrix_info(h5: &Tree, name: &str, path: &str, n_obs: Option<usize>) -> Result<MatrixInfo, ReadError> {
     if h5.kind(path)? == Some(Kind::Dataset) {
         let array = h5.array(path)?;
         if !array.is_number() {

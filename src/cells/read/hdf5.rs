@@ -1,27 +1,29 @@
-//! A thin layer over the HDF5 library: objects by path, ranges of rows as numbers or text, errors that name the object.
+//! A thin layer over the HDF5 library: objects by path, arrays, errors that name the object.
 //!
 //! It bounds what the library may allocate: a dataset that claims more than the file could hold, even compressed as
-//! hard as deflate can, is refused before it is read.
+//! hard as deflate can, is refused before it is read. Chunks behind filters that the library lacks are decoded in
+//! [`crate::read::filters`].
 
-use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hdf5_pure::{AttrValue, ChunkCacheConfig, Datatype, DatatypeByteOrder, FileAccessProperties, FormatError};
 use hdf5_pure::{MetadataCacheConfig, VlenStringReadOptions};
 
-use crate::read::dtype::{element_size, f32_of_half, number_label, numeric};
+use crate::read::array::{Array, ElementKind, Values};
+use crate::read::dtype::{Number, element_size, f32_of_half, numeric};
 use crate::read::error::{ReadError, human_bytes};
+use crate::read::filters::{self, FilteredChunks};
+use crate::read::grid::{Chunked, Element, Grid, Text};
 use crate::read::heap::Heap;
-use crate::read::plan::{SAMPLE_BYTES, SAMPLE_VALUES};
+use crate::read::tree::Kind;
 use crate::source::{Source, SourceError};
 
 /// Deflate's best ratio is 1,032 to 1; a claim beyond it is a lie.
 const MAX_RATIO: u64 = 1032;
 /// Small objects (fill values, empty chunks) may claim this much whatever the file's size.
 const SLACK_BYTES: u64 = 1 << 20;
-/// Values per window that a reader asks for at once.
-pub(crate) const WINDOW_VALUES: u64 = 1 << 18;
 
 /// Lets the HDF5 library read a [`Source`].
 struct Adapter(Arc<dyn Source>);
@@ -47,13 +49,6 @@ pub(crate) struct H5 {
     file: hdf5_pure::File,
     heap: Heap,
     n_bytes: u64,
-}
-
-/// What lies at a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Dataset,
-    Group,
 }
 
 impl H5 {
@@ -92,11 +87,6 @@ impl H5 {
         }
     }
 
-    /// Whether there is something at a path.
-    pub(crate) fn has(&self, path: &str) -> Result<bool, ReadError> {
-        Ok(self.kind(path)?.is_some())
-    }
-
     /// Names of the datasets and groups in a group, in the file's order.
     pub(crate) fn children(&self, path: &str) -> Result<(Vec<String>, Vec<String>), ReadError> {
         let group = if path == "/" { self.file.root() } else { self.group(path)? };
@@ -129,18 +119,60 @@ impl H5 {
         let dataset = self.file.dataset(path).map_err(fail)?;
         let shape = dataset.shape().map_err(fail)?;
         let datatype = dataset.datatype().map_err(fail)?;
-        let (heap, n_file_bytes) = (self.heap.clone(), self.n_bytes);
-        let array = Array {
+        let dataset = Dataset {
             dataset,
             path: path.to_owned(),
-            shape,
             datatype,
-            heap,
-            n_file_bytes,
-            has_checked_chunks: Cell::new(false),
+            n_file_bytes: self.n_bytes,
+            chunks_checked: AtomicBool::new(false),
         };
-        array.check_claims()?;
-        Ok(array)
+        dataset.check_claims(&shape)?;
+        self.array_of(dataset, shape)
+    }
+
+    fn array_of(&self, dataset: Dataset, shape: Vec<u64>) -> Result<Array, ReadError> {
+        let (kind, dtype) = kind_of(&dataset.datatype);
+        let records = matches!(dataset.datatype, Datatype::Compound { .. });
+        Ok(Array {
+            path: dataset.path.clone(),
+            kind,
+            dtype,
+            element_bytes: u64::from(element_size(&dataset.datatype)),
+            chunk_rows: dataset.chunk_shape()?.first().copied(),
+            records: records.then(|| (dataset.datatype.clone(), self.heap.clone())),
+            values: if dataset.needs_own_filters() {
+                Box::new(self.chunked(&dataset, &shape)?)
+            } else {
+                Box::new(dataset)
+            },
+            shape,
+        })
+    }
+
+    /// A dataset whose chunks we decode ourselves.
+    fn chunked(&self, dataset: &Dataset, shape: &[u64]) -> Result<Chunked, ReadError> {
+        let chunk_shape = dataset.chunk_shape()?;
+        let element = match &dataset.datatype {
+            Datatype::String { .. } => Element::Text(Text::Bytes),
+            Datatype::VariableLength { is_string: true, .. } => Element::Text(Text::Heap(self.heap.clone())),
+            datatype => Number::of(datatype).map_or(Element::Other, Element::Number),
+        };
+        let fill = vec![0; element_size(&dataset.datatype) as usize];
+        let grid = Grid { path: dataset.path.clone(), shape: shape.to_vec(), chunk_shape, fill };
+        let Some(chunk_bytes) = grid.chunk_bytes().filter(|_| grid.chunk_shape.len() == shape.len()) else {
+            return Err(dataset.malformed("has chunks of another shape than its own"));
+        };
+        let chunks = dataset.chunks()?;
+        let pipeline = dataset.dataset.filter_pipeline();
+        let filtered = FilteredChunks::new(
+            &dataset.path,
+            Arc::clone(&self.heap.source),
+            chunks,
+            pipeline,
+            &grid.chunk_shape,
+            chunk_bytes,
+        );
+        Ok(Chunked { grid, element, chunks: Box::new(filtered) })
     }
 
     /// A number of cells or genes that an object claims: they are numbered with 32 bits, and a file cannot hold more
@@ -160,131 +192,66 @@ impl H5 {
     }
 }
 
-/// A dataset whose claims were found possible.
-pub(crate) struct Array {
-    dataset: hdf5_pure::Dataset,
-    path: String,
-    shape: Vec<u64>,
-    datatype: Datatype,
-    heap: Heap,
-    n_file_bytes: u64,
-    has_checked_chunks: Cell<bool>,
+/// What the elements of a type are, and their name in numpy.
+fn kind_of(datatype: &Datatype) -> (ElementKind, String) {
+    if is_boolean(datatype) {
+        return (ElementKind::Boolean, "bool".into());
+    }
+    if matches!(datatype, Datatype::String { .. } | Datatype::VariableLength { is_string: true, .. }) {
+        return (ElementKind::Text, "str".into());
+    }
+    match numeric(datatype) {
+        Some(Datatype::FloatingPoint { size, .. }) => (ElementKind::Float, format!("float{}", u64::from(*size) * 8)),
+        Some(Datatype::FixedPoint { size, layout, .. }) => {
+            let sign = if layout.signed { "" } else { "u" };
+            (ElementKind::Integer, format!("{sign}int{}", u64::from(*size) * 8))
+        }
+        _ => (ElementKind::Other, "other".into()),
+    }
 }
 
-impl Array {
-    /// Where text of variable length inside records lies.
-    pub(crate) fn heap(&self) -> Heap {
-        self.heap.clone()
-    }
+/// Whether these are numpy booleans: an enumeration of FALSE and TRUE.
+fn is_boolean(datatype: &Datatype) -> bool {
+    matches!(datatype, Datatype::Enumeration { members, .. } if members.len() == 2
+        && members.iter().any(|member| member.name.eq_ignore_ascii_case("true")))
+}
 
-    pub(crate) fn path(&self) -> &str {
-        &self.path
-    }
+/// A dataset that the library decodes.
+struct Dataset {
+    dataset: hdf5_pure::Dataset,
+    path: String,
+    datatype: Datatype,
+    n_file_bytes: u64,
+    /// Whether its chunks were found to lie in the file.
+    chunks_checked: AtomicBool,
+}
 
-    pub(crate) fn shape(&self) -> &[u64] {
-        &self.shape
-    }
-
-    pub(crate) fn datatype(&self) -> &Datatype {
-        &self.datatype
-    }
-
-    /// Rows, that is the first dimension; 1 for a scalar.
-    pub(crate) fn n_rows(&self) -> u64 {
-        self.shape.first().copied().unwrap_or(1)
-    }
-
-    /// Rows as usize.
-    pub(crate) fn len(&self) -> Result<usize, ReadError> {
-        usize::try_from(self.n_rows()).map_err(|_| self.malformed("has more rows than this machine can address"))
-    }
-
-    /// Rows per chunk; none where the data are not chunked.
-    pub(crate) fn chunk_rows(&self) -> Option<u64> {
-        self.dataset.chunk_shape().ok().flatten().and_then(|shape| shape.first().copied()).filter(|rows| *rows > 0)
-    }
-
-    /// Bytes of one row.
-    pub(crate) fn row_bytes(&self) -> u64 {
-        let per_row: u64 = self.shape.iter().skip(1).product();
-        per_row.saturating_mul(u64::from(element_size(&self.datatype)))
-    }
-
-    pub(crate) fn is_text(&self) -> bool {
-        matches!(self.datatype, Datatype::String { .. } | Datatype::VariableLength { is_string: true, .. })
-    }
-
-    pub(crate) fn is_number(&self) -> bool {
-        numeric(&self.datatype).is_some()
-    }
-
-    /// Whether these are numpy booleans: an enumeration of FALSE and TRUE.
-    pub(crate) fn is_boolean(&self) -> bool {
-        matches!(&self.datatype, Datatype::Enumeration { members, .. } if members.len() == 2
-            && members.iter().any(|member| member.name.eq_ignore_ascii_case("true")))
-    }
-
-    /// Number type as numpy names it.
-    pub(crate) fn dtype(&self) -> String {
-        match &self.datatype {
-            Datatype::Enumeration { .. } if self.is_boolean() => "bool".into(),
-            datatype => match numeric(datatype) {
-                Some(Datatype::FloatingPoint { size, .. }) => format!("float{}", u64::from(*size) * 8),
-                Some(Datatype::FixedPoint { size, layout, .. }) => {
-                    format!("{}int{}", if layout.signed { "" } else { "u" }, u64::from(*size) * 8)
-                }
-                _ if self.is_text() => "str".into(),
-                _ => "other".into(),
-            },
-        }
-    }
-
-    /// Values of a range of rows as f32; half floats and every integer width included.
-    pub(crate) fn f32s(&self, start: u64, count: u64) -> Result<Vec<f32>, ReadError> {
+impl Values for Dataset {
+    fn f32s(&self, start: u64, count: u64) -> Result<Vec<f32>, ReadError> {
         if let Some(halves) = self.halves(start, count)? {
             return Ok(halves);
         }
-        self.check_number()?;
         self.check_chunks()?;
         self.dataset.read_f32_rows(start, count).map_err(|error| failed(&self.path, &error))
     }
 
-    /// The first values as f32; none where they cannot be had without decoding much.
-    pub(crate) fn sample(&self) -> Option<Vec<f32>> {
-        let per_row: u64 = self.shape.iter().skip(1).product();
-        let n_rows = (SAMPLE_VALUES / per_row.max(1)).max(1).min(self.n_rows());
-        let decoded = self.chunk_rows().unwrap_or(1).max(n_rows).saturating_mul(self.row_bytes());
-        if decoded > SAMPLE_BYTES { None } else { self.f32s(0, n_rows).ok() }
-    }
-
-    /// Values of a range of rows as f64.
-    pub(crate) fn f64s(&self, start: u64, count: u64) -> Result<Vec<f64>, ReadError> {
+    fn f64s(&self, start: u64, count: u64) -> Result<Vec<f64>, ReadError> {
         if let Some(halves) = self.halves(start, count)? {
             return Ok(halves.into_iter().map(f64::from).collect());
         }
-        self.check_number()?;
         self.check_chunks()?;
         self.dataset.read_f64_rows(start, count).map_err(|error| failed(&self.path, &error))
     }
 
-    /// Values of a range of rows as i64; only for integers.
-    pub(crate) fn i64s(&self, start: u64, count: u64) -> Result<Vec<i64>, ReadError> {
-        match numeric(&self.datatype) {
-            Some(Datatype::FixedPoint { .. }) => {
-                self.check_chunks()?;
-                self.dataset.read_i64_rows(start, count).map_err(|error| failed(&self.path, &error))
-            }
-            _ => Err(self.malformed(&format!("holds {}; integers are expected", self.dtype()))),
-        }
+    fn i64s(&self, start: u64, count: u64) -> Result<Vec<i64>, ReadError> {
+        self.check_chunks()?;
+        self.dataset.read_i64_rows(start, count).map_err(|error| failed(&self.path, &error))
     }
 
-    /// All values as text, row-major.
-    pub(crate) fn strings(&self) -> Result<Vec<String>, ReadError> {
-        if !self.is_text() {
-            return Err(self.malformed(&format!("holds {}; text is expected", self.dtype())));
-        }
+    fn strings(&self, start: u64, count: u64) -> Result<Vec<String>, ReadError> {
         self.check_chunks()?;
         let read = match self.datatype {
+            _ if start > 0 || count < u64::MAX => self.dataset.read_string_rows(start, count),
             Datatype::VariableLength { .. } => {
                 // Strings may share their bytes in the file; beyond this they were made to.
                 let limit = usize::try_from(self.n_file_bytes.saturating_mul(8)).unwrap_or(usize::MAX);
@@ -295,46 +262,26 @@ impl Array {
         read.map_err(|error| failed(&self.path, &error))
     }
 
-    /// The first values as text, at most `count`.
-    pub(crate) fn first_strings(&self, count: u64) -> Result<Vec<String>, ReadError> {
-        if !self.is_text() {
-            return Err(self.malformed(&format!("holds {}; text is expected", self.dtype())));
-        }
-        self.check_chunks()?;
-        self.dataset.read_string_rows(0, count).map_err(|error| failed(&self.path, &error))
-    }
-
-    /// Values as text whatever their type: numbers are written out.
-    pub(crate) fn strings_of_any(&self) -> Result<Vec<String>, ReadError> {
-        if self.is_text() {
-            return self.strings();
-        }
-        Ok(self.f64s(0, self.n_rows())?.into_iter().map(|value| number_label(value, self.is_boolean())).collect())
-    }
-
-    /// Raw bytes of a range of rows, as stored.
-    pub(crate) fn raw(&self, start: u64, count: u64) -> Result<Vec<u8>, ReadError> {
+    fn raw(&self, start: u64, count: u64) -> Result<Vec<u8>, ReadError> {
         self.check_chunks()?;
         self.dataset.read_raw_rows(start, count).map_err(|error| failed(&self.path, &error))
     }
+}
 
-    /// Refuses a filter that is not read, by name, before a byte is decoded.
-    pub(crate) fn check_filters(&self) -> Result<(), ReadError> {
-        match self.dataset.filters().into_iter().find_map(unread_filter) {
-            Some(filter) => Err(ReadError::Filter { object: self.path.clone(), filter }),
-            None => Ok(()),
-        }
-    }
-
-    pub(crate) fn malformed(&self, what: &str) -> ReadError {
+impl Dataset {
+    fn malformed(&self, what: &str) -> ReadError {
         ReadError::Malformed { object: self.path.clone(), what: what.to_owned() }
     }
 
-    fn check_number(&self) -> Result<(), ReadError> {
-        if self.is_number() {
-            return Ok(());
-        }
-        Err(self.malformed(&format!("holds {}; numbers are expected", self.dtype())))
+    /// Empty where the data are not chunked.
+    fn chunk_shape(&self) -> Result<Vec<u64>, ReadError> {
+        let shape = self.dataset.chunk_shape().map_err(|error| failed(&self.path, &error))?;
+        Ok(shape.unwrap_or_default())
+    }
+
+    /// Whether a filter lies before its chunks that the library does not reverse, and we do.
+    fn needs_own_filters(&self) -> bool {
+        self.dataset.filters().into_iter().any(filters::is_own)
     }
 
     fn halves(&self, start: u64, count: u64) -> Result<Option<Vec<f32>>, ReadError> {
@@ -348,11 +295,8 @@ impl Array {
         Ok(Some(raw.chunks_exact(2).map(|two| f32_of_half(bits(two))).collect()))
     }
 
-    /// Refuses chunks that lie outside the file, before the library makes room for them.
-    fn check_chunks(&self) -> Result<(), ReadError> {
-        if self.has_checked_chunks.get() || !self.dataset.is_chunked() {
-            return Ok(());
-        }
+    /// Where its chunks lie; those that lie outside the file are refused.
+    fn chunks(&self) -> Result<Vec<hdf5_pure::Chunk>, ReadError> {
         let chunks = self.dataset.chunks().map_err(|error| failed(&self.path, &error))?;
         let is_outside = |chunk: &hdf5_pure::Chunk| {
             chunk.address.checked_add(chunk.storage_size).is_none_or(|end| end > self.n_file_bytes)
@@ -361,16 +305,24 @@ impl Array {
             let detail = " or damaged: a chunk lies past its end".into();
             return Err(ReadError::Truncated { object: self.path.clone(), detail });
         }
-        self.has_checked_chunks.set(true);
+        Ok(chunks)
+    }
+
+    /// Refuses chunks that lie outside the file, before the library makes room for them.
+    fn check_chunks(&self) -> Result<(), ReadError> {
+        if !self.dataset.is_chunked() || self.chunks_checked.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.chunks()?;
+        self.chunks_checked.store(true, Ordering::Relaxed);
         Ok(())
     }
 
-    fn check_claims(&self) -> Result<(), ReadError> {
+    fn check_claims(&self, shape: &[u64]) -> Result<(), ReadError> {
         let limit = self.n_file_bytes.saturating_mul(MAX_RATIO).saturating_add(SLACK_BYTES);
         let element = u64::from(element_size(&self.datatype));
         let bytes = |shape: &[u64]| shape.iter().try_fold(element, |bytes, extent| bytes.checked_mul(*extent));
-        let chunk = self.dataset.chunk_shape().ok().flatten().unwrap_or_default();
-        for shape in [self.shape.as_slice(), &chunk] {
+        for shape in [shape, &self.chunk_shape()?] {
             if bytes(shape).is_none_or(|bytes| bytes > limit) {
                 let what = format!("claims the shape {shape:?}, more than a file of {} can hold", {
                     human_bytes(self.n_file_bytes)
@@ -378,24 +330,12 @@ impl Array {
                 return Err(self.malformed(&what));
             }
         }
-        self.check_filters()
+        // By name, before a byte is decoded.
+        match self.dataset.filters().into_iter().find_map(filters::unread) {
+            Some(filter) => Err(ReadError::Filter { object: self.path.clone(), filter }),
+            None => Ok(()),
+        }
     }
-}
-
-fn unread_filter(id: u16) -> Option<String> {
-    Some(match id {
-        1 | 2 | 3 | 6 | 32000 => return None,
-        4 => "szip (4)".into(),
-        5 => "nbit (5)".into(),
-        307 => "bzip2 (307)".into(),
-        32001 => "blosc (32001)".into(),
-        32004 => "lz4 (32004)".into(),
-        32008 => "bitshuffle (32008)".into(),
-        32013 => "zfp (32013)".into(),
-        32015 => "zstd (32015)".into(),
-        32026 => "blosc2 (32026)".into(),
-        id => format!("HDF5 filter {id}"),
-    })
 }
 
 /// An error of the library about an object.

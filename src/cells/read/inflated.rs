@@ -76,6 +76,32 @@ pub(crate) fn decoder(
     }
 }
 
+/// A small deflated part that is read whole and seldom: every read decodes it from its beginning.
+pub(crate) struct Deflated {
+    pub(crate) base: Arc<dyn Source>,
+    pub(crate) start: u64,
+    pub(crate) length: u64,
+    pub(crate) len: u64,
+}
+
+impl Source for Deflated {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), SourceError> {
+        let length = buffer.len() as u64;
+        if offset.checked_add(length).is_none_or(|end| end > self.len) {
+            return Err(SourceError::PastEnd { offset, length, available: self.len });
+        }
+        let mut reader = decoder(&self.base, self.start, self.length, Compression::Deflate);
+        let skipped = std::io::copy(&mut (&mut reader).take(offset), &mut std::io::sink());
+        let read = skipped.and_then(|_| reader.read_exact(buffer));
+        let failed = |error: std::io::Error| format!("the compressed data are damaged: {error}");
+        read.map_err(|error| SourceError::Failed { offset, length, reason: failed(error) })
+    }
+}
+
 /// Bytes that a decoder gives, as a source: reading on is cheap, going back begins again.
 pub(crate) struct Inflated {
     base: Arc<dyn Source>,

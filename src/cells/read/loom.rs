@@ -5,13 +5,14 @@ use spec::dataset::{CellUnit, FileFormat, MatrixEncoding, MatrixInfo};
 
 use crate::counts::Counts;
 use crate::genes::{GeneNames, is_ensembl};
+use crate::read::array::{Array, WINDOW_VALUES};
 use crate::read::container::Container;
 use crate::read::error::{ReadError, listed};
 use crate::read::frame::{Column, Frame};
-use crate::read::hdf5::{Array, H5, Kind, WINDOW_VALUES};
 use crate::read::matrix::{DENSE_WINDOW_BYTES, MatrixReader};
 use crate::read::rows::Rows;
 use crate::read::scatter::Scatter;
+use crate::read::tree::{Kind, Tree};
 
 /// Attributes of cells that name them, the likeliest first.
 const CELL_NAMES: [&str; 9] =
@@ -44,7 +45,7 @@ const IDS: [&str; 9] = [
 
 /// An open loom file.
 pub(crate) struct LoomFile {
-    h5: H5,
+    h5: Tree,
     matrices: Vec<MatrixInfo>,
     cells: Frame,
     /// The attribute that names the cells.
@@ -56,7 +57,7 @@ pub(crate) struct LoomFile {
 }
 
 impl LoomFile {
-    pub(crate) fn open(h5: H5) -> Result<Self, ReadError> {
+    pub(crate) fn open(h5: Tree) -> Result<Self, ReadError> {
         let matrix = matrix_info(&h5, "matrix")?;
         let shape = (matrix.n_cells, matrix.n_genes);
         let (mut matrices, mut warnings) = (vec![matrix], Vec::new());
@@ -173,7 +174,7 @@ impl Container for LoomFile {
     }
 }
 
-fn matrix_info(h5: &H5, path: &str) -> Result<MatrixInfo, ReadError> {
+fn matrix_info(h5: &Tree, path: &str) -> Result<MatrixInfo, ReadError> {
     let array = h5.array(path)?;
     if !array.is_number() {
         return Err(array.malformed(&format!("holds {}; numbers are expected", array.dtype())));

@@ -5,8 +5,8 @@
 //! their values other than zero.
 
 use crate::counts::Counts;
+use crate::read::array::{Array, WINDOW_VALUES};
 use crate::read::error::ReadError;
-use crate::read::hdf5::{Array, WINDOW_VALUES};
 use crate::read::rows::{RowBuilder, Rows, checked_indptr};
 use crate::read::scatter::Scatter;
 use crate::read::stream::Stream;

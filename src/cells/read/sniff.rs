@@ -1,10 +1,12 @@
 //! What files are, from their first bytes, and what they make together; names decide only between barcodes and features.
 
+use std::sync::Arc;
+
 use crate::read::archive::{self, ArchiveKind};
 use crate::read::container::Container;
 use crate::read::error::{ReadError, listed};
 use crate::read::h5ad::H5adFile;
-use crate::read::hdf5::{H5, Kind};
+use crate::read::hdf5::H5;
 use crate::read::inflated::gunzipped;
 use crate::read::labels::Labelled;
 use crate::read::layout::Layout;
@@ -13,6 +15,8 @@ use crate::read::table::{TableFile, longest_line};
 use crate::read::tenx_h5::TenxH5File;
 use crate::read::tenx_mtx::TenxMtxFiles;
 use crate::read::text::{Lines, is_gzip};
+use crate::read::tree::{Kind, Tree};
+use crate::read::zarr::{self, Zarr};
 use crate::source::{NamedSource, Source, head};
 
 const HDF5_SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
@@ -23,6 +27,7 @@ const MAX_FEATURE_FIELDS: usize = 8;
 pub(crate) enum Role {
     Hdf5,
     GzippedHdf5,
+    Zarr(Box<Zarr>),
     Archive(ArchiveKind),
     Matrix,
     Barcodes,
@@ -46,6 +51,13 @@ pub(crate) struct Found {
 pub(crate) fn open(files: Vec<NamedSource>, budget: u64) -> Result<Found, ReadError> {
     let mut parts = Vec::with_capacity(files.len());
     let (mut bytes_held, mut warnings) = (0, Vec::new());
+    let files = match zarr_folder(files)? {
+        Ok((part, others)) => {
+            parts.push(part);
+            others
+        }
+        Err(files) => files,
+    };
     for file in files {
         match role(&file, budget)? {
             Role::Archive(kind) => {
@@ -66,6 +78,25 @@ pub(crate) fn open(files: Vec<NamedSource>, budget: u64) -> Result<Found, ReadEr
     Ok(Found { container, bytes_held, warnings })
 }
 
+type Folder = (Part, Vec<NamedSource>);
+
+/// The files of a zarr store that came as a folder, told by their paths, and those that lie outside it.
+fn zarr_folder(files: Vec<NamedSource>) -> Result<Result<Folder, Vec<NamedSource>>, ReadError> {
+    let metas = files.iter().filter(|file| zarr::is_meta(&file.name));
+    let Some(first) = metas.min_by_key(|file| file.name.split('/').count()) else { return Ok(Err(files)) };
+    let folder = first.name.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
+    let (inside, outside): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| file.name.starts_with(&folder));
+    let entries = inside.into_iter().map(|file| (file.name, Arc::from(file.source))).collect();
+    let name = if folder.is_empty() { "the zarr store" } else { folder.trim_end_matches('/') };
+    Ok(Ok((zarr_part(name, entries)?, outside)))
+}
+
+/// A store as one part among others.
+pub(crate) fn zarr_part(name: &str, files: Vec<(String, Arc<dyn Source>)>) -> Result<Part, ReadError> {
+    let store = Zarr::open(files)?;
+    Ok((NamedSource::from_bytes(name, Vec::new()), Role::Zarr(Box::new(store))))
+}
+
 fn open_parts(parts: Vec<Part>, budget: u64) -> Result<Box<dyn Container>, ReadError> {
     let names = listed(parts.iter().map(|(file, _)| &file.name), 5);
     let (mut tables, mut others) = (Vec::new(), Vec::new());
@@ -83,11 +114,12 @@ fn open_parts(parts: Vec<Part>, budget: u64) -> Result<Box<dyn Container>, ReadE
     let container: Box<dyn Container> = if n_others == 0 {
         let Some((file, layout)) = tables.next() else { return Err(ReadError::NoFiles) };
         Box::new(TableFile::open(file, layout, budget)?)
-    } else if others.iter().any(|(_, role)| matches!(role, Role::Hdf5)) {
+    } else if others.iter().any(|(_, role)| matches!(role, Role::Hdf5 | Role::Zarr(_))) {
         match others.into_iter().next() {
+            Some((file, Role::Zarr(store))) if n_others == 1 => open_zarr(&file.name, *store)?,
             Some((file, _)) if n_others == 1 => open_hdf5(file)?,
             _ => {
-                let what = format!("{n_others} matrices were given ({names}), HDF5 files among them");
+                let what = format!("{n_others} matrices were given ({names}), HDF5 files or zarr stores among them");
                 return Err(ReadError::Together(what));
             }
         }
@@ -166,7 +198,7 @@ fn is_hdf5(source: &dyn Source) -> Result<bool, ReadError> {
 
 fn open_hdf5(file: NamedSource) -> Result<Box<dyn Container>, ReadError> {
     let NamedSource { name, source } = file;
-    let h5 = H5::open(source)?;
+    let h5 = Tree::Hdf5(H5::open(source)?);
     let is_group = |path: &str| Ok::<_, ReadError>(h5.kind(path)? == Some(Kind::Group));
     if h5.has("X")? || (h5.has("obs")? && h5.has("var")?) {
         return Ok(Box::new(H5adFile::open(h5)?));
@@ -193,6 +225,17 @@ fn open_hdf5(file: NamedSource) -> Result<Box<dyn Container>, ReadError> {
             Err(ReadError::NotCells { name, what })
         }
     }
+}
+
+fn open_zarr(name: &str, store: Zarr) -> Result<Box<dyn Container>, ReadError> {
+    let tree = Tree::Zarr(store);
+    if tree.has("X")? || (tree.has("obs")? && tree.has("var")?) {
+        return Ok(Box::new(H5adFile::open(tree)?));
+    }
+    let (datasets, groups) = tree.children("/")?;
+    let found = listed(datasets.iter().chain(&groups), 8);
+    let what = format!("{name} is a zarr store without one AnnData (X, obs, var) in it; at its root are: {found}");
+    Err(ReadError::Together(what))
 }
 
 fn open_mtx(files: Vec<Part>) -> Result<Box<dyn Container>, ReadError> {

@@ -1,7 +1,7 @@
 //! A long column of numbers read forwards in blocks of whole chunks, so that no chunk is decoded twice.
 
+use crate::read::array::{Array, WINDOW_VALUES};
 use crate::read::error::ReadError;
-use crate::read::hdf5::{Array, WINDOW_VALUES};
 
 type ReadRows<T> = fn(&Array, u64, u64) -> Result<Vec<T>, ReadError>;
 

@@ -7,11 +7,11 @@ use spec::dataset::{CellUnit, FileFormat, MatrixEncoding, MatrixInfo};
 
 use crate::counts::Counts;
 use crate::genes::{GeneNames, is_ensembl};
+use crate::read::array::WINDOW_VALUES;
 use crate::read::container::Container;
 use crate::read::error::{ReadError, listed};
 use crate::read::fields::Fields;
 use crate::read::frame::Column;
-use crate::read::hdf5::WINDOW_VALUES;
 use crate::read::layout::{Layout, folded, next_row};
 use crate::read::matrix::MatrixReader;
 use crate::read::plan::SAMPLE_VALUES;

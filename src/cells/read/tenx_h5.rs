@@ -7,13 +7,13 @@ use crate::genes::GeneNames;
 use crate::read::container::Container;
 use crate::read::error::{ReadError, listed};
 use crate::read::frame::Column;
-use crate::read::hdf5::{H5, Kind};
 use crate::read::matrix::{CsrReader, MatrixReader, SparseArrays};
 use crate::read::rows::Rows;
+use crate::read::tree::{Kind, Tree};
 
 /// An open 10x HDF5 file.
 pub(crate) struct TenxH5File {
-    h5: H5,
+    h5: Tree,
     format: FileFormat,
     matrices: Vec<MatrixInfo>,
     warnings: Vec<String>,
@@ -21,7 +21,7 @@ pub(crate) struct TenxH5File {
 
 impl TenxH5File {
     /// Opens the groups that look like 10x matrices; none where there is no such group.
-    pub(crate) fn open(h5: H5) -> Result<Result<Self, H5>, ReadError> {
+    pub(crate) fn open(h5: Tree) -> Result<Result<Self, Tree>, ReadError> {
         let is_v3 = h5.kind("matrix")? == Some(Kind::Group) && h5.has("matrix/features")?;
         let groups = if is_v3 { vec!["matrix".to_owned()] } else { h5.children("/")?.1 };
         let mut names = Vec::new();
@@ -179,7 +179,7 @@ impl Container for TenxH5File {
     }
 }
 
-fn matrix_info(h5: &H5, name: &str) -> Result<MatrixInfo, ReadError> {
+fn matrix_info(h5: &Tree, name: &str) -> Result<MatrixInfo, ReadError> {
     let shape = h5.array(&format!("{name}/shape"))?;
     if shape.n_rows() != 2 {
         return Err(shape.malformed(&format!("has {} numbers; 2 are expected, genes and cells", shape.n_rows())));

@@ -7,10 +7,10 @@ use spec::dataset::{CellUnit, FileFormat, MatrixEncoding, MatrixInfo};
 
 use crate::counts::Counts;
 use crate::genes::GeneNames;
+use crate::read::array::WINDOW_VALUES;
 use crate::read::container::Container;
 use crate::read::error::ReadError;
 use crate::read::frame::Column;
-use crate::read::hdf5::WINDOW_VALUES;
 use crate::read::matrix::MatrixReader;
 use crate::read::plan::SAMPLE_VALUES;
 use crate::read::rows::{RowBuilder, Rows};

@@ -94,6 +94,37 @@ proptest! {
     }
 
     #[test]
+    fn changed_filters(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+        which in 0..super::filters::FILES.len(),
+    ) {
+        let whole = super::filters::FILES[which].2.to_vec();
+        read_everything(vec![NamedSource::from_bytes("changed.h5ad", damaged(whole, &changes, cut))]);
+    }
+
+    #[test]
+    fn changed_zarr(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        cut in prop::option::of((any::<prop::sample::Index>(), any::<prop::sample::Index>())),
+        which in 0..super::zarr_stores::STORES.len(),
+    ) {
+        let mut files = super::zarr_stores::folder(super::zarr_stores::STORES[which].2);
+        for (file, at, byte) in changes {
+            let file = file.index(files.len());
+            let bytes = &mut files[file].1;
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        if let Some((file, length)) = cut {
+            let file = file.index(files.len());
+            let length = length.index(files[file].1.len());
+            files[file].1.truncate(length);
+        }
+        read_everything(files.into_iter().map(|(path, bytes)| NamedSource::from_bytes(path, bytes)).collect());
+    }
+
+    #[test]
     fn changed_matrix_market(
         lines in prop::collection::vec("[0-9]{1,12} [0-9]{1,3}( -?[0-9a-z.]{1,5})?", 0..20),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
