@@ -10,7 +10,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use engine::cells::genes::table::GeneTable;
 use engine::cells::write::h5ad::{Frame, H5ad, Matrix, Values, write_h5ad};
+use engine::jepa::checkpoint;
 use engine::jepa::eval::response::Response;
 use engine::jepa::measured::MeasuredTable;
 use engine::jepa::query::Predictor;
@@ -41,6 +43,10 @@ pub struct Arguments {
     /// The folder to fill.
     #[arg(long, default_value = "web/demo")]
     out: PathBuf,
+    /// A table of genes with columns `symbol` and `ensembl` (tab-separated), so that files that name genes by Ensembl id
+    /// are matched. Default: the model knows symbols alone.
+    #[arg(long)]
+    genes: Option<PathBuf>,
     /// What the card says of the data and of the choice of settings (TOML).
     #[arg(long)]
     card: PathBuf,
@@ -79,6 +85,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Some(checkpoint) => crate::file::write(&model, &crate::file::read(checkpoint)?)?,
         None => crate::train::train(&config, data, &bank, &model, &Steps::default(), arguments.cpu)?,
     }
+    if let Some(table) = &arguments.genes {
+        add_gene_ids(&model, table)?;
+    }
     let device = block_on(crate::train::open_device(arguments.cpu))?;
     let predictor = Predictor::from_bytes(&crate::file::read(&model)?, &device)?;
     let header = predictor.header().clone();
@@ -93,6 +102,17 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let card = card(arguments, &origin, &config, &dataset, &evaluation, bank.source());
     write("card.json", serde_json::to_string_pretty(&card)?.as_bytes())?;
     check_sizes(&arguments.out)
+}
+
+/// Puts the Ensembl ids of a checkpoint's genes into its header.
+fn add_gene_ids(model: &Path, table: &Path) -> Result<()> {
+    let file = crate::file::open(&[table.to_owned()])?;
+    let table = GeneTable::read(&file[0]).with_context(|| table.display().to_string())?;
+    let mut checkpoint = checkpoint::read(&crate::file::read(model)?)?;
+    checkpoint.header.gene_ids = table.ids_of(&checkpoint.header.genes);
+    let n_found = checkpoint.header.gene_ids.iter().filter(|id| !id.is_empty()).count();
+    eprintln!("Ensembl ids: {n_found} of {} genes", checkpoint.header.genes.len());
+    crate::file::write(model, &checkpoint::write(&checkpoint)?)
 }
 
 fn read_origin(path: &Path) -> Result<Origin> {

@@ -129,6 +129,21 @@ impl GeneTable {
         Self { symbols, aliases, ids }
     }
 
+    /// The Ensembl id of each name, the lowest where its gene has several (the others are of alternative assemblies); an
+    /// empty text where there is none or the name may mean several genes.
+    pub fn ids_of(&self, names: &[String]) -> Vec<String> {
+        let mut id_of: HashMap<&str, &str> = HashMap::new();
+        for (id, gene) in &self.ids {
+            id_of.entry(&self.symbols[*gene as usize]).or_insert(id);
+        }
+        let id = |name: &String| match self.meaning(name) {
+            Meaning::Current => id_of.get(name.as_str()).copied(),
+            Meaning::Renamed(symbol) | Meaning::Id(symbol) => id_of.get(symbol).copied(),
+            Meaning::Ambiguous(_) | Meaning::Missing => None,
+        };
+        names.iter().map(|name| id(name).unwrap_or_default().to_owned()).collect()
+    }
+
     /// Distinct current symbols.
     pub fn n_symbols(&self) -> usize {
         self.symbols.len()

@@ -47,6 +47,12 @@ fn a_name_means_what_the_table_says() {
     assert_eq!(table().n_symbols(), 8);
 }
 
+#[test]
+fn ids_are_those_of_the_gene_that_a_name_means() {
+    let names = ["SEPT7", "EIF4G2", "TAZ", "SHORT", "ENSG00000122545.12"].map(str::to_owned);
+    assert_eq!(table().ids_of(&names), ["ENSG00000122545", "ENSG00000110321", "", "", "ENSG00000122545"]);
+}
+
 fn translate(symbols: &[&str], ids: Option<&[&str]>) -> Translation {
     let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     table().translate(&GeneNames { symbols: own(symbols), ids: ids.map(own) })

@@ -106,7 +106,7 @@ proptest! {
         let reading = read_values(&counts, &ReadingConfig { max_cells: 5 });
         prop_assert!(reading.evidence.iter().all(|evidence| !evidence.sentence().is_empty()));
         let quality = qc_metrics(&counts, &genes, &QcConfig::default());
-        let suggested = suggest_filter(&quality.cells, &OutlierConfig::default());
+        let suggested = suggest_filter(&quality.cells.quality(), &OutlierConfig::default());
         prop_assert!(suggested.n_removed <= n_cells);
         prop_assert_eq!(filter_genes(&counts, &GeneFilter::default()).n_removed(), 0);
         let labels = Labels {
