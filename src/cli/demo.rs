@@ -252,10 +252,11 @@ fn card(
             "A model of responses, trained small enough for a browser; not a substitute for an experiment.".into(),
         ]).collect(),
         command: format!(
-            "waddington demo {} {} --bank {bank} --card {} --cpu",
+            "waddington demo {} {} --bank {bank} --card {}{} --cpu",
             arguments.config.display(),
             name(&arguments.data),
-            arguments.card.display()
+            arguments.card.display(),
+            arguments.genes.as_ref().map_or_else(String::new, |genes| format!(" --genes {}", name(genes)))
         ),
     }
 }

@@ -2,6 +2,7 @@
 //! browser and every other leaf rely on, without either.
 
 use std::cell::RefCell;
+use std::path::Path;
 use std::rc::Rc;
 
 use cells::source::NamedSource;
@@ -346,6 +347,29 @@ fn a_request_can_be_stopped() {
     assert_eq!(stopped, Event::Cancelled);
     let embedded = person.ask(Request::Embed, vec![]);
     assert!(matches!(embedded, Event::Embedded { .. }), "{embedded:?}");
+}
+
+#[test]
+fn a_file_of_ensembl_ids_meets_the_model_that_ships() {
+    let shipped = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web/demo").join(name);
+        NamedSource::from_bytes(name, std::fs::read(path).expect("it ships"))
+    };
+    let mut person = Person::new();
+    person.ask(Request::Start { backend: BackendChoice::Cpu, attention: AttentionPath::default() }, vec![]);
+    let files = ["model.safetensors", "bank.safetensors", "measured.safetensors", "card.json"].map(shipped);
+    let loaded = person.ask(LOAD, files.into());
+    let Event::CheckpointLoaded { header, .. } = loaded else { panic!("{loaded:?}") };
+    let ids: Vec<String> = header.gene_ids.iter().filter(|id| !id.is_empty()).map(|id| format!("{id}.7")).collect();
+    assert!(ids.len() > 250, "{} ids", ids.len());
+    let opened = person.ask(Request::Open, vec![cells_file(&ids.iter().map(String::as_str).collect::<Vec<_>>())]);
+    let Event::Opened { opened } = opened else { panic!("{opened:?}") };
+    let prepared = person.ask(Request::Prepare { options: opened.suggested }, vec![]);
+    let Event::Prepared { prepared } = prepared else { panic!("{prepared:?}") };
+    assert_eq!(prepared.coverage.map(|coverage| coverage.n_found), Some(ids.len()));
+    let query = Query { target: "STAT1".into(), mode: Mode::Knockout };
+    let answer = person.ask(Request::Predict { query }, vec![]);
+    assert!(matches!(answer, Event::Predicted { .. }), "{answer:?}");
 }
 
 #[test]
