@@ -25,6 +25,11 @@ impl Kept {
         (0..self.is_kept.len()).filter(|&at| self.is_kept[at]).collect()
     }
 
+    /// The genes that are kept, as [`Counts::select_columns`] takes them.
+    pub fn columns(&self) -> Vec<Option<u32>> {
+        self.indices().into_iter().map(|gene| Some(gene as u32)).collect()
+    }
+
     /// How many are not kept.
     pub fn n_removed(&self) -> usize {
         self.is_kept.iter().filter(|is_kept| !**is_kept).count()

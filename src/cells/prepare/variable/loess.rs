@@ -42,7 +42,8 @@ pub enum LoessError {
 pub struct Loess {
     /// Borders of the cells, ascending.
     borders: Vec<Border>,
-    /// Borders at which the points do not determine a parabola; the shortest solution was taken there.
+    /// Borders at which the points do not determine a parabola. The shortest solution was taken there, which skmisc
+    /// computes as well, and then refuses.
     pub n_singular: usize,
 }
 
@@ -137,21 +138,15 @@ fn cell_borders(points: &[(f64, f64)], most_in_cell: usize) -> Vec<f64> {
 fn cut_of(points: &[(f64, f64)], start: usize, end: usize) -> usize {
     // Rounded down counting from 1, as the original counts.
     let middle = (start + end + 2) / 2 - 1;
-    let mut away = 0;
-    let mut is_up = true;
-    loop {
-        let at = if is_up { Some(middle + away) } else { middle.checked_sub(away) };
-        match at {
-            Some(at) if at >= start && at < end => {
-                if points[at].0 != points[at + 1].0 {
-                    return at;
-                }
+    for away in 0..=end - start {
+        for at in [Some(middle + away), middle.checked_sub(away)] {
+            let Some(at) = at.filter(|at| (start..end).contains(at)) else { return middle };
+            if points[at].0 != points[at + 1].0 {
+                return at;
             }
-            _ => return middle,
         }
-        is_up = !is_up || away == 0;
-        away += usize::from(is_up);
     }
+    middle
 }
 
 /// Value and slope at `at` of the parabola through the `n_near` nearest points, weighted by the cube of what is left of
