@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`source`] (random access to bytes), [`read`] (a format is planned from its metadata, then read in
 //! windows of bounded size), [`counts`] and [`data`] (what comes out), [`check`] (is this counts?), [`prepare`] (pure
-//! steps), [`write`](mod@write).
+//! steps), [`split`] (what is learnt from and what is held back), [`write`](mod@write).
 //!
 //! Deliberately absent: file paths, threads, tensors, JavaScript. Formats that are not read: zarr, Seurat and RDS,
 //! parquet, and HDF5 chunks behind third-party filters (zstd, blosc, lz4, bitshuffle); each is named in
@@ -15,4 +15,5 @@ pub mod genes;
 pub mod prepare;
 pub mod read;
 pub mod source;
+pub mod split;
 pub mod write;

@@ -31,13 +31,13 @@ mod text;
 
 use spec::dataset::{CellUnit, ColumnInfo, ColumnKind, MatrixInfo, Opened, PrepareOptions};
 
+pub(crate) use crate::read::error::listed;
 pub use crate::read::error::{ReadError, human_bytes};
 pub(crate) use crate::read::suggest::counts_layer;
 
 use crate::data::{CellData, Labels, UNLABELLED};
 use crate::read::container::Container;
 use crate::read::dtype::number_label;
-use crate::read::error::listed;
 use crate::read::frame::Column;
 use crate::read::matrix::MatrixReader;
 use crate::read::plan::{ValueWidth, bytes_needed, fitting_cells, proportional};

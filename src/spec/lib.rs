@@ -11,4 +11,5 @@ pub mod floats;
 pub mod message;
 pub mod model;
 pub mod prediction;
+pub mod split;
 pub mod train;
