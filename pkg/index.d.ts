@@ -127,7 +127,12 @@ export interface PrepareOptions {
   target_sum?: number | null;
   max_cells?: number | null;
   seed?: number;
+  /** What labels of the perturbation column mean, where they do not mean what they say. */
+  corrections?: [string, Reading][];
 }
+
+/** What a label says was done to its cells; targets are never empty. */
+export type Reading = "control" | { targets: string[] } | "not_assigned" | "unknown";
 
 export interface Opened {
   name: string;

@@ -1,8 +1,9 @@
 //! Bytes to prepared cells: sources, readers, counts, preparation.
 //!
 //! Reading order: [`source`] (random access to bytes), [`read`] (a format is planned from its metadata, then read in
-//! windows of bounded size), [`counts`] and [`data`] (what comes out), [`check`] (is this counts?), [`prepare`] (pure
-//! steps), [`split`] (what is learnt from and what is held back), [`write`](mod@write).
+//! windows of bounded size), [`counts`] and [`data`] (what comes out), [`labels`] (what was done to the cells), [`check`]
+//! (is this counts?), [`prepare`] (pure steps), [`split`] (what is learnt from and what is held back),
+//! [`write`](mod@write).
 //!
 //! Deliberately absent: file paths, threads, tensors, JavaScript. Formats that are not read: zarr, Seurat and RDS,
 //! parquet, and HDF5 chunks behind third-party filters (zstd, blosc, lz4, bitshuffle); each is named in
@@ -12,6 +13,7 @@ pub mod check;
 pub mod counts;
 pub mod data;
 pub mod genes;
+pub mod labels;
 pub mod prepare;
 pub mod read;
 pub mod source;

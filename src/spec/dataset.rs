@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::labels::Reading;
+
 /// A file format this project reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -137,6 +139,10 @@ pub struct PrepareOptions {
     pub max_cells: Option<usize>,
     /// Seed of the subsample. Default: 0.
     pub seed: u64,
+    /// What labels of the perturbation column mean where they do not mean what they say; labels that the column has not
+    /// are refused. Default: none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub corrections: Vec<(String, Reading)>,
 }
 
 /// Quality of each cell; one value per prepared cell.

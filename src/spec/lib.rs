@@ -8,6 +8,7 @@ pub mod checkpoint;
 pub mod dataset;
 pub mod device;
 pub mod floats;
+pub mod labels;
 pub mod message;
 pub mod model;
 pub mod prediction;
