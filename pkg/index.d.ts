@@ -130,6 +130,8 @@ export interface PrepareOptions {
   filter?: CellFilter;
   /** What the values are. Default: told from the values. */
   values?: ValueScale | null;
+  /** What labels of the perturbation column mean, where they do not mean what they say. */
+  corrections?: [string, Reading][];
 }
 
 /** Bounds that a cell must keep within; a bound itself is within. */
@@ -141,6 +143,9 @@ export interface CellFilter {
   /** Percent of counts in mitochondrial genes. */
   max_pct_mitochondrial?: number | null;
 }
+
+/** What a label says was done to its cells; targets are never empty. */
+export type Reading = "control" | { targets: string[] } | "not_assigned" | "unknown";
 
 export interface Opened {
   name: string;

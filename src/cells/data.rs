@@ -1,5 +1,7 @@
 //! What a reader hands on: counts with the names of their genes and cells, and the labels that matter.
 
+use std::collections::{HashMap, HashSet};
+
 use spec::dataset::CellUnit;
 
 use crate::counts::Counts;
@@ -46,18 +48,21 @@ impl Labels {
     /// A combination is written `A+B`. Parts that mean control (`control_label`, `ctrl`, `control`) are dropped from
     /// it, so that `STAT1+ctrl` and `ctrl+STAT1` are both `STAT1`, and a label that is all control is the control.
     pub fn from_perturbations(labels: &[String], control_label: Option<&str>) -> Labels {
-        let targets: Vec<String> = labels.iter().map(|label| target_of(label, control_label)).collect();
-        let mut names: Vec<String> = targets.clone();
+        Labels::from_names(labels.iter().map(|label| target_of(label, control_label)).collect(), control_label)
+    }
+
+    /// Groups cells by name, one a cell.
+    pub fn from_names(of_cells: Vec<String>, control_label: Option<&str>) -> Labels {
+        let mut names: Vec<String> = of_cells.iter().collect::<HashSet<_>>().into_iter().cloned().collect();
         names.sort_unstable();
-        names.dedup();
         let control = control_label.and_then(|control| names.iter().position(|name| name == control));
         if let Some(at) = control {
             let control = names.remove(at);
             names.insert(0, control);
         }
-        let code_of: std::collections::HashMap<&str, u32> =
+        let code_of: HashMap<&str, u32> =
             names.iter().enumerate().map(|(code, name)| (name.as_str(), code as u32)).collect();
-        let codes = targets.iter().map(|target| code_of[target.as_str()]).collect();
+        let codes = of_cells.iter().map(|name| code_of[name.as_str()]).collect();
         Labels { names, codes, control: control.map(|_| 0) }
     }
 
@@ -88,7 +93,8 @@ impl Labels {
     }
 }
 
-fn target_of(label: &str, control_label: Option<&str>) -> String {
+/// The name of a perturbation: a combination without its parts that mean control.
+pub(crate) fn target_of(label: &str, control_label: Option<&str>) -> String {
     let is_control = |part: &str| Some(part) == control_label || part.eq_ignore_ascii_case("ctrl") || part == "control";
     if Some(label) == control_label || !label.contains('+') {
         return label.to_owned();

@@ -22,6 +22,7 @@ mod labels;
 mod layout;
 mod loom;
 mod matrix;
+mod perturbed;
 mod plan;
 mod rows;
 mod scatter;
@@ -37,13 +38,13 @@ mod zarr;
 
 use spec::dataset::{CellUnit, ColumnInfo, ColumnKind, MatrixInfo, Opened, PrepareOptions};
 
+pub(crate) use crate::read::error::listed;
 pub use crate::read::error::{ReadError, human_bytes};
 pub(crate) use crate::read::suggest::counts_layer;
 
-use crate::data::{CellData, Labels, UNLABELLED};
+use crate::data::{CellData, Labels};
 use crate::read::container::Container;
 use crate::read::dtype::number_label;
-use crate::read::error::listed;
 use crate::read::frame::Column;
 use crate::read::matrix::MatrixReader;
 use crate::read::plan::{ValueWidth, bytes_needed, fitting_cells, proportional};
@@ -220,44 +221,6 @@ impl OpenedFile {
         }
         let what = format!("has {} rows for {n_cells} cells", column.len());
         Err(ReadError::Malformed { object: format!("obs column {name}"), what })
-    }
-
-    fn perturbations(
-        &self,
-        options: &PrepareOptions,
-        rows: &Rows,
-        warnings: &mut Vec<String>,
-    ) -> Result<Option<Labels>, ReadError> {
-        let Some(name) = &options.perturbation_column else {
-            return match &options.control_label {
-                None => Ok(None),
-                Some(label) => {
-                    Err(ReadError::Option(format!("control_label is {label}, but no perturbation_column is chosen")))
-                }
-            };
-        };
-        let column = self.column(name)?;
-        let n_missing = match &column {
-            Column::Labels { codes, .. } => codes.iter().filter(|code| code.is_none()).count(),
-            Column::Numbers(values) => values.iter().filter(|value| value.is_nan()).count(),
-        };
-        if n_missing > 0 {
-            warnings.push(format!("{n_missing} cells have no label in {name}; they are called {UNLABELLED}"));
-        }
-        let labels = column.to_text(UNLABELLED);
-        if let Some(control) = &options.control_label
-            && !labels.contains(control)
-        {
-            let ColumnKind::Labels { values, .. } = summary(&Column::from_text(labels)) else {
-                return Err(ReadError::Option(format!("obs column {name} holds no labels")));
-            };
-            return Err(ReadError::NoSuchControl {
-                label: control.clone(),
-                column: name.clone(),
-                available: listed(values.iter().map(|(label, _)| label), 10),
-            });
-        }
-        Ok(Some(Labels::from_perturbations(&rows.pick(labels), options.control_label.as_deref())))
     }
 
     fn library_sizes(&self, options: &PrepareOptions, rows: &Rows) -> Result<Option<Vec<f64>>, ReadError> {

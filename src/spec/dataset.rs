@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::labels::Reading;
 use crate::prepare::{CellFilter, SuggestedFilter};
 use crate::reading::{ValueReading, ValueScale};
 
@@ -149,6 +150,10 @@ pub struct PrepareOptions {
     pub filter: CellFilter,
     /// What the values are. Default: told from the values.
     pub values: Option<ValueScale>,
+    /// What labels of the perturbation column mean where they do not mean what they say; labels that the column has not
+    /// are refused. Default: none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub corrections: Vec<(String, Reading)>,
 }
 
 /// Quality of each cell; one value per cell that was read, dropped ones included.

@@ -4,6 +4,7 @@ mod browser_files;
 mod checkpoints;
 mod command_line;
 mod kernels;
+mod labels;
 mod layers;
 mod metrics;
 mod parity;

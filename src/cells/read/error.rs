@@ -1,5 +1,6 @@
 //! What can be wrong with a file, in words that name the object and what to do.
 
+use crate::labels::LabelError;
 use crate::source::SourceError;
 
 /// Why a file could not be opened or read. Objects are named by their place inside the file, files by their own name.
@@ -8,6 +9,9 @@ pub enum ReadError {
     /// The bytes themselves cannot be had.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// Corrections of labels that cannot be.
+    #[error(transparent)]
+    Labels(#[from] LabelError),
     /// `open` was called without a file.
     #[error(
         "no file was given; give one h5ad, 10x h5, loom or csv file, a zarr store, or the three files of a 10x matrix together"
