@@ -1,5 +1,6 @@
 //! From dropped files to cells: [`open`] plans from metadata, [`OpenedFile::begin`] checks the plan against the memory
 //! there is, [`Reading::advance`] reads one window of bounded size, [`Reading::finish`] adds names and labels.
+//! [`open_samples`] does the same for several samples of one study, which [`group_samples`] tells apart.
 //!
 //! Not read, and said so by name: h5mu, rds, parquet, HDF5 chunks behind szip, nbit, bzip2, zfp or blosc2.
 
@@ -14,6 +15,7 @@ mod fields;
 mod filters;
 mod frame;
 mod grid;
+mod grouping;
 mod h5ad;
 mod hdf5;
 mod heap;
@@ -25,6 +27,7 @@ mod matrix;
 mod perturbed;
 mod plan;
 mod rows;
+mod samples;
 mod scatter;
 mod sniff;
 mod stream;
@@ -36,10 +39,12 @@ pub(crate) mod text;
 mod tree;
 mod zarr;
 
-use spec::dataset::{CellUnit, ColumnInfo, ColumnKind, MatrixInfo, Opened, PrepareOptions};
+use spec::dataset::{CellUnit, ColumnInfo, ColumnKind, Opened, PrepareOptions};
 
 pub(crate) use crate::read::error::listed;
 pub use crate::read::error::{ReadError, human_bytes};
+pub use crate::read::grouping::{Sample, group_samples};
+pub use crate::read::samples::GeneJoin;
 pub(crate) use crate::read::suggest::counts_layer;
 
 use crate::data::{CellData, Labels};
@@ -69,8 +74,40 @@ const WEIGHT_COLUMN: &str = "n_cells";
 pub fn open(files: Vec<NamedSource>, bytes_available: u64) -> Result<OpenedFile, ReadError> {
     let name = files.first().map(|file| file.name.clone()).unwrap_or_default();
     let n_bytes = files.iter().map(|file| file.source.len()).sum();
-    let sniff::Found { container, bytes_held, mut warnings } = sniff::open(files, bytes_available)?;
-    let bytes_available = bytes_available.saturating_sub(bytes_held);
+    let sniff::Found { container, bytes_held, warnings } = sniff::open(files, bytes_available)?;
+    plan_of(name, n_bytes, container, bytes_available.saturating_sub(bytes_held), warnings)
+}
+
+/// Opens samples as one study: cells one sample after another (barcodes end in the sample's name), genes joined, and a
+/// column `sample` beside the united columns of all. One sample opens as [`open`] does.
+///
+/// # Errors
+/// As [`open`], the sample named; where samples have no gene in common or are not alike in what a row is.
+pub fn open_samples(samples: Vec<Sample>, join: GeneJoin, bytes_available: u64) -> Result<OpenedFile, ReadError> {
+    let name = samples.iter().map(|sample| sample.name.as_str()).collect::<Vec<_>>().join(", ");
+    let n_bytes = samples.iter().flat_map(|sample| &sample.files).map(|file| file.source.len()).sum();
+    if samples.len() < 2 {
+        return open(samples.into_iter().flat_map(|sample| sample.files).collect(), bytes_available);
+    }
+    let (mut containers, mut left, mut warnings) = (Vec::with_capacity(samples.len()), bytes_available, Vec::new());
+    for Sample { name, files } in samples {
+        let of_sample = |error| ReadError::Sample { name: name.clone(), error: Box::new(error) };
+        let found = sniff::open(files, left).map_err(of_sample)?;
+        left = left.saturating_sub(found.bytes_held);
+        warnings.extend(found.warnings.into_iter().map(|what| format!("{name}: {what}")));
+        containers.push((name, found.container));
+    }
+    let study = samples::Study::open(containers, join)?;
+    plan_of(name, n_bytes, Box::new(study), left, warnings)
+}
+
+fn plan_of(
+    name: String,
+    n_bytes: u64,
+    container: Box<dyn Container>,
+    bytes_available: u64,
+    mut warnings: Vec<String>,
+) -> Result<OpenedFile, ReadError> {
     warnings.extend_from_slice(container.warnings());
     let mut columns = Vec::new();
     for column in container.columns() {
@@ -93,6 +130,7 @@ pub fn open(files: Vec<NamedSource>, bytes_available: u64) -> Result<OpenedFile,
         unit: container.unit(),
         bytes_needed: matrices.first().map_or(0, |info| {
             bytes_needed(info, &Rows::All(info.n_cells), info.n_stored, width(container.as_ref(), 0))
+                .saturating_add(container.bytes_beside(0))
         }),
         matrices,
         columns,
@@ -157,13 +195,13 @@ impl OpenedFile {
             return Err(ReadError::Option("max_cells is 0; it must be at least 1, or absent to read all cells".into()));
         }
         // Before anything of the file's length is held or read.
-        self.check_budget(info, &Rows::All(0), 0, ValueWidth::of(info, None))?;
+        self.check_budget(matrix, &Rows::All(0), 0, ValueWidth::of(info, None))?;
         let width = width(self.container.as_ref(), matrix);
         if options.max_cells.is_none() {
-            self.check_budget(info, &Rows::All(info.n_cells), info.n_stored, width)?;
+            self.check_budget(matrix, &Rows::All(info.n_cells), info.n_stored, width)?;
         }
         let rows = Rows::draw(info.n_cells, options.max_cells, options.seed);
-        self.check_budget(info, &rows, self.container.n_values(matrix, &rows)?, width)?;
+        self.check_budget(matrix, &rows, self.container.n_values(matrix, &rows)?, width)?;
         let mut warnings = Vec::new();
         if let Rows::Some { chosen, n_all } = &rows {
             warnings.push(format!("{} of {n_all} cells are read, drawn with seed {}", chosen.len(), options.seed));
@@ -195,13 +233,18 @@ impl OpenedFile {
         })
     }
 
-    fn check_budget(&self, info: &MatrixInfo, rows: &Rows, n_values: u64, width: ValueWidth) -> Result<(), ReadError> {
-        let needed = bytes_needed(info, rows, n_values, width);
+    fn check_budget(&self, matrix: usize, rows: &Rows, n_values: u64, width: ValueWidth) -> Result<(), ReadError> {
+        let info = &self.opened.matrices[matrix];
+        let beside = self.container.bytes_beside(matrix);
+        let beside =
+            u64::try_from(u128::from(beside) * rows.len() as u128 / info.n_cells.max(1) as u128).unwrap_or(beside);
+        let needed = bytes_needed(info, rows, n_values, width).saturating_add(beside);
         let available = self.opened.bytes_available;
         if needed <= available {
             return Ok(());
         }
-        let fitting = fitting_cells(info, width, available);
+        // Where a sample lies beside the result, it takes no more than the result does.
+        let fitting = fitting_cells(info, width, if beside > 0 { available / 2 } else { available });
         let advice = if fitting > 0 {
             format!("read at most {fitting} of its {} cells (max_cells), drawn evenly", info.n_cells)
         } else {

@@ -7,6 +7,7 @@ mod build;
 mod filters;
 mod fuzz;
 mod loom;
+mod samples;
 mod shared_data;
 mod tables;
 mod tenx;

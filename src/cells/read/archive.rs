@@ -60,12 +60,7 @@ struct Member {
 /// Finds the files of one matrix in an archive.
 pub(crate) fn unpack(file: NamedSource, kind: ArchiveKind, budget: u64) -> Result<Unpacked, ReadError> {
     let NamedSource { name, source } = file;
-    let base: Arc<dyn Source> = source.into();
-    let members = match kind {
-        ArchiveKind::Zip => zip_members(&name, base)?,
-        ArchiveKind::Tar => tar_members(&name, base, None)?,
-        ArchiveKind::TarGz => tar_members(&name, base, Some(Compression::Gzip))?,
-    };
+    let members = members(&name, source.into(), kind)?;
     if members.iter().any(|member| zarr::is_meta(&member.path)) {
         let warnings = match kind {
             ArchiveKind::TarGz => {
@@ -111,8 +106,34 @@ pub(crate) fn unpack(file: NamedSource, kind: ArchiveKind, budget: u64) -> Resul
     Ok(Unpacked { parts: whole, bytes_held, warnings })
 }
 
+fn members(name: &str, base: Arc<dyn Source>, kind: ArchiveKind) -> Result<Vec<Member>, ReadError> {
+    match kind {
+        ArchiveKind::Zip => zip_members(name, base),
+        ArchiveKind::Tar => tar_members(name, base, None),
+        ArchiveKind::TarGz => tar_members(name, base, Some(Compression::Gzip)),
+    }
+}
+
+/// The Matrix Market files of an archive that holds several matrices of them, by their whole paths; else the archive.
+pub(crate) fn trios(file: NamedSource, kind: ArchiveKind) -> Result<Result<Vec<NamedSource>, NamedSource>, ReadError> {
+    let NamedSource { name, source } = file;
+    let base: Arc<dyn Source> = source.into();
+    let members = members(&name, Arc::clone(&base), kind)?;
+    let words = ["matrix.mtx", "barcodes.tsv", "features.tsv", "genes.tsv"];
+    let ends_with = |path: &str, word: &str| path.trim_end_matches(".gz").ends_with(word);
+    let n_matrices = members.iter().filter(|member| ends_with(&member.path, words[0])).count();
+    if n_matrices < 2 {
+        let whole = Window { length: base.len(), base, start: 0 };
+        return Ok(Err(NamedSource::new(name, whole)));
+    }
+    let wanted = members
+        .into_iter()
+        .filter(|member| is_candidate(&member.path) && words.iter().any(|word| ends_with(&member.path, word)));
+    Ok(Ok(wanted.map(|member| NamedSource { name: member.path, source: member.source }).collect()))
+}
+
 /// The folder and prefix that the files of one matrix share: all before the word that tells them apart.
-fn group(path: &str) -> String {
+pub(crate) fn group(path: &str) -> String {
     let start = path.len() - base_name(path).len();
     let lower = path[start..].to_ascii_lowercase();
     let word = ["matrix", "barcodes", "features", "genes"].iter().filter_map(|word| lower.find(word)).min();

@@ -46,6 +46,11 @@ pub(crate) trait Container: Send + Sync {
         None
     }
 
+    /// Bytes that reading a matrix takes beside its result and what [`plan`](crate::read::plan) counts.
+    fn bytes_beside(&self, _matrix: usize) -> u64 {
+        0
+    }
+
     /// Begins to read a matrix. `budget` bounds the bytes of the result.
     fn reader(&self, matrix: usize, rows: Rows, budget: u64) -> Result<Box<dyn MatrixReader + '_>, ReadError>;
 }

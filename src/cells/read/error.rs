@@ -22,6 +22,14 @@ pub enum ReadError {
         "{0}; open one matrix at a time: one h5ad, 10x h5, loom or csv file, or matrix.mtx with its barcodes and features, and at most one table of labels beside it"
     )]
     Together(String),
+    /// One sample of a study.
+    #[error("sample {name}: {error}")]
+    Sample {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        error: Box<ReadError>,
+    },
     /// A format that is not known.
     #[error(
         "{name} is not a file this reads: {looks_like}. It reads h5ad, zarr, 10x h5, loom, csv, tsv and txt tables, 10x matrix.mtx, and zip or tar.gz archives of them"
