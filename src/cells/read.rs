@@ -101,6 +101,26 @@ pub fn open_samples(samples: Vec<Sample>, join: GeneJoin, bytes_available: u64) 
     plan_of(name, n_bytes, Box::new(study), left, warnings)
 }
 
+/// Opens whatever files came together: one matrix as [`open`] does, several as the samples of one study, their genes
+/// united. A table beside a single matrix, or beside one other table, is its labels.
+///
+/// # Errors
+/// As [`open`] and [`open_samples`].
+pub fn open_study(files: Vec<NamedSource>, bytes_available: u64) -> Result<OpenedFile, ReadError> {
+    let alone = (files.len() == 1).then(|| files[0].name.clone());
+    let samples = group_samples(files, bytes_available)?;
+    let n_tables = samples.iter().filter(|sample| sample.is_table()).count();
+    let n_matrices = samples.len() - n_tables;
+    if n_matrices > 1 || (n_matrices == 0 && n_tables > 2) {
+        return open_samples(samples, GeneJoin::Union, bytes_available);
+    }
+    let mut opened = open(samples.into_iter().flat_map(|sample| sample.files).collect(), bytes_available)?;
+    if let Some(name) = alone {
+        opened.opened.name = name;
+    }
+    Ok(opened)
+}
+
 fn plan_of(
     name: String,
     n_bytes: u64,

@@ -92,7 +92,7 @@ pub fn load(
     target_sum: f64,
 ) -> Result<Dataset> {
     let shown = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
-    let opened = engine::cells::read::open(crate::file::open(paths)?, crate::file::memory_available())
+    let opened = engine::cells::read::open_study(crate::file::open(paths)?, crate::file::memory_available())
         .with_context(|| shown.clone())?;
     let mut options = options.clone();
     let suggested = &opened.opened().suggested;

@@ -27,7 +27,7 @@ struct Values {
 
 pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<()> {
     let shown = arguments.files.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
-    let opened = engine::cells::read::open(crate::file::open(&arguments.files)?, crate::file::memory_available())
+    let opened = engine::cells::read::open_study(crate::file::open(&arguments.files)?, crate::file::memory_available())
         .with_context(|| shown.clone())?;
     let mut reading = opened.begin(&PrepareOptions::default()).with_context(|| shown.clone())?;
     let bar = crate::dataset::progress_bar(0, "reading", "cells");

@@ -95,7 +95,7 @@ impl Session {
                 event
             }
             Request::Open => {
-                let opened = cells::read::open(files, self.bytes_available)?;
+                let opened = cells::read::open_study(files, self.bytes_available)?;
                 let event = Event::Opened { opened: opened.opened().clone() };
                 self.opened = Some(opened);
                 event

@@ -17,6 +17,15 @@ pub struct Sample {
     pub files: Vec<NamedSource>,
 }
 
+impl Sample {
+    /// Whether it is nothing but a text table, which may hold labels as well as counts.
+    pub(crate) fn is_table(&self) -> bool {
+        let endings = [".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz"];
+        let is_table = |file: &NamedSource| endings.iter().any(|ending| file.name.to_lowercase().ends_with(ending));
+        self.files.len() == 1 && self.files.iter().all(is_table)
+    }
+}
+
 /// Sorts files into samples, named by what their names do not share; in order of name.
 ///
 /// `bytes_available` bounds what is unpacked to look inside.

@@ -184,3 +184,27 @@ fn a_study_is_planned_with_its_largest_sample_beside_it() {
     let data = whole(&opened);
     assert_eq!((data.counts.n_cells(), data.counts.n_nonzero()), (3000, 666_666 + 333_333));
 }
+
+#[test]
+fn what_is_dropped_together_is_one_matrix_or_a_study() {
+    let open = |files: Vec<NamedSource>| cells::read::open_study(files, PLENTY).unwrap();
+    let columns =
+        |opened: &OpenedFile| opened.opened().columns.iter().map(|column| column.name.clone()).collect::<Vec<String>>();
+    let study = open(three());
+    assert_eq!((study.opened().name.as_str(), study.opened().matrices[0].n_cells), ("a, b, c", 6));
+    assert!(columns(&study).contains(&"age".to_owned()));
+
+    let named = |name: &str, text: &str| NamedSource::from_bytes(name, text.as_bytes().to_vec());
+    let labels = "barcode,treatment\nAAA,control\nCCC,X\n";
+    let beside = open(vec![named("anything.csv", labels), three().remove(2)]);
+    assert_eq!(beside.opened().matrices[0].n_cells, 2);
+    assert!(columns(&beside).contains(&"treatment".to_owned()), "{:?}", columns(&beside));
+    let table = |values: &str| format!("cell,G1,G2\nAAA,{values}\nCCC,3,4\n");
+    let beside = open(vec![named("counts.csv", &table("1,2")), named("labels.csv", labels)]);
+    assert_eq!((beside.opened().matrices[0].n_cells, columns(&beside)), (2, vec!["treatment".to_owned()]));
+    let tables = ["a.csv", "b.csv", "c.csv"].map(|name| named(name, &table("1,2"))).into();
+    assert_eq!(open(tables).opened().matrices[0].n_cells, 6);
+
+    let one = open(vec![NamedSource::from_bytes("one.zip", zip(&trio("GSM1_", true), false))]);
+    assert_eq!(one.opened().name, "one.zip");
+}
