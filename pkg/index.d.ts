@@ -147,6 +147,35 @@ export interface CellFilter {
 /** What a label says was done to its cells; targets are never empty. */
 export type Reading = "control" | { targets: string[] } | "not_assigned" | "unknown";
 
+export interface Dose {
+  amount: number;
+  unit: string;
+}
+
+/** What the labels of a column were understood to mean, most cells first. */
+export interface LabelTable {
+  column: string;
+  control_name: string;
+  rows: {
+    label: string;
+    n_cells: number;
+    reading: Reading;
+    guides: string[];
+    doses: [Dose, number][];
+    rule: string;
+    is_small: boolean;
+    is_corrected: boolean;
+  }[];
+  warnings: string[];
+}
+
+export interface LabelOptions {
+  control_label?: string | null;
+  dose_column?: string | null;
+  dose_unit_column?: string | null;
+  min_cells?: number;
+}
+
 export interface Opened {
   name: string;
   n_bytes: number;
@@ -239,7 +268,9 @@ export class Waddington {
   loadCheckpoint(files: Iterable<File>, options?: RequestOptions & { nHeads?: number }): Promise<Checkpoint>;
   loadDemo(baseUrl: string | URL, options?: RequestOptions): Promise<{ checkpoint: Checkpoint; cells: File }>;
   open(files: File | Iterable<File>, options?: RequestOptions): Promise<Opened>;
+  readLabels(column: string, labelOptions?: LabelOptions, options?: RequestOptions): Promise<LabelTable>;
   prepare(choices?: PrepareOptions, options?: RequestOptions): Promise<Prepared>;
+  filter(filter?: CellFilter, options?: RequestOptions): Promise<Prepared>;
   embed(options?: RequestOptions): Promise<EmbeddingMap[]>;
   predict(query: { target: string; mode: Mode }, options?: RequestOptions): Promise<Prediction>;
   close(): void;

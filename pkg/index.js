@@ -64,6 +64,11 @@ export class Waddington {
     return (await this.#ask({ type: "open" }, { ...options, files: list })).opened;
   }
 
+  /** Says what the labels of a column mean; `corrections` of the choices of `prepare` take other readings. */
+  async readLabels(column, labelOptions = {}, options) {
+    return (await this.#ask({ type: "read_labels", column, options: labelOptions }, options)).table;
+  }
+
   /** Reads and prepares the opened file. */
   async prepare(choices = {}, options) {
     return (await this.#ask({ type: "prepare", options: { ...choices } }, options)).prepared;

@@ -3,7 +3,7 @@
 //! A session would use it so: after `Open` it asks for [`OpenedFile::suggest_columns`](crate::read::OpenedFile) and, once
 //! a column is chosen, for the [`LabelTable`] of it; the screen shows the table, most cells first, with the rule beside
 //! each reading. A person's changes come back as pairs of raw label and [`Reading`]; [`correct`] puts them into the table.
-//! `Prepare` then takes the pairs of [`corrections_of`] as `PrepareOptions::corrections`. Without corrections a file is
+//! `Prepare` then takes the pairs of [`LabelTable::corrections`] as `PrepareOptions::corrections`. Without corrections a file is
 //! read as before: the table is a proposal, and changes nothing by itself.
 
 mod dose;
@@ -253,11 +253,6 @@ pub(crate) fn check_corrections(corrections: &[(String, Reading)], control_name:
         }
     }
     Ok(())
-}
-
-/// Every reading of the table, as `PrepareOptions::corrections` takes them.
-pub fn corrections_of(table: &LabelTable) -> Vec<(String, Reading)> {
-    table.rows.iter().map(|row| (row.label.clone(), row.reading.clone())).collect()
 }
 
 /// The labels of cells by the table: targets joined by `+`, the control under the table's name for it, and

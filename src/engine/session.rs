@@ -100,11 +100,12 @@ impl Session {
                 self.opened = Some(opened);
                 event
             }
+            Request::ReadLabels { column, options } => {
+                let opened = self.opened.as_ref().ok_or(OPENED_FIRST)?;
+                Event::LabelsRead { table: opened.label_table(&column, &options)? }
+            }
             Request::Prepare { options } => {
-                let opened = self
-                    .opened
-                    .as_ref()
-                    .ok_or(EngineError::OutOfOrder { what: "no file to prepare", needed: "a file is opened" })?;
+                let opened = self.opened.as_ref().ok_or(OPENED_FIRST)?;
                 let header = self.checkpoint.as_ref().map(Checkpoint::header);
                 let population = Population::prepare(task, opened, &options, header).await?;
                 let event = Event::Prepared { prepared: population.prepared.clone() };
@@ -146,4 +147,5 @@ impl Session {
 }
 
 const STARTED_FIRST: EngineError = EngineError::OutOfOrder { what: "no device", needed: "the session is started" };
+const OPENED_FIRST: EngineError = EngineError::OutOfOrder { what: "no file to read", needed: "a file is opened" };
 const PREPARED_FIRST: EngineError = EngineError::OutOfOrder { what: "no cells", needed: "a file is prepared" };

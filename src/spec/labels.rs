@@ -59,6 +59,13 @@ pub struct LabelTable {
     pub warnings: Vec<String>,
 }
 
+impl LabelTable {
+    /// Every reading, as [`crate::dataset::PrepareOptions::corrections`] takes them.
+    pub fn corrections(&self) -> Vec<(String, Reading)> {
+        self.rows.iter().map(|row| (row.label.clone(), row.reading.clone())).collect()
+    }
+}
+
 /// How labels are read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::{Card, CheckpointHeader};
 use crate::dataset::{Opened, PrepareOptions, Prepared};
 use crate::device::{AttentionPath, BackendChoice, DeviceReport};
+use crate::labels::{LabelOptions, LabelTable};
 use crate::prediction::{Prediction, Query, TargetInfo};
 use crate::prepare::CellFilter;
 
@@ -36,6 +37,14 @@ pub enum Request {
     /// Understand one file, or the several that make one matrix, handed over beside the message.
     /// Answered by [`Event::Opened`].
     Open,
+    /// Say what the labels of a column of the opened file mean. Answered by [`Event::LabelsRead`].
+    ReadLabels {
+        /// The column of `obs`.
+        column: String,
+        /// How.
+        #[serde(default)]
+        options: LabelOptions,
+    },
     /// Read and prepare the opened file. Answered by [`Event::Prepared`].
     Prepare {
         /// How.
@@ -103,6 +112,11 @@ pub enum Event {
     Opened {
         /// As what.
         opened: Opened,
+    },
+    /// Labels were understood.
+    LabelsRead {
+        /// As what, to be corrected by [`PrepareOptions::corrections`].
+        table: LabelTable,
     },
     /// A file was prepared, or its cells were filtered.
     Prepared {

@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use spec::checkpoint::{Card, CheckpointHeader};
 use spec::dataset::{CellQuality, Opened, PrepareOptions, Prepared};
 use spec::device::{AttentionPath, Backend, BackendChoice, DeviceReport};
+use spec::labels::{LabelOptions, LabelTable, Reading};
 use spec::message::{EmbeddingMap, Event, Request};
 use spec::model::Mode;
 use spec::prediction::{Prediction, Query, Support, TargetInfo};
@@ -139,6 +140,8 @@ pub struct State {
     pub opened: Option<Shared<OpenedFile>>,
     /// What the person chose for it.
     pub options: PrepareOptions,
+    /// What the labels of the chosen column were understood to mean.
+    pub labels: Option<Shared<LabelTable>>,
     /// The prepared cells; stay until others are prepared.
     pub dataset: Option<Shared<Dataset>>,
     /// Filters that were in force before, the last of them last.
@@ -190,6 +193,37 @@ impl State {
     pub fn load_with_heads(&mut self, n_heads: usize) {
         if let Some(files) = self.checkpoint_files {
             self.enqueue(Job::with_files(Request::LoadCheckpoint { n_heads: Some(n_heads) }, files));
+        }
+    }
+
+    /// Asks what the labels of the chosen column mean, which are then taken for that.
+    pub fn read_labels(&mut self) {
+        self.labels = None;
+        self.options.corrections.clear();
+        self.queue.retain(|job| !matches!(job.request, Request::ReadLabels { .. }));
+        if let Some(column) = self.options.perturbation_column.clone() {
+            let options = LabelOptions { control_label: self.options.control_label.clone(), ..LabelOptions::default() };
+            self.enqueue(Job::new(Request::ReadLabels { column, options }));
+        }
+    }
+
+    /// Takes a label for something else than it was understood as.
+    pub fn correct_label(&mut self, label: &str, reading: Reading) {
+        let Some(table) = &self.labels else { return };
+        let mut table = LabelTable::clone(table);
+        for row in table.rows.iter_mut().filter(|row| row.label == label) {
+            row.reading = reading.clone();
+            row.is_corrected = true;
+        }
+        self.options.corrections = table.corrections();
+        self.labels = Some(Shared::new(table));
+    }
+
+    fn accept_labels(&mut self, table: LabelTable) {
+        // The answer may be of a column that is no longer chosen.
+        if self.options.perturbation_column.as_deref() == Some(table.column.as_str()) {
+            self.options.corrections = table.corrections();
+            self.labels = Some(Shared::new(table));
         }
     }
 
@@ -368,6 +402,7 @@ impl State {
                 );
             }
             Event::Opened { opened } => self.accept_opened(&job, opened),
+            Event::LabelsRead { table } => self.accept_labels(table),
             Event::Prepared { prepared } => self.accept_prepared(job, prepared),
             Event::Embedded { maps } => self.maps = Some(Shared::new(maps)),
             Event::Predicted { prediction } => {
@@ -421,6 +456,8 @@ impl State {
         self.opened = Some(Shared::new(OpenedFile { files, opened }));
         if job.prepare_at_once {
             self.prepare();
+        } else if !resumes {
+            self.read_labels();
         }
     }
 

@@ -2,7 +2,7 @@
 //! shell: `nav-load`, `nav-look`, `nav-perturb`, `device-chip`, `privacy-chip`, `theme-toggle`, `progress`, `cancel`,
 //! `error`, `error-dismiss`, `notice`, `notice-dismiss`; load: `drop-zone`, `file-input`, `open-example`,
 //! `opened-summary`, `matrix-select`, `values`, `perturbation-column`, `control-label`, `library-size-column`, `max-cells`,
-//! `over-budget`, `use-subsample`, `prepare`, `prepared-summary`, `evidence`; look: `qc-total-counts`, `qc-n-genes`, `qc-pct-mt`,
+//! `over-budget`, `use-subsample`, `labels`, `label-row`, `prepare`, `prepared-summary`, `evidence`; look: `qc-total-counts`, `qc-n-genes`, `qc-pct-mt`,
 //! `kept`, `suggest-filter`, `undo-filter`, `keep-all`, `min-counts`, `max-counts`, `min-genes`, `max-genes`, `max-pct-mt` (each
 //! with `-line`), `colour-by`, `legend`, `map-expression`, `map-latent`, `coverage`; perturb: `target-input`,
 //! `target-option`, `target-support`, `mode-select`, `predict`, `card`, `model-summary`, `n-heads`, `cannot-answer`,
@@ -10,6 +10,7 @@
 
 pub mod card;
 pub mod choices;
+pub mod labels;
 pub mod load;
 pub mod look;
 pub mod opened;

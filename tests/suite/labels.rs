@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use cells::data::{CellData, Labels};
 use cells::genes::GeneNames;
-use cells::labels::{LabelColumn, corrections_of, read_labels};
+use cells::labels::{LabelColumn, read_labels};
 use cells::read::OpenedFile;
 use cells::source::NamedSource;
 use cells::split::leakage::{self, Parted};
@@ -48,7 +48,7 @@ fn read(opened: &OpenedFile, options: &PrepareOptions) -> CellData {
 
 /// The cells with the labels of a column as its table reads them.
 fn read_by_table(opened: &OpenedFile, column: &str) -> CellData {
-    let corrections = corrections_of(&table(opened, column));
+    let corrections = table(opened, column).corrections();
     read(opened, &PrepareOptions { perturbation_column: Some(column.into()), corrections, ..PrepareOptions::default() })
 }
 

@@ -19,6 +19,7 @@ use jepa::tensors::TensorMap;
 use spec::checkpoint::CheckpointHeader;
 use spec::dataset::PrepareOptions;
 use spec::device::{AttentionPath, BackendChoice};
+use spec::labels::{LabelOptions, Reading};
 use spec::message::{Envelope, Event, Request};
 use spec::model::{ComposerConfig, Mode, ModelConfig, ModelVersion};
 use spec::prediction::{Prediction, Query, Support};
@@ -417,4 +418,25 @@ fn filtered_cells_are_as_if_the_file_had_no_others() {
     let all = person.ask(Request::Filter { filter: CellFilter::default() }, vec![]);
     let Event::Prepared { prepared } = all else { panic!("{all:?}") };
     assert_eq!((prepared.n_cells, prepared.dropped.len()), (12, 0));
+}
+
+#[test]
+fn labels_are_read_corrected_and_prepared() {
+    let mut person = Person::with_model_and_cells();
+    let read = Request::ReadLabels { column: "condition".into(), options: LabelOptions::default() };
+    let Event::LabelsRead { table } = person.ask(read, vec![]) else { panic!("a column of labels") };
+    let readings: Vec<(&str, usize)> = table.rows.iter().map(|row| (row.label.as_str(), row.n_cells)).collect();
+    assert_eq!(readings, [("control", 6), ("JAK2", 3), ("STAT1", 3)]);
+    let mut corrections = table.corrections();
+    corrections.iter_mut().filter(|(label, _)| label == "STAT1").for_each(|(_, reading)| *reading = Reading::Control);
+    let options = PrepareOptions {
+        perturbation_column: Some("condition".into()),
+        control_label: Some("control".into()),
+        corrections,
+        ..PrepareOptions::default()
+    };
+    let Event::Prepared { prepared } = person.ask(Request::Prepare { options }, vec![]) else { panic!("prepared") };
+    assert_eq!(prepared.perturbations, [("control".into(), 9), ("JAK2".into(), 3)]);
+    let read = Request::ReadLabels { column: "dose".into(), options: LabelOptions::default() };
+    assert!(failure(person.ask(read, vec![])).contains("dose"));
 }

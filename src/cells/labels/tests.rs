@@ -2,7 +2,7 @@
 
 use spec::labels::{Dose, LabelOptions, LabelRow, LabelTable, Reading};
 
-use super::{LabelColumn, LabelError, correct, corrections_of, labels_of, read_labels};
+use super::{LabelColumn, LabelError, correct, labels_of, read_labels};
 use crate::data::Labels;
 use crate::genes::GeneNames;
 
@@ -386,7 +386,7 @@ fn corrections_change_the_labels_that_come_out() {
     let after = labels_of(&table, &cells).unwrap();
     assert_eq!(names(&after), ["control", "STAT1", "control", "control", "STAT1+JAK2", "NA", "JAK2g1", "NA"]);
     assert!(row(&table, "both").is_corrected && !row(&table, "NTg1").is_corrected);
-    assert_eq!(corrections_of(&table).len(), table.rows.len());
+    assert_eq!(table.corrections().len(), table.rows.len());
     let was = table.clone();
     let refused = [
         (vec![set("nobody", Reading::Control)], "nobody is corrected, but guide has no such label"),

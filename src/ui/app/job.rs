@@ -33,6 +33,7 @@ impl Job {
             Request::Start { .. } => "Starting the engine".into(),
             Request::LoadCheckpoint { .. } => "Loading the model".into(),
             Request::Open => "Opening the file".into(),
+            Request::ReadLabels { column, .. } => format!("Reading the labels of {column}"),
             Request::Prepare { .. } => "Preparing the cells".into(),
             Request::Filter { .. } => "Filtering the cells".into(),
             Request::Embed => "Mapping the cells".into(),

@@ -2,6 +2,7 @@
 
 use spec::dataset::{CellQuality, CellUnit, FileFormat};
 use spec::device::AttentionPath;
+use spec::labels::{LabelRow, LabelTable, Reading};
 use spec::model::ModelConfig;
 use spec::prepare::{CellFilter, SuggestedFilter};
 use spec::train::Baseline;
@@ -219,4 +220,39 @@ fn a_filter_is_replaced_while_it_waits_and_can_be_undone() {
     // A filter that is in force already asks for nothing.
     state.filter(filter(2.0));
     assert!(state.take_posts().is_empty());
+}
+
+#[test]
+fn labels_are_asked_for_taken_and_corrected() {
+    let row = |label: &str, reading| LabelRow {
+        label: label.into(),
+        n_cells: 30,
+        reading,
+        guides: Vec::new(),
+        doses: Vec::new(),
+        rule: String::new(),
+        is_small: false,
+        is_corrected: false,
+    };
+    let targets = |name: &str| Reading::Targets(vec![name.into()]);
+    let table = LabelTable {
+        column: "gene".into(),
+        control_name: "NT".into(),
+        rows: vec![row("STAT1g1", targets("STAT1")), row("NT", Reading::Control)],
+        warnings: Vec::new(),
+    };
+    let mut state = started();
+    state.enqueue(Job::with_files(Request::Open, 3));
+    step(&mut state, opened());
+    step(&mut state, Event::LabelsRead { table: table.clone() });
+    assert_eq!(state.options.corrections, table.corrections());
+    state.correct_label("STAT1g1", Reading::NotAssigned);
+    assert_eq!(state.options.corrections[0], ("STAT1g1".into(), Reading::NotAssigned));
+    assert!(state.labels.as_ref().is_some_and(|table| table.rows[0].is_corrected && !table.rows[1].is_corrected));
+    // Another column: what was said of the first is gone, and a late answer about it changes nothing.
+    state.options.perturbation_column = Some("guide".into());
+    state.read_labels();
+    assert!(state.labels.is_none() && state.options.corrections.is_empty());
+    step(&mut state, Event::LabelsRead { table });
+    assert!(state.labels.is_none() && state.options.corrections.is_empty());
 }

@@ -109,6 +109,7 @@ fn PerturbationChoice(file: Shared<OpenedFile>) -> impl IntoView {
         control.change(|state| {
             state.options.control_label = guessed_control(&file.opened.columns, &name);
             state.options.perturbation_column = (!name.is_empty()).then_some(name);
+            state.read_labels();
         });
     };
     view! {
@@ -156,7 +157,10 @@ fn ControlChoice(file: Shared<OpenedFile>) -> impl IntoView {
                     hint="The value that marks unperturbed cells"
                     choices
                     chosen=move || chosen.get()
-                    choose=move |value| control.change(|state| state.options.control_label = Some(value))
+                    choose=move |value| control.change(|state| {
+                        state.options.control_label = Some(value);
+                        state.read_labels();
+                    })
                 />
             }
         })

@@ -7,6 +7,7 @@ use spec::message::Request;
 use crate::app::{OpenedFile, Shared};
 use crate::format::{bytes, count};
 use crate::views::choices::Choices;
+use crate::views::labels::Labels;
 use crate::views::load::Warnings;
 use crate::views::shell::use_control;
 
@@ -34,6 +35,7 @@ pub fn OpenedPanel(file: Shared<OpenedFile>) -> impl IntoView {
             </div>
             <Warnings warnings />
             <Choices file=file.clone() />
+            <Labels />
             <Memory file=file.clone() />
             <button
                 type="button"
