@@ -2,8 +2,8 @@
 //! column of `obs` (cell type, batch, donor), or at random.
 //!
 //! A split is plain data ([`spec::split`]): [`gears()`], [`leave_target_out`], [`by_column`] and [`fold()`] make one,
-//! [`file`] reads and writes one, [`parts_of_cells`] says what it means for the cells at hand, and [`leakage`] what its
-//! parts share.
+//! [`file`](mod@file) reads and writes one, [`parts_of_cells`] says what it means for the cells at hand, and [`leakage`]
+//! what its parts share.
 
 pub mod file;
 mod gears;
