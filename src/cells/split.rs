@@ -2,8 +2,8 @@
 //! column of `obs` (cell type, batch, donor), or at random.
 //!
 //! A split is plain data ([`spec::split`]): [`gears()`], [`leave_target_out`], [`by_column`] and [`fold()`] make one,
-//! [`file`] reads and writes one, [`parts_of_cells`] says what it means for the cells at hand, and [`leakage`] what its
-//! parts share.
+//! [`file`](mod@file) reads and writes one, [`parts_of_cells`] says what it means for the cells at hand, and [`leakage`]
+//! what its parts share.
 
 pub mod file;
 mod gears;
@@ -51,6 +51,21 @@ pub enum SplitError {
     /// A perturbation without a target.
     #[error("{0} has no target; leave it out of the perturbations that are parted")]
     NoTarget(String),
+    /// More genes are held out than can be replaced in training.
+    #[error(
+        "{n} genes are held out; {n_replaced} of them were drawn for training, and only {n_left} others can take their place. Hold out fewer, train on a smaller share, or keep from training these alone (only_held_out)"
+    )]
+    HeldOut {
+        /// Genes held out.
+        n: usize,
+        /// Genes that are neither held out nor drawn.
+        n_left: usize,
+        /// Genes that have to be replaced.
+        n_replaced: usize,
+    },
+    /// A kind that draws no test.
+    #[error("no_test and no_split hold nothing out; leave held_out empty, or choose another split")]
+    NothingHeldOut,
     /// A name that is there twice.
     #[error("{name} is named twice{place}; each {what} is in one part")]
     Twice {

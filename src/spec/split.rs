@@ -99,15 +99,27 @@ pub struct GearsOptions {
     pub train_gene_set_size: f64,
     /// Share of combinations of two training genes that are trained on (`simulation`). Default: 0.75.
     pub combo_seen2_train_frac: f64,
-    /// Share that is drawn for the test (all other kinds). Default: 0.1.
+    /// Share that is drawn for the test (all other kinds but `no_test`). Default: 0.1.
     pub test_size: f64,
-    /// Share of the rest that is drawn for validation (all other kinds). Default: 0.1.
+    /// Share of the rest that is drawn for validation (all other kinds, `no_test` too). Default: 0.1.
     pub val_size: f64,
+    /// What is tested in any case: genes, or perturbations for `combo_seen2`. Default: none.
+    pub held_out: Vec<String>,
+    /// Whether these genes alone are kept from training (`simulation`), and none are drawn. Default: no.
+    pub only_held_out: bool,
 }
 
 impl Default for GearsOptions {
     fn default() -> Self {
-        GearsOptions { seed: 1, train_gene_set_size: 0.75, combo_seen2_train_frac: 0.75, test_size: 0.1, val_size: 0.1 }
+        GearsOptions {
+            seed: 1,
+            train_gene_set_size: 0.75,
+            combo_seen2_train_frac: 0.75,
+            test_size: 0.1,
+            val_size: 0.1,
+            held_out: Vec::new(),
+            only_held_out: false,
+        }
     }
 }
 

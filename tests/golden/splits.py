@@ -118,6 +118,20 @@ for kind, asked in [
 ]:
     which = "singles" if kind == "simulation_single" else "mixed"
     out["splits"].append({"set": which} | split(kind, out["sets"][which], 5, **asked))
+held = [gene(3), gene(8), gene(21), gene(30)]
+pairs = [name for name in out["sets"]["mixed"] if "+" in name and "ctrl" not in name][4:9]
+for which, kind, asked in [
+    ("mixed", "simulation", {"test_perts": held}),
+    ("mixed", "simulation", {"test_perts": held, "only_test_set_perts": True}),
+    ("singles", "simulation_single", {"test_perts": held}),
+    ("singles", "simulation_single", {"test_perts": held, "only_test_set_perts": True}),
+    ("mixed", "combo_seen0", {"test_pert_genes": held}),
+    ("mixed", "combo_seen1", {"test_pert_genes": held}),
+    ("mixed", "single", {"test_pert_genes": held}),
+    ("mixed", "combo_seen2", {"test_perts": pairs}),
+    ("mixed", "no_test", {"val_size": 0.3}),
+]:
+    out["splits"].append({"set": which} | split(kind, out["sets"][which], 3, **asked))
 out["splits"].append({"set": "few"} | split("simulation", out["sets"]["few"], 1))
 # Folds as scikit-learn draws them.
 for n_cells, n_folds, seed in [(10, 3, 0), (23, 5, 7), (100, 10, 1)]:

@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use spec::split::{GearsKind, GearsOptions, Members, Part, Split, SplitKind};
 
+use crate::read::listed;
 use crate::split::legacy::LegacyRandom;
 use crate::split::{Condition, SplitError, check_conditions, number};
 
@@ -30,12 +31,15 @@ pub fn gears(
     check_conditions(conditions, control)?;
     check_shares(options)?;
     check_targets(kind, conditions)?;
+    check_held_out(kind, conditions, &options.held_out)?;
     let all: Vec<&Condition> = conditions.iter().collect();
     let mut subgroups = Vec::new();
     let (val, test, left_out) = match kind {
         GearsKind::Simulation | GearsKind::SimulationSingle => {
-            let outer = simulate(&all, options.train_gene_set_size, options.combo_seen2_train_frac, options.seed)?;
-            let inner = simulate(&outer.train, TRAIN_OF_VALIDATION, TRAIN_OF_VALIDATION, options.seed)?;
+            let shares = (options.train_gene_set_size, options.combo_seen2_train_frac);
+            let outer = simulate(&all, shares, options.seed, &options.held_out, options.only_held_out)?;
+            let shares = (TRAIN_OF_VALIDATION, TRAIN_OF_VALIDATION);
+            let inner = simulate(&outer.train, shares, options.seed, &[], false)?;
             if kind == GearsKind::Simulation {
                 let names = |group: &[&Condition]| group.iter().map(|condition| condition.name.clone()).collect();
                 subgroups = outer.groups.iter().map(|(name, group)| ((*name).to_owned(), names(group))).collect();
@@ -44,13 +48,13 @@ pub fn gears(
         }
         GearsKind::NoSplit => (Vec::new(), all.clone(), Vec::new()),
         GearsKind::NoTest => {
-            let drawn = draw(kind, &all, options.test_size, &mut LegacyRandom::new(options.seed))?;
+            let drawn = draw(kind, &all, options.val_size, &[], &mut LegacyRandom::new(options.seed))?;
             (drawn.test, Vec::new(), drawn.left_out)
         }
         _ => {
             let mut random = LegacyRandom::new(options.seed);
-            let outer = draw(kind, &all, options.test_size, &mut random)?;
-            let inner = draw(kind, &outer.train, options.val_size, &mut random)?;
+            let outer = draw(kind, &all, options.test_size, &options.held_out, &mut random)?;
+            let inner = draw(kind, &outer.train, options.val_size, &[], &mut random)?;
             (inner.test, outer.test, outer.left_out.into_iter().chain(inner.left_out).collect())
         }
     };
@@ -99,13 +103,18 @@ impl<'a> Simulated<'a> {
 
 fn simulate<'a>(
     all: &[&'a Condition],
-    gene_share: f64,
-    combination_share: f64,
+    (gene_share, combination_share): (f64, f64),
     seed: u32,
+    held_out: &[String],
+    only_held_out: bool,
 ) -> Result<Simulated<'a>, SplitError> {
     let genes = genes_of(all);
-    let drawn = LegacyRandom::new(seed).choose(number(genes.len())?, share(genes.len(), gene_share));
-    let is_trained: HashSet<&str> = drawn.iter().map(|at| genes[*at as usize]).collect();
+    let held_out: HashSet<&str> = held_out.iter().map(String::as_str).collect();
+    let is_trained = if only_held_out && !held_out.is_empty() {
+        genes.iter().copied().filter(|gene| !held_out.contains(gene)).collect()
+    } else {
+        train_genes(&genes, share(genes.len(), gene_share), &held_out, &mut LegacyRandom::new(seed))?
+    };
     let n_trained =
         |condition: &Condition| condition.targets.iter().filter(|gene| is_trained.contains(gene.as_str())).count();
     let (single, double): (Vec<&Condition>, Vec<&Condition>) = all.iter().partition(|one| one.targets.len() == 1);
@@ -127,6 +136,29 @@ fn simulate<'a>(
     Ok(Simulated { train, groups })
 }
 
+/// Draws the genes of training. For each that is held out another is drawn in its place.
+fn train_genes<'a>(
+    genes: &[&'a str],
+    n: usize,
+    held_out: &HashSet<&str>,
+    random: &mut LegacyRandom,
+) -> Result<HashSet<&'a str>, SplitError> {
+    let drawn = random.choose(number(genes.len())?, n);
+    let mut trained: HashSet<&str> = drawn.iter().map(|at| genes[*at as usize]).collect();
+    let n_drawn = trained.len();
+    trained.retain(|gene| !held_out.contains(gene));
+    let n_replaced = n_drawn - trained.len();
+    if !held_out.is_empty() {
+        let is_left = |gene: &&str| !trained.contains(gene) && !held_out.contains(gene);
+        let left: Vec<&str> = genes.iter().copied().filter(is_left).collect();
+        if n_replaced > left.len() {
+            return Err(SplitError::HeldOut { n: held_out.len(), n_left: left.len(), n_replaced });
+        }
+        trained.extend(random.choose(number(left.len())?, n_replaced).into_iter().map(|at| left[at as usize]));
+    }
+    Ok(trained)
+}
+
 /// What one drawing of the other kinds gives.
 struct Drawn<'a> {
     train: Vec<&'a Condition>,
@@ -138,18 +170,27 @@ fn draw<'a>(
     kind: GearsKind,
     all: &[&'a Condition],
     test_share: f64,
+    held_out: &[String],
     random: &mut LegacyRandom,
 ) -> Result<Drawn<'a>, SplitError> {
+    let of_names = kind == GearsKind::ComboSeen2;
     let (single, double): (Vec<&Condition>, Vec<&Condition>) = all.iter().partition(|one| one.targets.len() == 1);
     let genes = genes_of(all);
-    let drawn = random.choose_with_replacement(number(genes.len())?, share(single.len(), test_share));
-    let is_test_gene: HashSet<&str> = drawn.into_iter().map(|at| genes[at as usize]).collect();
+    let is_test_gene: HashSet<&str> = if held_out.is_empty() || of_names {
+        let drawn = random.choose_with_replacement(number(genes.len())?, share(single.len(), test_share));
+        drawn.into_iter().map(|at| genes[at as usize]).collect()
+    } else {
+        held_out.iter().map(String::as_str).collect()
+    };
     let n_drawn =
         |condition: &Condition| condition.targets.iter().filter(|gene| is_test_gene.contains(gene.as_str())).count();
     let with_drawn = |of: &[&'a Condition]| -> Vec<&'a Condition> {
         of.iter().copied().filter(|condition| n_drawn(condition) > 0).collect()
     };
     let mut some_of = |of: &[&'a Condition]| -> Result<Vec<&'a Condition>, SplitError> {
+        if !held_out.is_empty() {
+            return Ok(all.iter().copied().filter(|condition| held_out.contains(&condition.name)).collect());
+        }
         let drawn = random.choose_with_replacement(number(of.len())?, share(of.len(), test_share));
         Ok(drawn.into_iter().map(|at| of[at as usize]).collect())
     };
@@ -193,6 +234,27 @@ fn check_shares(options: &GearsOptions) -> Result<(), SplitError> {
     ];
     match named.into_iter().find(|(_, share)| !(0.0..=1.0).contains(share)) {
         Some((name, share)) => Err(SplitError::Share { name, share }),
+        None => Ok(()),
+    }
+}
+
+/// A name that is mistyped would be tested nowhere.
+fn check_held_out(kind: GearsKind, conditions: &[Condition], held_out: &[String]) -> Result<(), SplitError> {
+    if matches!(kind, GearsKind::NoTest | GearsKind::NoSplit) && !held_out.is_empty() {
+        return Err(SplitError::NothingHeldOut);
+    }
+    let of_names = kind == GearsKind::ComboSeen2;
+    let there: BTreeSet<&str> = conditions
+        .iter()
+        .flat_map(|one| if of_names { std::slice::from_ref(&one.name) } else { one.targets.as_slice() })
+        .map(String::as_str)
+        .collect();
+    match held_out.iter().find(|name| !there.contains(name.as_str())) {
+        Some(name) => Err(SplitError::NoSuch {
+            what: if of_names { "the perturbations".into() } else { "the targets".into() },
+            wanted: name.clone(),
+            available: listed(there, 20),
+        }),
         None => Ok(()),
     }
 }

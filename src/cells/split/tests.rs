@@ -74,6 +74,11 @@ fn splits_are_those_of_gears() {
         let mut options = serde_json::to_value(GearsOptions::default()).unwrap();
         options["seed"] = expected["seed"].clone();
         for (name, value) in expected["asked"].as_object().unwrap() {
+            let name = match name.as_str() {
+                "test_perts" | "test_pert_genes" => "held_out",
+                "only_test_set_perts" => "only_held_out",
+                name => name,
+            };
             options[name] = value.clone();
         }
         let options: GearsOptions = serde_json::from_value(options).unwrap();
@@ -119,6 +124,15 @@ fn what_gears_does_not_know_is_refused() {
         let options = GearsOptions { test_size: share, ..usual.clone() };
         says(ask(GearsKind::Single, &["A"], &options).unwrap_err(), "test_size");
     }
+    let held_out = |names: &[&str]| GearsOptions {
+        held_out: names.iter().map(|name| (*name).to_owned()).collect(),
+        ..usual.clone()
+    };
+    says(ask(GearsKind::Single, &["A", "B"], &held_out(&["C"])).unwrap_err(), "C is not among the targets: A, B");
+    says(ask(GearsKind::ComboSeen2, &["A+B"], &held_out(&["A"])).unwrap_err(), "A is not among the perturbations: A+B");
+    says(ask(GearsKind::NoTest, &["A+B"], &held_out(&["A+B"])).unwrap_err(), "hold nothing out");
+    let all = ["A", "B", "C", "D"];
+    says(ask(GearsKind::Simulation, &all, &held_out(&["A", "B", "C"])).unwrap_err(), "only_held_out");
     // Nothing to draw from is no reason to fail.
     for kind in [GearsKind::Simulation, GearsKind::Single, GearsKind::ComboSeen2, GearsKind::NoTest] {
         let split = ask(kind, &[], &usual).unwrap();
