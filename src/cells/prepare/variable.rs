@@ -2,7 +2,7 @@
 //!
 //! One pass over the counts gives each gene's moments in each batch; the flavours of Seurat 3 take a second. Memory is
 //! for genes times batches; nothing is made dense. Where values are equal, genes keep the order of the columns, where
-//! scanpy has that of their names (`seurat`, `cell_ranger` with batches) or none.
+//! scanpy has that of their names (`seurat`, `cell_ranger` with batches) or none. Equal is what differs by rounding alone.
 
 mod dispersion;
 pub mod loess;
@@ -228,7 +228,8 @@ fn over_batches(found: &[(Dispersions, Vec<bool>)], config: &VariableGenesConfig
         (0..means.len()).map(|gene| found.iter().map(|(_, is_variable)| u32::from(is_variable[gene])).sum()).collect();
     let is_variable = match config.n_top_genes {
         Some(n_top) => {
-            let norm = |gene: usize| if dispersions_norm[gene].is_nan() { f64::MIN } else { dispersions_norm[gene] };
+            // NaN last.
+            let norm = |gene: usize| dispersion::ordered_by(dispersions_norm[gene]).max(f64::MIN);
             let mut order: Vec<usize> = (0..means.len()).collect();
             order.sort_by(|&a, &b| n_batches[b].cmp(&n_batches[a]).then_with(|| norm(b).total_cmp(&norm(a))));
             let mut is_variable = vec![false; means.len()];

@@ -113,12 +113,20 @@ pub(super) fn within_cutoffs(means: &[f64], dispersions_norm: &[f64], config: &V
         .collect()
 }
 
+/// A normalised dispersion as genes are ordered by it: to nine decimals. Of two genes alone in a bin one has the root of a
+/// half, whichever bin it is, and rounding of the last bit shall not order them (in scanpy it does).
+pub(super) fn ordered_by(dispersion_norm: f64) -> f64 {
+    let rounded = (dispersion_norm * 1e9).round() / 1e9;
+    if rounded.is_finite() { rounded } else { dispersion_norm }
+}
+
 /// The `n_top` genes of largest normalised dispersion, and all that equal the last of them. NaN is never chosen.
 pub(super) fn largest(dispersions_norm: &[f64], n_top: usize) -> Vec<bool> {
-    let mut descending: Vec<f64> = dispersions_norm.iter().copied().filter(|norm| !norm.is_nan()).collect();
+    let keys: Vec<f64> = dispersions_norm.iter().map(|norm| ordered_by(*norm)).collect();
+    let mut descending: Vec<f64> = keys.iter().copied().filter(|norm| !norm.is_nan()).collect();
     descending.sort_unstable_by(|a, b| b.total_cmp(a));
     match descending.get(n_top.min(descending.len()).wrapping_sub(1)) {
-        Some(least) => dispersions_norm.iter().map(|norm| norm >= least).collect(),
-        None => vec![false; dispersions_norm.len()],
+        Some(least) => keys.iter().map(|norm| norm >= least).collect(),
+        None => vec![false; keys.len()],
     }
 }
