@@ -26,6 +26,7 @@ fn read_everything(files: Vec<NamedSource>) {
             }
         }
     }
+    let _ = opened.beside(&PrepareOptions { max_cells: Some(2), ..PrepareOptions::default() });
     let plain = PrepareOptions::default();
     if let Ok(mut reading) = opened.begin(&plain) {
         let _ = reading.advance();
