@@ -5,6 +5,7 @@ mod archives;
 mod bad_input;
 mod build;
 mod filters;
+mod formats;
 mod fuzz;
 mod loom;
 mod samples;
