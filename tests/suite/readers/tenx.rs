@@ -11,7 +11,7 @@ use super::build::{self, CELLS, GENES, cell_names, dense, gene_names, open, read
 const IDS: [&str; GENES] =
     ["ENSG00000115415", "ENSG00000096968", "ENSG00000198804", "ENSG00000027697", "ENSG00000111640"];
 
-fn tenx_h5(is_v3: bool) -> Vec<u8> {
+pub fn tenx_h5(is_v3: bool) -> Vec<u8> {
     let mut file = FileBuilder::new();
     let rows = sparse(true);
     let mut group = file.create_group(if is_v3 { "matrix" } else { "GRCh38" });
@@ -216,4 +216,19 @@ fn matrix_market_that_cannot_be_is_refused() {
         ("features.tsv", features().into_bytes()),
     ];
     has(read_all(files(&parts), &PrepareOptions::default()).unwrap_err().to_string(), "cut off");
+}
+
+/// As Windows programs leave them: line ends of two bytes, and a mark before the first.
+#[test]
+fn matrix_market_reads_with_line_ends_and_marks_of_windows() {
+    let dressed = |text: String| [b"\xef\xbb\xbf", text.replace('\n', "\r\n").as_bytes()].concat();
+    let parts = [
+        ("matrix.mtx", dressed(mtx(true))),
+        ("barcodes.tsv", dressed(barcodes())),
+        ("features.tsv", dressed(features())),
+    ];
+    let data = read_all(files(&parts), &PrepareOptions::default()).unwrap();
+    assert_eq!(to_dense(&data.counts), dense());
+    assert_eq!((data.barcodes, data.genes.symbols), (cell_names(), gene_names()));
+    assert_eq!(data.genes.ids.unwrap(), IDS);
 }
