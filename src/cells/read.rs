@@ -6,6 +6,7 @@
 
 mod archive;
 mod array;
+mod beside;
 mod codec;
 mod compound;
 mod container;
@@ -41,6 +42,7 @@ mod zarr;
 
 use spec::dataset::{CellUnit, ColumnInfo, ColumnKind, Opened, PrepareOptions};
 
+pub use crate::read::beside::Beside;
 pub(crate) use crate::read::error::listed;
 pub use crate::read::error::{ReadError, human_bytes};
 pub use crate::read::grouping::{Sample, group_samples};
@@ -141,7 +143,10 @@ fn plan_of(
     let matrices = container.matrices().to_vec();
     let suggested = suggest::suggest(&matrices, &columns);
     if let (Some(layer), Some(first)) = (&suggested.matrix, matrices.first()) {
-        warnings.push(format!("{layer} is suggested in place of {}: its name says that it holds counts", first.name));
+        warnings.push(format!(
+            "{layer} is suggested in place of {}: its name says that it holds counts of genes",
+            first.name
+        ));
     }
     let opened = Opened {
         name,
@@ -243,6 +248,15 @@ impl OpenedFile {
             cell_weights,
             warnings,
         })
+    }
+
+    /// What lies beside the matrices, of the cells that `options` choose.
+    ///
+    /// # Errors
+    /// Where it cannot be read; what is only of another kind is left out with a warning.
+    pub fn beside(&self, options: &PrepareOptions) -> Result<Beside, ReadError> {
+        let rows = Rows::draw(self.opened.matrices[0].n_cells, options.max_cells, options.seed);
+        self.container.beside(&rows, self.opened.bytes_available)
     }
 
     fn matrix(&self, wanted: Option<&str>) -> Result<usize, ReadError> {
@@ -375,6 +389,10 @@ impl Reading<'_> {
         warnings.extend(self.warnings);
         let (counts, of_reading) = self.reader.finish()?;
         warnings.extend(of_reading);
+        let n_empty = counts.rows().filter(|row| row.len() == 0).count();
+        if n_empty > 0 {
+            warnings.push(format!("{n_empty} of {} cells have no counts; they are kept", counts.n_cells()));
+        }
         let genes = container.genes(self.matrix)?;
         warnings.extend(repeated("gene", &genes.symbols));
         let barcodes = self.rows.pick(container.barcodes(self.matrix)?);

@@ -181,6 +181,7 @@ fn metacells(dataset: &Dataset, cells_per_metacell: usize, seed: u64, source: &s
             ("waddington/source".into(), source.into()),
             ("waddington/X".into(), "expm1 of the mean of log1p expression, scaled to library_size".into()),
         ],
+        uns_arrays: Vec::new(),
     };
     Ok(write_h5ad(&file)?)
 }

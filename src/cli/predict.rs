@@ -177,6 +177,7 @@ fn as_h5ad(genes: &[String], table: &Table, target: &str, mode: Mode) -> Result<
         var: Frame { index: genes.to_vec(), columns: var },
         obsm: Vec::new(),
         uns: vec![text("X", "mean of log1p expression"), text("target", target), text("mode", mode.label())],
+        uns_arrays: Vec::new(),
         x: Matrix::Dense {
             n_obs: rows.len(),
             n_vars: genes.len(),

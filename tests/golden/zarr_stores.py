@@ -80,7 +80,7 @@ def of_codecs(version, layers):
         root.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
         for frame, index in [("obs", np.array(CELL_NAMES, "U6")), ("var", np.array(GENE_NAMES, "S6"))]:
             group = root.create_group(frame)
-            group.attrs.update({"encoding-type": "dataframe", "_index": "_index", "column-order": []})
+            group.attrs.update({"encoding-type": "dataframe", "encoding-version": "0.2.0", "_index": "_index", "column-order": []})
             group.create_array("_index", data=index)
         root.create_group("layers")
         layers_and_x = {"X": ("f4", (7, 5), {}), **{f"layers/{name}": layer for name, layer in layers.items()}}

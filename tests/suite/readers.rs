@@ -5,6 +5,7 @@ mod archives;
 mod bad_input;
 mod build;
 mod filters;
+mod formats;
 mod fuzz;
 mod loom;
 mod samples;
@@ -18,7 +19,7 @@ use build::{
 };
 use cells::counts::Counts;
 use cells::genes::{GeneNames, is_ensembl, without_version};
-use cells::write::h5ad::{Embedding, Frame, H5ad, Matrix, Values, write_h5ad};
+use cells::write::h5ad::{Embedding, Frame, H5ad, Matrix, UnsArray, Values, write_h5ad};
 use hdf5_pure::{AttrValue, CompoundTypeBuilder, FileBuilder, GroupBuilder};
 use spec::dataset::{CellUnit, ColumnKind, MatrixEncoding, PrepareOptions};
 
@@ -299,6 +300,34 @@ fn what_is_written_is_read() {
     h5ad.var = Frame { index: vec!["one".into()], columns: Vec::new() };
     let error = write_h5ad(&h5ad).unwrap_err().to_string();
     assert_eq!(error, "var has 1 entries; 5 are expected");
+}
+
+#[test]
+fn what_lies_beside_is_kept_and_written_back() {
+    let mut h5ad =
+        H5ad::new(Matrix::Csr(Counts::from_dense(&dense(), GENES).unwrap()), build::cell_names(), build::gene_names());
+    let values: Vec<f32> = (0..CELLS * 3).map(|at| at as f32 / 4.0).collect();
+    h5ad.obsm.push(Embedding { name: "X_umap".into(), values: values.clone(), n_dims: 3 });
+    h5ad.uns.push(("log1p/base".into(), "e".into()));
+    h5ad.uns_arrays = vec![
+        ("colors".into(), UnsArray::Text(vec!["#fff".into(), "".into()])),
+        ("pca/ratio".into(), UnsArray::Numbers { values: vec![0.5, 0.25, 0.0, 1.0], shape: vec![2, 2] }),
+        ("pca/n".into(), UnsArray::Numbers { values: vec![50.0], shape: Vec::new() }),
+    ];
+    let opened = open("beside", write_h5ad(&h5ad).unwrap()).unwrap();
+    let mut beside = opened.beside(&PrepareOptions::default()).unwrap();
+    beside.uns_arrays.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut expected = h5ad.uns_arrays.clone();
+    expected.sort_by(|a, b| a.0.cmp(&b.0));
+    assert_eq!((&beside.obsm, &beside.uns, &beside.uns_arrays), (&h5ad.obsm, &h5ad.uns, &expected));
+    assert!(beside.warnings.is_empty());
+    // The embedding of a subsample is of its cells.
+    let options = PrepareOptions { max_cells: Some(2), seed: 3, ..PrepareOptions::default() };
+    let (data, beside) = (read_opened(&opened, &options).unwrap(), opened.beside(&options).unwrap());
+    for (row, barcode) in beside.obsm[0].values.chunks_exact(3).zip(&data.barcodes) {
+        let cell: usize = barcode["cell".len()..].parse().unwrap();
+        assert_eq!(row, &values[cell * 3..cell * 3 + 3]);
+    }
 }
 
 #[test]

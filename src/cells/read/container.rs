@@ -3,6 +3,7 @@
 use spec::dataset::{CellUnit, FileFormat, MatrixInfo};
 
 use crate::genes::GeneNames;
+use crate::read::beside::Beside;
 use crate::read::error::ReadError;
 use crate::read::frame::Column;
 use crate::read::matrix::MatrixReader;
@@ -49,6 +50,11 @@ pub(crate) trait Container: Send + Sync {
     /// Bytes that reading a matrix takes beside its result and what [`plan`](crate::read::plan) counts.
     fn bytes_beside(&self, _matrix: usize) -> u64 {
         0
+    }
+
+    /// What lies beside the matrices, of some cells. `budget` bounds its bytes.
+    fn beside(&self, _rows: &Rows, _budget: u64) -> Result<Beside, ReadError> {
+        Ok(Beside::default())
     }
 
     /// Begins to read a matrix. `budget` bounds the bytes of the result.

@@ -4,6 +4,7 @@ use hdf5_pure::AttrValue;
 use spec::dataset::{CellUnit, FileFormat, MatrixEncoding, MatrixInfo};
 
 use crate::genes::{GeneNames, is_ensembl};
+use crate::read::beside::{self, Beside};
 use crate::read::container::Container;
 use crate::read::error::{ReadError, listed};
 use crate::read::frame::{Column, Frame};
@@ -210,6 +211,10 @@ impl Container for H5adFile {
         let is_dense = self.matrices[matrix].encoding == MatrixEncoding::Dense;
         let values = if is_dense { path.clone() } else { format!("{path}/data") };
         self.h5.array(&values).ok()?.sample()
+    }
+
+    fn beside(&self, rows: &Rows, budget: u64) -> Result<Beside, ReadError> {
+        beside::read(&self.h5, self.matrices[0].n_cells, rows, budget)
     }
 
     fn reader(&self, matrix: usize, rows: Rows, budget: u64) -> Result<Box<dyn MatrixReader + '_>, ReadError> {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use spec::dataset::{CellUnit, FileFormat, MatrixInfo};
 
 use crate::genes::GeneNames;
+use crate::read::beside::Beside;
 use crate::read::container::Container;
 use crate::read::error::{ReadError, listed};
 use crate::read::frame::Column;
@@ -161,6 +162,14 @@ impl Container for Labelled {
 
     fn sample(&self, matrix: usize) -> Option<Vec<f32>> {
         self.inner.sample(matrix)
+    }
+
+    fn bytes_beside(&self, matrix: usize) -> u64 {
+        self.inner.bytes_beside(matrix)
+    }
+
+    fn beside(&self, rows: &Rows, budget: u64) -> Result<Beside, ReadError> {
+        self.inner.beside(rows, budget)
     }
 
     fn reader(&self, matrix: usize, rows: Rows, budget: u64) -> Result<Box<dyn MatrixReader + '_>, ReadError> {

@@ -122,16 +122,13 @@ impl Layout {
     }
 }
 
-/// The next line that is no comment and not empty, without byte-order mark.
+/// The next line that is no comment and not empty.
 pub(crate) fn next_row<'l>(lines: &'l mut Lines<'_>, may_be_comment: bool) -> Result<Option<&'l [u8]>, ReadError> {
     loop {
-        let is_first = lines.number() == 0;
-        let Some(line) = lines.next_line()? else { return Ok(None) };
-        let start = if is_first && line.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-        let text = &line[start..];
+        let Some(text) = lines.next_line()? else { return Ok(None) };
         let is_comment = may_be_comment && text.starts_with(b"#") && !text.contains(&b'\t') && !text.contains(&b',');
         if !text.iter().all(|byte| *byte == b' ') && !is_comment {
-            return Ok(Some(&lines.line()[start..]));
+            return Ok(Some(lines.line()));
         }
     }
 }

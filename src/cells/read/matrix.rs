@@ -52,6 +52,8 @@ pub(crate) struct CsrReader {
     row_indices: Vec<i64>,
     row_values: Vec<f32>,
     budget: u64,
+    /// Of each column of the file its column among those read; empty where all are.
+    new_of: Vec<Option<u32>>,
     out: RowBuilder,
 }
 
@@ -74,8 +76,41 @@ impl CsrReader {
             row_indices: Vec::new(),
             row_values: Vec::new(),
             budget,
+            new_of: Vec::new(),
             out,
         })
+    }
+
+    /// Reads some columns alone, ascending.
+    pub(crate) fn of_columns(mut self, columns: &[u32], n_genes: usize) -> Result<Self, ReadError> {
+        self.new_of = vec![None; self.out.n_genes()];
+        for (new, column) in (0..).zip(columns) {
+            if let Some(place) = self.new_of.get_mut(*column as usize) {
+                *place = Some(new);
+            }
+        }
+        self.out = RowBuilder::new(self.out.matrix(), n_genes, self.rows.len(), 0)?;
+        Ok(self)
+    }
+
+    /// Keeps the columns that are read, under their new numbers.
+    fn renumber(&mut self, start: u64) -> Result<(), ReadError> {
+        let mut kept = 0;
+        for at in 0..self.row_indices.len() {
+            let index = self.row_indices[at];
+            let place = usize::try_from(index).ok().and_then(|index| self.new_of.get(index)).ok_or_else(|| {
+                let (matrix, limit) = (self.out.matrix().to_owned(), self.new_of.len());
+                ReadError::IndexOutOfRange { matrix, index, position: start + at as u64, limit }
+            })?;
+            if let Some(new) = place {
+                self.row_indices[kept] = i64::from(*new);
+                self.row_values[kept] = self.row_values[at];
+                kept += 1;
+            }
+        }
+        self.row_indices.truncate(kept);
+        self.row_values.truncate(kept);
+        Ok(())
     }
 }
 
@@ -88,9 +123,12 @@ impl MatrixReader for CsrReader {
         while self.next < self.rows.len() && n_values < WINDOW_VALUES {
             let row = self.rows.get(self.next);
             let (start, end) = (self.indptr[row], self.indptr[row + 1]);
-            self.out.check_row_length(row, end - start)?;
+            self.out.check_row_length(row, end - start, self.new_of.len())?;
             self.indices.copy_to(start, end, &mut self.row_indices)?;
             self.values.copy_to(start, end, &mut self.row_values)?;
+            if !self.new_of.is_empty() {
+                self.renumber(start)?;
+            }
             self.out.push(start, &self.row_indices, &self.row_values)?;
             // An empty row is work too.
             n_values += 1 + end - start;

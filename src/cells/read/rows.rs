@@ -140,12 +140,22 @@ impl RowBuilder {
         Ok(Self { matrix: matrix.to_owned(), n_genes, counts, row: Vec::new(), n_merged: 0 })
     }
 
-    /// Refuses a row with more values than there are genes, before it is read.
-    pub(crate) fn check_row_length(&self, row: usize, n_values: u64) -> Result<(), ReadError> {
-        if n_values <= self.n_genes as u64 {
+    pub(crate) fn n_genes(&self) -> usize {
+        self.n_genes
+    }
+
+    pub(crate) fn matrix(&self) -> &str {
+        &self.matrix
+    }
+
+    /// Refuses a row with more values than there are genes in the file, if that has more than are read, before it is
+    /// read.
+    pub(crate) fn check_row_length(&self, row: usize, n_values: u64, n_in_file: usize) -> Result<(), ReadError> {
+        let n_genes = self.n_genes.max(n_in_file);
+        if n_values <= n_genes as u64 {
             return Ok(());
         }
-        let what = format!("gives row {row} {n_values} values, more than the {} genes", self.n_genes);
+        let what = format!("gives row {row} {n_values} values, more than the {n_genes} genes");
         Err(ReadError::Indptr { matrix: self.matrix.clone(), what })
     }
 

@@ -14,7 +14,7 @@ use crate::read::loom::LoomFile;
 use crate::read::table::{TableFile, longest_line};
 use crate::read::tenx_h5::TenxH5File;
 use crate::read::tenx_mtx::TenxMtxFiles;
-use crate::read::text::{Lines, is_gzip};
+use crate::read::text::{BYTE_ORDER_MARK, Lines, is_gzip};
 use crate::read::tree::{Kind, Tree};
 use crate::read::zarr::{self, Zarr};
 use crate::source::{NamedSource, Source, head};
@@ -155,6 +155,7 @@ pub(crate) fn role(file: &NamedSource, budget: u64) -> Result<Role, ReadError> {
     if !is_gzip(&first) && !is_text && is_hdf5(source)? {
         return Ok(Role::Hdf5);
     }
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text);
     if text.len() >= 14 && text[..14].eq_ignore_ascii_case(b"%%MatrixMarket") {
         return Ok(Role::Matrix);
     }
@@ -167,7 +168,7 @@ pub(crate) fn role(file: &NamedSource, budget: u64) -> Result<Role, ReadError> {
     if is_narrow && (name.contains("features") || name.contains("genes")) && name.contains("tsv") {
         return Ok(Role::Features);
     }
-    let foreign = looks_like(&first, &text);
+    let foreign = looks_like(&first, text);
     match (is_text, foreign) {
         (true, None) => Ok(match Layout::of(&mut Lines::open_long(file, longest_line(budget))?)? {
             Ok(layout) => Role::Table(Box::new(layout)),

@@ -9,6 +9,8 @@ use spec::labels::{ColumnSuggestion, ControlSuggestion, LabelOptions, LabelRow, 
 use crate::genes::GeneNames;
 use crate::labels;
 
+use crate::read::tenx_h5::GENES_ALONE;
+
 /// Names of columns that hold perturbations, the likeliest first; compared in lower case.
 const PERTURBATION_COLUMNS: [&str; 18] = [
     "perturbation",
@@ -64,7 +66,7 @@ pub(crate) fn suggest(matrices: &[MatrixInfo], columns: &[ColumnInfo]) -> Prepar
     });
     let (perturbation_column, control_label) = found.unzip();
     PrepareOptions {
-        matrix: counts_layer(matrices),
+        matrix: counts_layer(matrices).or_else(|| genes_alone(matrices)),
         perturbation_column,
         control_label,
         library_size_column: library_size.map(|column| column.name.clone()),
@@ -75,6 +77,11 @@ pub(crate) fn suggest(matrices: &[MatrixInfo], columns: &[ColumnInfo]) -> Prepar
 /// The layer whose name says that it holds counts, if there is one.
 pub(crate) fn counts_layer(matrices: &[MatrixInfo]) -> Option<String> {
     COUNT_LAYERS.iter().find(|layer| matrices.iter().any(|matrix| matrix.name == **layer)).map(|layer| (*layer).into())
+}
+
+/// The matrix of genes alone, where a 10x file has other features too: what scanpy reads.
+fn genes_alone(matrices: &[MatrixInfo]) -> Option<String> {
+    matrices.iter().find(|matrix| matrix.name.ends_with(GENES_ALONE)).map(|matrix| matrix.name.clone())
 }
 
 fn control_label(values: &[(String, usize)]) -> Option<String> {

@@ -11,13 +11,23 @@ use crate::read::matrix::{CsrReader, MatrixReader, SparseArrays};
 use crate::read::rows::Rows;
 use crate::read::tree::{Kind, Tree};
 
+/// Types of feature or genomes that are told apart, at most.
+const MAX_VIEWS: usize = 16;
+
 /// An open 10x HDF5 file.
 pub(crate) struct TenxH5File {
     h5: Tree,
     format: FileFormat,
     matrices: Vec<MatrixInfo>,
+    /// The group of each matrix.
+    groups: Vec<String>,
+    /// Of each matrix the features of its group that it has; none where it has all.
+    views: Vec<Option<Vec<u32>>>,
     warnings: Vec<String>,
 }
+
+/// Ends the name of the matrix of genes alone, in a file that has other features too.
+pub(crate) const GENES_ALONE: &str = ": Gene Expression";
 
 impl TenxH5File {
     /// Opens the groups that look like 10x matrices; none where there is no such group.
@@ -36,7 +46,8 @@ impl TenxH5File {
         }
         let format = if is_v3 { FileFormat::TenxH5V3 } else { FileFormat::TenxH5V2 };
         let matrices = names.iter().map(|name| matrix_info(&h5, name)).collect::<Result<Vec<_>, _>>()?;
-        let mut file = TenxH5File { h5, format, matrices, warnings: Vec::new() };
+        let views = vec![None; names.len()];
+        let mut file = TenxH5File { h5, format, matrices, groups: names.clone(), views, warnings: Vec::new() };
         if names.len() > 1 {
             file.warnings
                 .push(format!("the file has one matrix per genome ({}); the first is read", listed(&names, 5)));
@@ -44,26 +55,50 @@ impl TenxH5File {
         if file.path(0, &["barcodes"])?.is_none() {
             file.warnings.push("the file names no barcodes; cells are numbered from 0".into());
         }
-        file.warn_of_other_features()?;
+        file.add_views("feature_type")?;
+        file.add_views("genome")?;
         Ok(Ok(file))
     }
 
-    fn warn_of_other_features(&mut self) -> Result<(), ReadError> {
-        if !self.h5.has("matrix/features/feature_type")? {
+    /// A matrix for each type of feature, or each genome, where there are several.
+    fn add_views(&mut self, by: &str) -> Result<(), ReadError> {
+        let path = format!("matrix/features/{by}");
+        if self.format != FileFormat::TenxH5V3 || self.h5.kind(&path)? != Some(Kind::Dataset) {
             return Ok(());
         }
-        let Column::Labels { codes, names } =
-            Column::from_text(self.h5.array("matrix/features/feature_type")?.strings()?)
-        else {
+        let Column::Labels { codes, names } = Column::from_text(self.h5.array(&path)?.strings()?) else {
             return Ok(());
         };
-        self.warnings.extend(other_features(&codes, &names));
+        if by == "feature_type" {
+            self.warnings.extend(other_features(&codes, &names));
+        }
+        // Features without a genome, as antibodies are, are no genome of their own.
+        let named: Vec<usize> = (0..names.len()).filter(|code| !names[*code].is_empty()).collect();
+        if codes.len() != self.matrices[0].n_genes || !(2..=MAX_VIEWS).contains(&named.len()) {
+            return Ok(());
+        }
+        for code in named {
+            let features = codes.iter().zip(0..).filter(|(of, _)| **of == Some(code as u32));
+            let features: Vec<u32> = features.map(|(_, feature)| feature).collect();
+            let name = format!("{}: {}", self.groups[0], names[code]);
+            self.matrices.push(MatrixInfo { name, n_genes: features.len(), ..self.matrices[0].clone() });
+            self.groups.push(self.groups[0].clone());
+            self.views.push(Some(features));
+        }
         Ok(())
+    }
+
+    /// Of names of all features those of a matrix.
+    fn viewed(&self, matrix: usize, names: Vec<String>) -> Vec<String> {
+        match &self.views[matrix] {
+            Some(features) => features.iter().filter_map(|feature| names.get(*feature as usize).cloned()).collect(),
+            None => names,
+        }
     }
 
     fn path(&self, matrix: usize, names: &[&str]) -> Result<Option<String>, ReadError> {
         for name in names {
-            let path = format!("{}/{name}", self.matrices[matrix].name);
+            let path = format!("{}/{name}", self.groups[matrix]);
             if self.h5.kind(&path)? == Some(Kind::Dataset) {
                 return Ok(Some(path));
             }
@@ -79,7 +114,7 @@ impl TenxH5File {
     }
 
     fn sparse(&self, matrix: usize) -> Result<SparseArrays, ReadError> {
-        let name = &self.matrices[matrix].name;
+        let name = &self.groups[matrix];
         Ok(SparseArrays {
             name: name.clone(),
             indptr: self.h5.array(&format!("{name}/indptr"))?,
@@ -100,7 +135,9 @@ pub(crate) fn other_features(codes: &[Option<u32>], names: &[String]) -> Option<
             format!("{n} of type {name}")
         })
         .collect();
-    (!others.is_empty()).then(|| format!("not all features are genes: {} are read along", listed(&others, 5)))
+    (!others.is_empty()).then(|| {
+        format!("not all features are genes: {} are read along, unless another matrix is chosen", listed(&others, 5))
+    })
 }
 
 impl Container for TenxH5File {
@@ -114,9 +151,9 @@ impl Container for TenxH5File {
 
     fn genes(&self, matrix: usize) -> Result<GeneNames, ReadError> {
         let symbols = self.required(matrix, &["features/name", "gene_names", "genes", "features/id"])?;
-        let symbols = self.h5.array(&symbols)?.strings()?;
+        let symbols = self.viewed(matrix, self.h5.array(&symbols)?.strings()?);
         let ids = match self.path(matrix, &["features/id", "genes"])? {
-            Some(path) => Some(self.h5.array(&path)?.strings()?),
+            Some(path) => Some(self.viewed(matrix, self.h5.array(&path)?.strings()?)),
             None => None,
         };
         let n_genes = self.matrices[matrix].n_genes;
@@ -128,6 +165,9 @@ impl Container for TenxH5File {
     }
 
     fn first_genes(&self, matrix: usize, count: usize) -> Result<Vec<String>, ReadError> {
+        if self.views[matrix].is_some() {
+            return Ok(self.genes(matrix)?.symbols.into_iter().take(count).collect());
+        }
         let symbols = self.required(matrix, &["features/name", "gene_names", "genes", "features/id"])?;
         self.h5.array(&symbols)?.first_strings(count as u64)
     }
@@ -168,14 +208,20 @@ impl Container for TenxH5File {
     }
 
     fn sample(&self, matrix: usize) -> Option<Vec<f32>> {
-        self.h5.array(&format!("{}/data", self.matrices[matrix].name)).ok()?.sample()
+        self.h5.array(&format!("{}/data", self.groups[matrix])).ok()?.sample()
     }
 
     fn reader(&self, matrix: usize, rows: Rows, budget: u64) -> Result<Box<dyn MatrixReader + '_>, ReadError> {
         let info = &self.matrices[matrix];
         let arrays = self.sparse(matrix)?;
         let indptr = arrays.read_indptr(info.n_cells)?;
-        Ok(Box::new(CsrReader::new(arrays, indptr, rows, info.n_genes, budget)?))
+        // Views are of the one group there is.
+        let n_features = if self.views[matrix].is_some() { self.matrices[0].n_genes } else { info.n_genes };
+        let reader = CsrReader::new(arrays, indptr, rows, n_features, budget)?;
+        Ok(Box::new(match &self.views[matrix] {
+            Some(features) => reader.of_columns(features, info.n_genes)?,
+            None => reader,
+        }))
     }
 }
 

@@ -7,6 +7,8 @@ use crate::source::{NamedSource, Source};
 
 /// No line of a 10x file comes near this; tables have longer ones.
 const MAX_LINE_BYTES: usize = 1 << 20;
+/// What Windows puts before UTF-8.
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const BUFFER_BYTES: usize = 1 << 16;
 
 /// Reads a source from its beginning.
@@ -86,6 +88,9 @@ impl<'a> Lines<'a> {
             }
         }
         self.number += 1;
+        if self.number == 1 && self.line.starts_with(BYTE_ORDER_MARK) {
+            self.line.drain(..BYTE_ORDER_MARK.len());
+        }
         if self.line.last() == Some(&b'\r') {
             self.line.pop();
         }

@@ -1,7 +1,7 @@
-//! An h5ad that AnnData 0.8 and later reads back: `X`, `obs`, `var`, `obsm` and text in `uns`.
+//! An h5ad that AnnData 0.8 and later reads back: `X`, `obs`, `var`, `obsm` and `uns`.
 //!
 //! Every element carries its `encoding-type` and `encoding-version`. Long arrays are chunked, shuffled and deflated.
-//! Deliberately absent: layers, raw, graphs (`obsp`), numbers in `uns`.
+//! Deliberately absent: layers, raw, graphs (`obsp`), frames and sparse matrices in `obsm` and `uns`.
 
 use std::collections::BTreeMap;
 
@@ -134,6 +134,27 @@ pub struct Embedding {
     pub n_dims: usize,
 }
 
+/// Numbers or a list of text in `uns`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum UnsArray {
+    /// A list of text.
+    Text(Vec<String>),
+    /// Numbers, row-major; one number where the shape is empty.
+    Numbers {
+        /// The values.
+        values: Vec<f64>,
+        /// Extents; their product is the number of values.
+        shape: Vec<usize>,
+    },
+}
+
+/// An entry of `uns`.
+#[derive(Clone, Copy)]
+enum Entry<'a> {
+    Text(&'a str),
+    Array(&'a UnsArray),
+}
+
 /// What is written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct H5ad {
@@ -147,13 +168,16 @@ pub struct H5ad {
     pub obsm: Vec<Embedding>,
     /// Text by key; a key may be a path (`waddington/unit`), whose folders become nested dictionaries.
     pub uns: Vec<(String, String)>,
+    /// Numbers and lists of text, with keys of the same kind.
+    pub uns_arrays: Vec<(String, UnsArray)>,
 }
 
 impl H5ad {
     /// A matrix with the names of its cells and genes.
     pub fn new(x: Matrix, cells: Vec<String>, genes: Vec<String>) -> Self {
         let frame = |index| Frame { index, columns: Vec::new() };
-        H5ad { x, obs: frame(cells), var: frame(genes), obsm: Vec::new(), uns: Vec::new() }
+        let (obs, var) = (frame(cells), frame(genes));
+        H5ad { x, obs, var, obsm: Vec::new(), uns: Vec::new(), uns_arrays: Vec::new() }
     }
 }
 
@@ -187,7 +211,9 @@ pub fn write_h5ad(h5ad: &H5ad) -> Result<Vec<u8>, WriteError> {
         let empty = dictionary(file.create_group(name));
         file.add_group(empty.finish());
     }
-    let entries: Vec<(&str, &str)> = h5ad.uns.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let texts = h5ad.uns.iter().map(|(key, value)| (key.as_str(), Entry::Text(value)));
+    let arrays = h5ad.uns_arrays.iter().map(|(key, array)| (key.as_str(), Entry::Array(array)));
+    let entries: Vec<(&str, Entry<'_>)> = texts.chain(arrays).collect();
     let uns = write_dictionary(file.create_group("uns"), "uns", &entries)?;
     file.add_group(uns.finish());
     file.finish().map_err(|error| WriteError::Hdf5(error.to_string()))
@@ -291,21 +317,37 @@ fn write_numbers(dataset: &mut DatasetBuilder, n: usize) {
 }
 
 /// Entries as nested dictionaries: the first folder of a key names a dictionary of those that share it.
-fn write_dictionary(group: GroupBuilder, object: &str, entries: &[(&str, &str)]) -> Result<GroupBuilder, WriteError> {
+fn write_dictionary(
+    group: GroupBuilder,
+    object: &str,
+    entries: &[(&str, Entry<'_>)],
+) -> Result<GroupBuilder, WriteError> {
     let mut group = dictionary(group);
-    let mut folders: BTreeMap<&str, Vec<(&str, &str)>> = BTreeMap::new();
+    let mut folders: BTreeMap<&str, Vec<(&str, Entry<'_>)>> = BTreeMap::new();
     let mut seen = std::collections::HashSet::new();
     for (key, value) in entries {
         match key.split_once('/') {
-            Some((folder, rest)) => folders.entry(folder).or_default().push((rest, value)),
+            Some((folder, rest)) => folders.entry(folder).or_default().push((rest, *value)),
             None => {
                 check_name(object, key)?;
                 if !seen.insert(*key) {
                     return Err(WriteError::Name { object: object.into(), name: (*key).into() });
                 }
-                let dataset = group.create_dataset(key);
-                dataset.with_vlen_strings(&[value]).with_shape(&[]);
-                encode(dataset, "string", "0.2.0");
+                match value {
+                    Entry::Text(value) => {
+                        let dataset = group.create_dataset(key);
+                        dataset.with_vlen_strings(&[*value]).with_shape(&[]);
+                        encode(dataset, "string", "0.2.0");
+                    }
+                    Entry::Array(UnsArray::Text(texts)) => write_text(&mut group, key, texts),
+                    Entry::Array(UnsArray::Numbers { values, shape }) => {
+                        check_length(&format!("{object}/{key}"), values.len(), shape.iter().product())?;
+                        let shape: Vec<u64> = shape.iter().map(|extent| *extent as u64).collect();
+                        let dataset = group.create_dataset(key);
+                        dataset.with_f64_data(values).with_shape(&shape);
+                        encode(dataset, if shape.is_empty() { "numeric-scalar" } else { "array" }, "0.2.0");
+                    }
+                }
             }
         }
     }

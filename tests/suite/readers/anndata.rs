@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use cells::counts::Counts;
-use cells::write::h5ad::{Embedding, H5ad, Matrix, Values, write_h5ad};
+use cells::write::h5ad::{Embedding, H5ad, Matrix, UnsArray, Values, write_h5ad};
 
 use super::build::{self, CELLS, GENES, dense};
 
@@ -16,6 +16,7 @@ assert (x == b.X).all() and a.X.has_canonical_format
 assert list(a.obs["condition"].cat.categories) == ["JAK2", "control"]
 assert a.uns["waddington"]["unit"] == "metacell" and a.obsm["X_pca"].shape == (7, 2)
 assert a.obs["n_cells"].dtype == "int64" and a.obs["note"].iloc[0] == "grüße"
+assert a.uns["pca"]["ratio"].shape == (2, 2) and a.uns["pca"]["n"] == 50 and ",".join(a.uns["colors"]) == "red,blue"
 print(a.shape, x.sum(), list(a.var_names))
 "#;
 
@@ -36,6 +37,11 @@ fn anndata_reads_what_is_written() {
     ];
     file.obsm.push(Embedding { name: "X_pca".into(), values: vec![0.5; CELLS * 2], n_dims: 2 });
     file.uns.push(("waddington/unit".into(), "metacell".into()));
+    file.uns_arrays = vec![
+        ("colors".into(), UnsArray::Text(vec!["red".into(), "blue".into()])),
+        ("pca/ratio".into(), UnsArray::Numbers { values: vec![0.5; 4], shape: vec![2, 2] }),
+        ("pca/n".into(), UnsArray::Numbers { values: vec![50.0], shape: Vec::new() }),
+    ];
     let folder = std::env::temp_dir().join(format!("waddington-anndata-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let (sparse, full) = (folder.join("sparse.h5ad"), folder.join("dense.h5ad"));

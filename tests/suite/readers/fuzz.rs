@@ -26,6 +26,7 @@ fn read_everything(files: Vec<NamedSource>) {
             }
         }
     }
+    let _ = opened.beside(&PrepareOptions { max_cells: Some(2), ..PrepareOptions::default() });
     let plain = PrepareOptions::default();
     if let Ok(mut reading) = opened.begin(&plain) {
         let _ = reading.advance();
@@ -53,6 +54,29 @@ fn chunked() -> Vec<u8> {
         layers.add_group(columns.finish());
         file.add_group(layers.finish());
     })
+}
+
+/// Files of other tools' layouts, cut at every hundredth; `tests/corpus.rs` does it to those of `tests/golden`.
+#[test]
+fn files_cut_at_every_hundredth_are_cells_or_an_error() {
+    let trio = archives::trio("GSM1_", true);
+    let seeds = [
+        ("a.h5", super::tenx::tenx_h5(false)),
+        ("a.h5", super::tenx::tenx_h5(true)),
+        ("a.loom", super::loom::loom(Dtype::I32, None)),
+        ("a.loom", super::loom::loom(Dtype::U16, Some([2, 3]))),
+        ("a.h5ad", chunked()),
+        ("a.tar", archives::tar(&trio)),
+        ("a.tgz", archives::gzipped(&archives::tar(&trio))),
+        ("a.zip", archives::zip(&trio, false)),
+        ("a.csv", table(Dress { separator: ';', end: "\r\n", ..PLAIN }).into_bytes()),
+    ];
+    for (name, whole) in seeds {
+        for hundredth in 0..=100 {
+            let cut = whole[..whole.len() * hundredth / 100].to_vec();
+            read_everything(vec![NamedSource::from_bytes(name, cut)]);
+        }
+    }
 }
 
 /// Few cases where `PROPTEST_CASES` asks for no other number.

@@ -11,7 +11,7 @@ use super::build::{self, CELLS, GENES, cell_names, dense, gene_names, open, read
 const IDS: [&str; GENES] =
     ["ENSG00000115415", "ENSG00000096968", "ENSG00000198804", "ENSG00000027697", "ENSG00000111640"];
 
-fn tenx_h5(is_v3: bool) -> Vec<u8> {
+pub fn tenx_h5(is_v3: bool) -> Vec<u8> {
     let mut file = FileBuilder::new();
     let rows = sparse(true);
     let mut group = file.create_group(if is_v3 { "matrix" } else { "GRCh38" });
@@ -27,6 +27,7 @@ fn tenx_h5(is_v3: bool) -> Vec<u8> {
         features.create_dataset(names).with_ascii_strings(&refs(&gene_names())).unwrap();
         let types = ["Gene Expression", "Gene Expression", "Gene Expression", "Gene Expression", "Antibody Capture"];
         features.create_dataset("feature_type").with_ascii_strings(&types).unwrap();
+        features.create_dataset("genome").with_ascii_strings(&["GRCh38", "mm10", "GRCh38", "mm10", "GRCh38"]).unwrap();
         group.add_group(features.finish());
     } else {
         group.create_dataset(ids).with_ascii_strings(&IDS).unwrap();
@@ -46,6 +47,33 @@ fn tenx_h5_of_both_versions_reads() {
         assert_eq!((data.barcodes, data.genes.symbols), (cell_names(), gene_names()));
         assert_eq!(data.genes.ids.unwrap(), IDS);
         assert_eq!(data.warnings.iter().any(|warning| warning.contains("1 of type Antibody Capture")), is_v3);
+    }
+}
+
+/// As scanpy's `gex_only`, and each type and genome by name.
+#[test]
+fn types_of_features_and_genomes_are_matrices_of_their_own() {
+    let opened = open("10x.h5", tenx_h5(true)).unwrap();
+    let names: Vec<&str> = opened.opened().matrices.iter().map(|info| info.name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["matrix", "matrix: Gene Expression", "matrix: Antibody Capture", "matrix: GRCh38", "matrix: mm10"]
+    );
+    assert_eq!(opened.opened().suggested.matrix.as_deref(), Some(names[1]));
+    let columns: [&[usize]; 5] = [&[0, 1, 2, 3, 4], &[0, 1, 2, 3], &[4], &[0, 2, 4], &[1, 3]];
+    for (name, columns) in names.into_iter().zip(columns) {
+        for max_cells in [None, Some(4)] {
+            let options = PrepareOptions { matrix: Some(name.into()), max_cells, ..PrepareOptions::default() };
+            let data = build::read_opened(&opened, &options).unwrap();
+            let genes: Vec<String> = columns.iter().map(|column| gene_names()[*column].clone()).collect();
+            assert_eq!(data.genes.symbols, genes, "{name}");
+            let read = to_dense(&data.counts);
+            for (row, barcode) in read.chunks_exact(columns.len()).zip(&data.barcodes) {
+                let cell: usize = barcode["cell".len()..].parse().unwrap();
+                let expected: Vec<f32> = columns.iter().map(|column| dense()[cell * GENES + column]).collect();
+                assert_eq!(row, expected, "{name} {barcode}");
+            }
+        }
     }
 }
 
@@ -138,7 +166,7 @@ fn matrix_market_reads_plain_and_gzipped_in_any_order() {
             assert_eq!(to_dense(&data.counts), dense());
             assert_eq!((&data.barcodes, &data.genes.symbols), (&cell_names(), &gene_names()));
             assert_eq!(data.genes.ids.as_deref().unwrap(), IDS);
-            assert!(data.warnings.is_empty(), "{:?}", data.warnings);
+            assert_eq!(data.warnings, ["1 of 7 cells have no counts; they are kept"]);
             let some = PrepareOptions { max_cells: Some(4), seed: 3, ..PrepareOptions::default() };
             let data = read_all(files(&parts), &some).unwrap();
             for (row, barcode) in to_dense(&data.counts).chunks_exact(GENES).zip(&data.barcodes) {
@@ -188,4 +216,19 @@ fn matrix_market_that_cannot_be_is_refused() {
         ("features.tsv", features().into_bytes()),
     ];
     has(read_all(files(&parts), &PrepareOptions::default()).unwrap_err().to_string(), "cut off");
+}
+
+/// As Windows programs leave them: line ends of two bytes, and a mark before the first.
+#[test]
+fn matrix_market_reads_with_line_ends_and_marks_of_windows() {
+    let dressed = |text: String| [b"\xef\xbb\xbf", text.replace('\n', "\r\n").as_bytes()].concat();
+    let parts = [
+        ("matrix.mtx", dressed(mtx(true))),
+        ("barcodes.tsv", dressed(barcodes())),
+        ("features.tsv", dressed(features())),
+    ];
+    let data = read_all(files(&parts), &PrepareOptions::default()).unwrap();
+    assert_eq!(to_dense(&data.counts), dense());
+    assert_eq!((data.barcodes, data.genes.symbols), (cell_names(), gene_names()));
+    assert_eq!(data.genes.ids.unwrap(), IDS);
 }
