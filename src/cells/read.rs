@@ -57,6 +57,7 @@ use crate::read::matrix::MatrixReader;
 use crate::read::plan::{ValueWidth, bytes_needed, fitting_cells, proportional};
 use crate::read::rows::Rows;
 use crate::source::NamedSource;
+use crate::write::h5ad::Values;
 
 /// Values of a label column that are listed.
 const MAX_VALUES: usize = 500;
@@ -257,6 +258,25 @@ impl OpenedFile {
     pub fn beside(&self, options: &PrepareOptions) -> Result<Beside, ReadError> {
         let rows = Rows::draw(self.opened.matrices[0].n_cells, options.max_cells, options.seed);
         self.container.beside(&rows, self.opened.bytes_available)
+    }
+
+    /// The columns of `obs` that are read, of the cells that `options` choose.
+    ///
+    /// # Errors
+    /// Where a column cannot be read.
+    pub fn obs(&self, options: &PrepareOptions) -> Result<Vec<(String, Values)>, ReadError> {
+        let rows = Rows::draw(self.opened.matrices[0].n_cells, options.max_cells, options.seed);
+        let columns = self.opened.columns.iter().map(|column| {
+            let values = match self.column(&column.name)? {
+                Column::Numbers(values) => Values::F64(rows.pick(values)),
+                Column::Labels { codes, names } => {
+                    let code = |code: Option<u32>| code.map_or(-1, |code| code as i32);
+                    Values::Categorical { codes: rows.pick(codes).into_iter().map(code).collect(), names }
+                }
+            };
+            Ok((column.name.clone(), values))
+        });
+        columns.collect()
     }
 
     fn matrix(&self, wanted: Option<&str>) -> Result<usize, ReadError> {

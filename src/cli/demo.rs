@@ -175,6 +175,7 @@ fn metacells(dataset: &Dataset, cells_per_metacell: usize, seed: u64, source: &s
         },
         var: Frame { index: dataset.genes.clone(), columns: Vec::new() },
         x: Matrix::Dense { values: dense, n_obs: groups.len(), n_vars: dataset.genes.len() },
+        layers: Vec::new(),
         obsm: Vec::new(),
         uns: vec![
             ("waddington/unit".into(), "metacell".into()),

@@ -8,9 +8,11 @@ use std::sync::Mutex;
 use anyhow::{Context, Result, ensure};
 use engine::cells::source::{NamedSource, Source, SourceError};
 
-/// A file read by position.
+/// A file read by position. One that was named is held open; those of a folder are opened for each read, because a store
+/// has more of them than a process may hold open.
 struct FileSource {
-    file: Mutex<File>,
+    path: PathBuf,
+    held: Option<Mutex<File>>,
     n_bytes: u64,
 }
 
@@ -25,26 +27,54 @@ impl Source for FileSource {
             return Err(SourceError::PastEnd { offset, length, available: self.n_bytes });
         }
         let failed = |reason: String| SourceError::Failed { offset, length, reason };
-        let mut file = self.file.lock().map_err(|_| failed("an earlier read broke off".into()))?;
-        file.seek(SeekFrom::Start(offset)).map_err(|e| failed(e.to_string()))?;
-        file.read_exact(buffer).map_err(|e| failed(e.to_string()))
+        let mut read = |file: &mut File| {
+            file.seek(SeekFrom::Start(offset))?;
+            file.read_exact(buffer)
+        };
+        let outcome = match &self.held {
+            Some(file) => read(&mut *file.lock().map_err(|_| failed("an earlier read broke off".into()))?),
+            None => File::open(&self.path).and_then(|mut file| read(&mut file)),
+        };
+        outcome.map_err(|error| failed(error.to_string()))
     }
 }
 
-/// Opens the files for reading; each keeps its own name without the folder.
+/// Most files of a folder: a zarr store of a million cells has some tens of thousands.
+const MAX_FILES: usize = 200_000;
+
+/// Opens the files for reading; each keeps its own name without the folder. A folder (a zarr store, or 10x matrix files)
+/// stands for all files in it, named by their paths from its own name on.
 pub fn open(paths: &[PathBuf]) -> Result<Vec<NamedSource>> {
-    paths
-        .iter()
-        .map(|path| {
-            let shown = path.display();
-            let file = File::open(path).with_context(|| format!("opening {shown}"))?;
-            let metadata = file.metadata().with_context(|| format!("asking for the size of {shown}"))?;
-            ensure!(!metadata.is_dir(), "{shown} is a folder: name the files in it");
-            ensure!(metadata.is_file(), "{shown} is not a file");
-            let name = path.file_name().map_or_else(|| shown.to_string(), |name| name.to_string_lossy().into_owned());
-            Ok(NamedSource::new(name, FileSource { file: Mutex::new(file), n_bytes: metadata.len() }))
-        })
-        .collect()
+    let mut files = Vec::new();
+    for path in paths {
+        let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into());
+        add(path, name, false, &mut files)?;
+    }
+    ensure!(!files.is_empty(), "there is no file to read");
+    Ok(files)
+}
+
+fn add(path: &Path, name: String, is_inside: bool, files: &mut Vec<NamedSource>) -> Result<()> {
+    let shown = path.display();
+    let metadata = std::fs::metadata(path).with_context(|| format!("opening {shown}"))?;
+    if metadata.is_dir() {
+        let entries = std::fs::read_dir(path).with_context(|| format!("listing {shown}"))?;
+        let mut inside = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<PathBuf>>>()?;
+        inside.sort();
+        ensure!(!inside.is_empty(), "{shown} is an empty folder");
+        for path in inside {
+            let own = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            add(&path, format!("{name}/{own}"), true, files)?;
+        }
+        return Ok(());
+    }
+    ensure!(metadata.is_file(), "{shown} is not a file");
+    ensure!(files.len() < MAX_FILES, "{shown}: more than {MAX_FILES} files; name the folder of one matrix");
+    let file = File::open(path).with_context(|| format!("opening {shown}"))?;
+    let held = (!is_inside).then(|| Mutex::new(file));
+    let source = FileSource { path: path.to_owned(), held, n_bytes: metadata.len() };
+    files.push(NamedSource::new(name, source));
+    Ok(())
 }
 
 /// Reads a whole small file.

@@ -6,6 +6,7 @@
 //! Results go to `out` or to the file that `--out` names; progress and notes go to stderr.
 
 mod bench;
+mod convert;
 mod dataset;
 mod demo;
 mod evaluate;
@@ -36,6 +37,8 @@ pub struct Arguments {
 enum Command {
     /// Say what a file holds: format, cells, genes, matrices, labels, memory needed.
     Inspect(inspect::Arguments),
+    /// Write any file that is read as an h5ad.
+    Convert(convert::Arguments),
     /// Train a model from a TOML configuration.
     Train(train::Arguments),
     /// Predict the mean response of the control cells to a perturbation.
@@ -56,6 +59,7 @@ enum Command {
 pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<()> {
     match &arguments.command {
         Command::Inspect(arguments) => inspect::run(arguments, out),
+        Command::Convert(arguments) => convert::run(arguments),
         Command::Train(arguments) => train::run(arguments),
         Command::Predict(arguments) => predict::run(arguments),
         Command::Eval(arguments) => evaluate::run(arguments, out),

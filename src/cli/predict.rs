@@ -175,6 +175,7 @@ fn as_h5ad(genes: &[String], table: &Table, target: &str, mode: Mode) -> Result<
     let file = H5ad {
         obs: Frame { index: rows.iter().map(|(name, ..)| (*name).to_owned()).collect(), columns: obs },
         var: Frame { index: genes.to_vec(), columns: var },
+        layers: Vec::new(),
         obsm: Vec::new(),
         uns: vec![text("X", "mean of log1p expression"), text("target", target), text("mode", mode.label())],
         uns_arrays: Vec::new(),

@@ -5,9 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use cells::counts::Counts;
 use cells::data::CellData;
+use cells::read::OpenedFile;
 use cells::source::NamedSource;
-use cells::write::h5ad::{H5ad, Matrix, Values, write_h5ad};
+use cells::write::h5ad::{Embedding, H5ad, Matrix, Values, write_h5ad};
 use cli::{Arguments, Parser};
 use engine::{Session, Sink};
 use futures_lite::future::block_on;
@@ -149,8 +151,12 @@ fn bank() -> Vec<u8> {
     Bank::quantise(symbols, 4, &vectors, "made up").and_then(|bank| bank.to_bytes()).expect("three rows of four")
 }
 
+fn open(bytes: Vec<u8>) -> OpenedFile {
+    cells::read::open(vec![NamedSource::from_bytes("p.h5ad", bytes)], 1 << 30).expect("an h5ad")
+}
+
 fn read_h5ad(bytes: Vec<u8>) -> CellData {
-    let opened = cells::read::open(vec![NamedSource::from_bytes("p.h5ad", bytes)], 1 << 30).expect("an h5ad");
+    let opened = open(bytes);
     let mut reading = opened.begin(&PrepareOptions::default()).expect("it has an X");
     while reading.advance().expect("its values can be read").is_some() {}
     reading.finish().expect("all of it was read")
@@ -283,12 +289,16 @@ fn what_is_wrong_is_named() {
     let folder = Folder::new("mistakes");
     folder.succeed(&format!("{TRAIN} model.safetensors"));
     folder.write("notes.txt", b"not a matrix");
+    fs::create_dir(folder.0.join("empty.d")).expect("the target folder can be written");
     folder.write("typo.toml", CONFIG.replace("d_model", "d_modle").as_bytes());
     folder.write("kind.toml", CONFIG.replace("seed = 3", "seed = \"three\"").as_bytes());
-    let cases: [(&str, &[&str]); 15] = [
+    let cases: [(&str, &[&str]); 18] = [
         ("inspect notes.txt", &["notes.txt", "It reads h5ad"]),
         ("inspect nothing.h5ad", &["opening", "nothing.h5ad"]),
-        ("inspect ./", &["is a folder"]),
+        ("inspect empty.d", &["empty.d is an empty folder"]),
+        ("convert cells.h5ad cells.csv", &["cells.csv does not end in .h5ad"]),
+        ("convert cells.h5ad model.safetensors.h5ad --matrix raw/X", &["no matrix raw/X"]),
+        ("convert notes.txt new.h5ad", &["notes.txt"]),
         ("predict cells.h5ad", &["--checkpoint", "--bank", "--target", "--out"]),
         (&format!("{PREDICT} --target stat1 --out p.csv"), &["no vector of stat1"]),
         (&format!("{PREDICT} --target STAT1 --out p.txt"), &[".csv or .h5ad"]),
@@ -311,4 +321,60 @@ fn what_is_wrong_is_named() {
         }
     }
     assert!(!folder.has("p.csv") && !folder.has("new.safetensors"), "a mistake leaves no file");
+}
+
+#[test]
+fn what_is_converted_reads_back_the_same() {
+    let folder = Folder::new("convert");
+    let cells = read_h5ad(folder.read("cells.h5ad"));
+    folder.succeed("convert cells.h5ad again.h5ad");
+    assert!(folder.run("convert cells.h5ad again.h5ad").expect_err("there already").contains("--force"));
+    let again = read_h5ad(folder.read("again.h5ad"));
+    assert_eq!((&again.counts, &again.genes, &again.barcodes), (&cells.counts, &cells.genes, &cells.barcodes));
+    assert!(folder.succeed("inspect again.h5ad").contains("condition: 3 labels: control (16)"));
+
+    // With layers, an embedding and ids, out of two samples of which some cells are drawn.
+    let mut file = H5ad::new(Matrix::Csr(cells.counts.clone()), cells.barcodes.clone(), cells.genes.symbols.clone());
+    file.layers.push(("doubled".into(), doubled(&cells.counts)));
+    file.obsm.push(Embedding { name: "X_pca".into(), values: (0..64).map(|at| at as f32).collect(), n_dims: 2 });
+    folder.write("rich.h5ad", &write_h5ad(&file).expect("a well-formed file"));
+    folder.succeed("convert rich.h5ad some.h5ad --max-cells 10 --seed 3");
+    let some = open(folder.read("some.h5ad"));
+    let names: Vec<&str> = some.opened().matrices.iter().map(|matrix| matrix.name.as_str()).collect();
+    assert_eq!(names, ["X", "layers/doubled"]);
+    let of = |name: &str| {
+        let options = PrepareOptions { matrix: Some(name.into()), ..PrepareOptions::default() };
+        let mut reading = some.begin(&options).expect("it is there");
+        while reading.advance().expect("its values can be read").is_some() {}
+        reading.finish().expect("all of it was read")
+    };
+    let (x, layer) = (of("X"), of("layers/doubled"));
+    assert_eq!((x.counts.n_cells(), &layer.counts), (10, &doubled(&x.counts)));
+    let embedding = &some.beside(&PrepareOptions::default()).expect("it was written").obsm[0];
+    for (row, barcode) in x.barcodes.iter().enumerate() {
+        let cell = cells.barcodes.iter().position(|name| name == barcode).expect("one of the cells");
+        assert_eq!(embedding.values[2 * row..2 * row + 2], [2.0 * cell as f32, 2.0 * cell as f32 + 1.0]);
+    }
+
+    // A folder stands for the files in it.
+    fs::create_dir(folder.0.join("trio.d")).expect("the target folder can be written");
+    folder.write("trio.d/matrix.mtx", b"%%MatrixMarket matrix coordinate integer general\n2 3 2\n1 1 5\n2 3 7\n");
+    folder.write("trio.d/barcodes.tsv", b"AAA\nCCC\nGGG\n");
+    folder.write(
+        "trio.d/features.tsv",
+        b"ENSG00000115415\tSTAT1\tGene Expression\nENSG00000096968\tJAK2\tGene Expression\n",
+    );
+    folder.succeed("convert trio.d trio.h5ad");
+    let trio = read_h5ad(folder.read("trio.h5ad"));
+    assert_eq!(
+        (trio.counts.sum(), trio.barcodes.len(), trio.genes.symbols),
+        (12.0, 3, vec!["STAT1".into(), "JAK2".into()])
+    );
+    assert_eq!(trio.genes.ids, Some(vec!["ENSG00000115415".into(), "ENSG00000096968".into()]));
+}
+
+fn doubled(counts: &Counts) -> Counts {
+    let mut doubled = counts.clone();
+    doubled.map_values(|value| 2.0 * value);
+    doubled
 }

@@ -1,7 +1,7 @@
-//! An h5ad that AnnData 0.8 and later reads back: `X`, `obs`, `var`, `obsm` and `uns`.
+//! An h5ad that AnnData 0.8 and later reads back: `X`, layers, `obs`, `var`, `obsm` and `uns`.
 //!
 //! Every element carries its `encoding-type` and `encoding-version`. Long arrays are chunked, shuffled and deflated.
-//! Deliberately absent: layers, raw, graphs (`obsp`), frames and sparse matrices in `obsm` and `uns`.
+//! Deliberately absent: raw, graphs (`obsp`), frames and sparse matrices in `obsm` and `uns`.
 
 use std::collections::BTreeMap;
 
@@ -160,6 +160,8 @@ enum Entry<'a> {
 pub struct H5ad {
     /// The matrix, cells by genes.
     pub x: Matrix,
+    /// Further matrices of the same cells and genes, by name.
+    pub layers: Vec<(String, Counts)>,
     /// The cells; as many as `x` has rows.
     pub obs: Frame,
     /// The genes; as many as `x` has columns.
@@ -177,7 +179,7 @@ impl H5ad {
     pub fn new(x: Matrix, cells: Vec<String>, genes: Vec<String>) -> Self {
         let frame = |index| Frame { index, columns: Vec::new() };
         let (obs, var) = (frame(cells), frame(genes));
-        H5ad { x, obs, var, obsm: Vec::new(), uns: Vec::new(), uns_arrays: Vec::new() }
+        H5ad { x, layers: Vec::new(), obs, var, obsm: Vec::new(), uns: Vec::new(), uns_arrays: Vec::new() }
     }
 }
 
@@ -207,7 +209,17 @@ pub fn write_h5ad(h5ad: &H5ad) -> Result<Vec<u8>, WriteError> {
         encode(dataset, "array", "0.2.0");
     }
     file.add_group(obsm.finish());
-    for name in ["layers", "obsp", "varm", "varp"] {
+    let mut layers = dictionary(file.create_group("layers"));
+    for (name, counts) in &h5ad.layers {
+        check_name("layers", name)?;
+        let object = format!("layers/{name}");
+        check_length(&object, counts.n_cells(), n_obs)?;
+        check_length(&object, counts.n_genes(), n_vars)?;
+        let layer = write_csr(layers.create_group(name), counts);
+        layers.add_group(layer.finish());
+    }
+    file.add_group(layers.finish());
+    for name in ["obsp", "varm", "varp"] {
         let empty = dictionary(file.create_group(name));
         file.add_group(empty.finish());
     }
@@ -222,24 +234,7 @@ pub fn write_h5ad(h5ad: &H5ad) -> Result<Vec<u8>, WriteError> {
 fn write_matrix(file: &mut FileBuilder, x: &Matrix) -> Result<(), WriteError> {
     match x {
         Matrix::Csr(counts) => {
-            let mut group = file.create_group("X");
-            group.set_attr("encoding-type", text("csr_matrix"));
-            group.set_attr("encoding-version", text("0.1.0"));
-            group.set_attr("shape", AttrValue::I64Array(vec![counts.n_cells() as i64, counts.n_genes() as i64]));
-            let n = counts.n_nonzero();
-            compress(group.create_dataset("data").with_f32_data(&counts.values().collect::<Vec<_>>()), n);
-            // scipy wants row pointers and columns of one type, and 32 bits where they suffice.
-            let narrow = counts.indptr().map(i32::try_from).collect::<Result<Vec<_>, _>>();
-            if let (Ok(indptr), Ok(_)) = (narrow, i32::try_from(counts.n_genes())) {
-                let indices: Vec<i32> = counts.genes().map(|gene| gene as i32).collect();
-                compress(group.create_dataset("indices").with_i32_data(&indices), n);
-                compress(group.create_dataset("indptr").with_i32_data(&indptr), indptr.len());
-            } else {
-                let indices: Vec<i64> = counts.genes().map(i64::from).collect();
-                let indptr: Vec<i64> = counts.indptr().map(|at| at as i64).collect();
-                compress(group.create_dataset("indices").with_i64_data(&indices), n);
-                compress(group.create_dataset("indptr").with_i64_data(&indptr), indptr.len());
-            }
+            let group = write_csr(file.create_group("X"), counts);
             file.add_group(group.finish());
         }
         Matrix::Dense { values, n_obs, n_vars } => {
@@ -251,6 +246,27 @@ fn write_matrix(file: &mut FileBuilder, x: &Matrix) -> Result<(), WriteError> {
         }
     }
     Ok(())
+}
+
+fn write_csr(mut group: GroupBuilder, counts: &Counts) -> GroupBuilder {
+    group.set_attr("encoding-type", text("csr_matrix"));
+    group.set_attr("encoding-version", text("0.1.0"));
+    group.set_attr("shape", AttrValue::I64Array(vec![counts.n_cells() as i64, counts.n_genes() as i64]));
+    let n = counts.n_nonzero();
+    compress(group.create_dataset("data").with_f32_data(&counts.values().collect::<Vec<_>>()), n);
+    // scipy wants row pointers and columns of one type, and 32 bits where they suffice.
+    let narrow = counts.indptr().map(i32::try_from).collect::<Result<Vec<_>, _>>();
+    if let (Ok(indptr), Ok(_)) = (narrow, i32::try_from(counts.n_genes())) {
+        let indices: Vec<i32> = counts.genes().map(|gene| gene as i32).collect();
+        compress(group.create_dataset("indices").with_i32_data(&indices), n);
+        compress(group.create_dataset("indptr").with_i32_data(&indptr), indptr.len());
+    } else {
+        let indices: Vec<i64> = counts.genes().map(i64::from).collect();
+        let indptr: Vec<i64> = counts.indptr().map(|at| at as i64).collect();
+        compress(group.create_dataset("indices").with_i64_data(&indices), n);
+        compress(group.create_dataset("indptr").with_i64_data(&indptr), indptr.len());
+    }
+    group
 }
 
 fn write_frame(group: &mut GroupBuilder, object: &str, frame: &Frame, n_rows: usize) -> Result<(), WriteError> {

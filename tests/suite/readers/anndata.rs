@@ -15,6 +15,7 @@ x = a.X.toarray()
 assert (x == b.X).all() and a.X.has_canonical_format
 assert list(a.obs["condition"].cat.categories) == ["JAK2", "control"]
 assert a.uns["waddington"]["unit"] == "metacell" and a.obsm["X_pca"].shape == (7, 2)
+assert (a.layers["counts"].toarray() == x).all()
 assert a.obs["n_cells"].dtype == "int64" and a.obs["note"].iloc[0] == "grüße"
 assert a.uns["pca"]["ratio"].shape == (2, 2) and a.uns["pca"]["n"] == 50 and ",".join(a.uns["colors"]) == "red,blue"
 print(a.shape, x.sum(), list(a.var_names))
@@ -35,6 +36,7 @@ fn anndata_reads_what_is_written() {
         ("n_cells".into(), Values::I64(vec![40; CELLS])),
         ("note".into(), Values::Text(vec!["grüße".into(); CELLS])),
     ];
+    file.layers.push(("counts".into(), Counts::from_dense(&dense(), GENES).unwrap()));
     file.obsm.push(Embedding { name: "X_pca".into(), values: vec![0.5; CELLS * 2], n_dims: 2 });
     file.uns.push(("waddington/unit".into(), "metacell".into()));
     file.uns_arrays = vec![
