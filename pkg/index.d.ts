@@ -272,6 +272,7 @@ export class Waddington {
   prepare(choices?: PrepareOptions, options?: RequestOptions): Promise<Prepared>;
   filter(filter?: CellFilter, options?: RequestOptions): Promise<Prepared>;
   embed(options?: RequestOptions): Promise<EmbeddingMap[]>;
+  exportH5ad(options?: RequestOptions): Promise<{ name: string; bytes: Uint8Array }>;
   predict(query: { target: string; mode: Mode }, options?: RequestOptions): Promise<Prediction>;
   close(): void;
 }

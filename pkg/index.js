@@ -89,6 +89,12 @@ export class Waddington {
     return (await this.#ask({ type: "predict", query: { target, mode } }, options)).prediction;
   }
 
+  /** Writes the prepared cells with their maps and predictions as an h5ad: `{ name, bytes }`. */
+  async exportH5ad(options) {
+    const { name, bytes } = await this.#ask({ type: "export" }, options);
+    return { name, bytes };
+  }
+
   /** Ends the worker and frees what it holds. */
   close() {
     this.#end(new WaddingtonError("the engine was closed", "Start another."));
@@ -142,6 +148,7 @@ export class Waddington {
 /** Bytes become the numbers they are, without a copy. */
 function withNumbers(value, name) {
   if (value instanceof Uint8Array) {
+    if (name === "bytes") return value;
     const Numbers = WHOLE.has(name) ? Uint32Array : Float32Array;
     return new Numbers(value.buffer, value.byteOffset, value.byteLength / 4);
   }

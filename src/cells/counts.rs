@@ -204,6 +204,11 @@ impl Counts {
         self.rebuild(map);
     }
 
+    /// The same without scaling and logarithm, as far as they were not stored ([`Self::settle`]).
+    pub fn unscaled(&self) -> Counts {
+        Counts { factors: None, is_logged: false, ..self.clone() }
+    }
+
     /// Sum of each cell, in f64.
     pub fn row_sums(&self) -> Vec<f64> {
         self.rows().map(|row| row.values().map(f64::from).sum()).collect()

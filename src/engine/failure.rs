@@ -56,6 +56,9 @@ pub enum EngineError {
     /// The map could not be made.
     #[error(transparent)]
     Map(#[from] atlas::pca::PcaError),
+    /// What was found could not be written.
+    #[error("{0}")]
+    Export(String),
     /// The device could not be opened.
     #[error("no device to compute on: {0}")]
     Device(String),
@@ -82,6 +85,7 @@ impl EngineError {
                 "Try again with fewer cells; if it stays, the checkpoint does not fit these cells or this device."
             }
             Self::Map(_) => "A map needs at least two cells and two genes with finite values.",
+            Self::Export(_) => "Keep fewer cells (bounds on the histograms, or fewer cells to read), then save again.",
             Self::Device(_) => "Update the browser or its graphics driver; without a GPU the page computes on the CPU.",
             Self::Query(_) => "Choose another gene or another mode.",
         }

@@ -22,8 +22,16 @@ const MISSING_NAMED: usize = 500;
 pub struct Population {
     /// log1p of counts scaled to the target sum; all genes of the file.
     pub expression: Counts,
+    /// Name of each row.
+    pub barcodes: Vec<String>,
     /// Symbols of those genes.
     pub symbols: Vec<String>,
+    /// Their stable ids, where the file has them.
+    pub ids: Option<Vec<String>>,
+    /// Name of the file.
+    pub file: String,
+    /// How it was read and prepared.
+    pub options: PrepareOptions,
     /// Columns of `expression` for each gene of the checkpoint; none where no checkpoint is loaded.
     pub alignment: Option<Alignment>,
     /// Which perturbation each cell received.
@@ -82,8 +90,12 @@ impl Population {
         };
         let mut population = Self {
             kept: Vec::new(),
+            file: opened.opened().name.clone(),
+            options: options.clone(),
             expression,
+            barcodes: data.barcodes,
             symbols: data.genes.symbols,
+            ids: data.genes.ids,
             alignment,
             perturbations: data.perturbations,
             cell_weights: data.cell_weights.filter(|_| prepared.unit == CellUnit::Metacell),
@@ -112,6 +124,7 @@ impl Population {
         self.prepared.n_cells = kept.len();
         self.prepared.dropped = dropped.into_iter().map(|cell| cell as u32).collect();
         self.kept = kept;
+        self.options.filter = filter;
         Ok(())
     }
 

@@ -6,9 +6,11 @@ use cells::read::OpenedFile;
 use cells::source::NamedSource;
 use jepa::device::Device;
 use spec::device::{AttentionPath, Backend, BackendChoice};
-use spec::message::{Envelope, Event, Request};
+use spec::message::{EmbeddingMap, Envelope, Event, Request};
+use spec::prediction::Prediction;
 
 use crate::checkpoint::{Beside, Checkpoint};
+use crate::export;
 use crate::failure::EngineError;
 use crate::population::Population;
 pub use crate::task::Canceller;
@@ -30,6 +32,9 @@ pub struct Session {
     checkpoint: Option<Checkpoint>,
     opened: Option<OpenedFile>,
     population: Option<Population>,
+    /// Maps of the population and what was asked about it, to be saved with it.
+    maps: Vec<EmbeddingMap>,
+    predictions: Vec<Prediction>,
 }
 
 impl Session {
@@ -44,6 +49,8 @@ impl Session {
             checkpoint: None,
             opened: None,
             population: None,
+            maps: Vec::new(),
+            predictions: Vec::new(),
         }
     }
 
@@ -110,16 +117,20 @@ impl Session {
                 let population = Population::prepare(task, opened, &options, header).await?;
                 let event = Event::Prepared { prepared: population.prepared.clone() };
                 self.population = Some(population);
+                self.forget_results();
                 event
             }
             Request::Filter { filter } => {
                 let population = self.population.as_mut().ok_or(PREPARED_FIRST)?;
                 population.filter(filter)?;
-                Event::Prepared { prepared: population.prepared.clone() }
+                let event = Event::Prepared { prepared: population.prepared.clone() };
+                self.forget_results();
+                event
             }
             Request::Embed => {
                 let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
                 let maps = crate::look::maps(task, population, self.checkpoint.as_ref()).await?;
+                self.maps.clone_from(&maps);
                 Event::Embedded { maps }
             }
             Request::Predict { query } => {
@@ -129,13 +140,31 @@ impl Session {
                     .as_ref()
                     .ok_or(EngineError::OutOfOrder { what: "no model to ask", needed: "a checkpoint is loaded" })?;
                 let prediction = crate::perturb::predict(task, population, checkpoint, query).await?;
+                self.predictions.retain(|known| known.query != prediction.query);
+                self.predictions.push(prediction.clone());
                 Event::Predicted { prediction }
+            }
+            Request::Export => {
+                let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
+                let mut stretch = task.begin("Writing the h5ad", "files", 1).await?;
+                let (maps, predictions) = (&self.maps, &self.predictions);
+                let checkpoint = self.checkpoint.as_ref();
+                let bytes = export::h5ad(population, maps, predictions, checkpoint, self.bytes_available)?;
+                stretch.reached(1).await?;
+                let stem = population.file.split('.').next().filter(|stem| !stem.is_empty()).unwrap_or("cells");
+                Event::Exported { name: format!("{stem}_waddington.h5ad"), bytes }
             }
             Request::Cancel { request } => {
                 self.canceller.cancel(request);
                 return Ok(None);
             }
         }))
+    }
+
+    /// Other cells have other maps and answers.
+    fn forget_results(&mut self) {
+        self.maps.clear();
+        self.predictions.clear();
     }
 
     async fn start(&mut self, backend: BackendChoice) -> Result<Event, EngineError> {

@@ -81,4 +81,26 @@ pub mod u32s {
     }
 }
 
+/// `Vec<u8>` as bytes.
+pub mod u8s {
+    use serde::de::Deserializer;
+    use serde::ser::Serializer;
+
+    /// Writes the bytes.
+    ///
+    /// # Errors
+    /// As the serializer's.
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(bytes)
+    }
+
+    /// Reads bytes, or a sequence of bytes.
+    ///
+    /// # Errors
+    /// Where the input is no sequence of bytes.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        deserializer.deserialize_byte_buf(super::Bytes)
+    }
+}
+
 struct Bytes;

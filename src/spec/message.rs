@@ -62,6 +62,8 @@ pub enum Request {
         /// What is asked.
         query: Query,
     },
+    /// Write the prepared cells with their maps and predictions as an h5ad. Answered by [`Event::Exported`].
+    Export,
     /// Stop the request with this id at its next step.
     Cancel {
         /// The request to stop.
@@ -132,6 +134,14 @@ pub enum Event {
     Predicted {
         /// The answer.
         prediction: Prediction,
+    },
+    /// The cells were written.
+    Exported {
+        /// What the file may be called.
+        name: String,
+        /// The file.
+        #[serde(with = "crate::floats::u8s")]
+        bytes: Vec<u8>,
     },
     /// The request was stopped; what was there before is still there.
     Cancelled,

@@ -409,7 +409,8 @@ impl State {
                 self.failed_starts = 0;
                 self.prediction = Some(Shared::new(prediction));
             }
-            Event::Progress { .. } | Event::Cancelled | Event::Failed { .. } => {}
+            // Handed to the person where it arrives: a file is nothing that is shown.
+            Event::Exported { .. } | Event::Progress { .. } | Event::Cancelled | Event::Failed { .. } => {}
         }
     }
 

@@ -1,12 +1,14 @@
 //! Ties the state to the link: what a person does and what the engine says go through here.
 
+use js_sys::Uint8Array;
 use leptos::prelude::{LocalStorage, Memo, RwSignal, StoredValue, Update, UpdateValue, With, WithUntracked, WithValue};
 use spec::device::{AttentionPath, BackendChoice};
-use spec::message::Request;
+use spec::message::{Event, Request};
 use web_sys::File;
 
 use crate::app::{Failure, FileSet, Job, Phase, Post, State};
 use crate::demo;
+use crate::export::download;
 use crate::link::{Arrival, Link};
 
 /// What the names of files with a model's parameters end with; what they are is told by their first bytes.
@@ -131,7 +133,12 @@ impl Control {
 
     fn arrive(self, arrival: Arrival) {
         match arrival {
-            Arrival::Event { id, event } => self.change(|state| state.apply(id, *event)),
+            Arrival::Event { id, event } => {
+                if let Event::Exported { name, bytes } = event.as_ref() {
+                    download(name, "application/x-hdf5", Uint8Array::from(bytes.as_slice()));
+                }
+                self.change(|state| state.apply(id, *event));
+            }
             Arrival::Requests(more) => {
                 self.state.update(|state| state.worker_requests = state.worker_requests + more);
             }
@@ -160,7 +167,7 @@ impl Control {
         let outcome = self.link.try_with_value(|link| link.post(post));
         if let Some(Err(message)) = outcome {
             let hint = "Try again; if it stays, reload the page.".into();
-            let event = spec::message::Event::Failed { message, hint };
+            let event = Event::Failed { message, hint };
             self.change(|state| state.apply(post.id, event));
         }
     }

@@ -75,11 +75,14 @@ fn quoted(text: &str) -> String {
     }
 }
 
-/// Saves text as a file on the person's machine; the page is asked for nothing.
-pub fn download(name: &str, text: &str) {
-    let parts: Array = [JsValue::from(text)].iter().collect::<Array>();
+/// Type of a text that is saved.
+pub const CSV: &str = "text/csv;charset=utf-8";
+
+/// Saves text or bytes as a file on the person's machine; the page is asked for nothing.
+pub fn download(name: &str, kind: &str, content: impl Into<JsValue>) {
+    let parts: Array = [content.into()].iter().collect::<Array>();
     let options = BlobPropertyBag::new();
-    options.set_type("text/csv;charset=utf-8");
+    options.set_type(kind);
     let Ok(blob) = Blob::new_with_str_sequence_and_options(&parts, &options) else { return };
     let Ok(url) = Url::create_object_url_with_blob(&blob) else { return };
     let anchor = leptos::prelude::document().create_element("a").ok();

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use cells::source::NamedSource;
-use cells::write::h5ad::{H5ad, Matrix, Values, write_h5ad};
+use cells::write::h5ad::{H5ad, Matrix, UnsArray, Values, write_h5ad};
 use engine::{Session, Sink};
 use futures_lite::future::block_on;
 use jepa::bank::Bank;
@@ -439,4 +439,43 @@ fn labels_are_read_corrected_and_prepared() {
     assert_eq!(prepared.perturbations, [("control".into(), 9), ("JAK2".into(), 3)]);
     let read = Request::ReadLabels { column: "dose".into(), options: LabelOptions::default() };
     assert!(failure(person.ask(read, vec![])).contains("dose"));
+}
+
+#[test]
+fn what_is_saved_opens_again_with_all_that_was_found() {
+    let mut person = Person::with_model_and_cells();
+    let filter = CellFilter { min_counts: Some(26.0), ..CellFilter::default() };
+    let Event::Prepared { prepared } = person.ask(Request::Filter { filter }, vec![]) else { panic!("filtered") };
+    let Event::Embedded { maps } = person.ask(Request::Embed, vec![]) else { panic!("maps") };
+    let query = Query { target: "JAK2".into(), mode: Mode::Knockout };
+    let Event::Predicted { prediction } = person.ask(Request::Predict { query }, vec![]) else { panic!("an answer") };
+    let Event::Exported { name, bytes } = person.ask(Request::Export, vec![]) else { panic!("a file") };
+    assert_eq!(name, "cells_waddington.h5ad");
+
+    let opened = cells::read::open(vec![NamedSource::from_bytes(&*name, bytes.clone())], 1 << 30).expect("an h5ad");
+    let names: Vec<&str> = opened.opened().matrices.iter().map(|matrix| matrix.name.as_str()).collect();
+    assert_eq!((names, opened.opened().matrices[0].n_cells), (vec!["X", "layers/counts"], prepared.n_cells));
+    let columns: Vec<&str> = opened.opened().columns.iter().map(|column| column.name.as_str()).collect();
+    assert_eq!(columns, ["total_counts", "n_genes_by_counts", "pct_counts_mt", "perturbation"]);
+    let beside = opened.beside(&PrepareOptions::default()).expect("it was written");
+    let x: Vec<f32> = maps[0].x.iter().copied().filter(|x| x.is_finite()).collect();
+    let saved = beside.obsm.iter().find(|embedding| embedding.name == "X_pca").expect("the map of expression");
+    assert_eq!(saved.values.iter().step_by(2).copied().collect::<Vec<f32>>(), x);
+    let delta = beside.uns_arrays.iter().find(|(key, _)| key.ends_with("JAK2 knockout/predicted_change"));
+    let Some((_, UnsArray::Numbers { values, .. })) = delta else { panic!("{:?}", beside.uns_arrays) };
+    assert_eq!(values.iter().map(|value| *value as f32).collect::<Vec<f32>>(), prediction.delta);
+    let run: serde_json::Value = serde_json::from_str(&beside.uns[0].1).expect("JSON");
+    assert_eq!(run["options"]["filter"]["min_counts"], 26.0);
+
+    // Opened as any file, its counts give the same answer.
+    let mut again = Person::with_model_and_cells();
+    let opened = again.ask(Request::Open, vec![NamedSource::from_bytes(&*name, bytes)]);
+    let Event::Opened { opened } = opened else { panic!("{opened:?}") };
+    assert_eq!(opened.suggested.matrix.as_deref(), Some("layers/counts"));
+    again.ask(Request::Prepare { options: opened.suggested }, vec![]);
+    let Event::Predicted { prediction: same } = again.ask(Request::Predict { query: prediction.query.clone() }, vec![])
+    else {
+        panic!("an answer")
+    };
+    assert_eq!(same.delta, prediction.delta);
 }

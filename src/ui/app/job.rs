@@ -38,6 +38,7 @@ impl Job {
             Request::Filter { .. } => "Filtering the cells".into(),
             Request::Embed => "Mapping the cells".into(),
             Request::Predict { query } => format!("Predicting {} {}", query.target, query.mode.label()),
+            Request::Export => "Writing the h5ad".into(),
             Request::Cancel { .. } => "Cancelling".into(),
         }
     }

@@ -2,9 +2,10 @@
 
 use leptos::prelude::*;
 use spec::dataset::{CellQuality, CellUnit};
+use spec::message::Request;
 use spec::prepare::CellFilter;
 
-use crate::app::Shared;
+use crate::app::{Job, Shared};
 use crate::control::Control;
 use crate::format::{count, percent};
 use crate::plots::histogram::{Cut, Histogram};
@@ -151,6 +152,7 @@ fn WayBack(draft: RwSignal<CellFilter>) -> impl IntoView {
             count(n as u64)
         )
     };
+    let is_writing = control.part(|state| state.has_job(|request| *request == Request::Export));
     let undo = move |_| control.change(|state| state.undo_filter());
     let clear = move |_| {
         draft.set(CellFilter::default());
@@ -176,6 +178,16 @@ fn WayBack(draft: RwSignal<CellFilter>) -> impl IntoView {
             on:click=clear
         >
             "Keep all"
+        </button>
+        <button
+            type="button"
+            class="small"
+            data-testid="save-h5ad"
+            title="Expression, counts, quality, maps and predictions of the cells that are kept, for scanpy"
+            prop:disabled=move || is_writing.get()
+            on:click=move |_| control.change(|state| state.enqueue(Job::new(Request::Export)))
+        >
+            "Save as h5ad"
         </button>
     }
 }

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use spec::prediction::Prediction;
 
 use crate::app::Shared;
-use crate::export::{controls, csv, download};
+use crate::export::{CSV, controls, csv, download};
 use crate::format::{count, seconds};
 use crate::headline::{Verdict, headline};
 use crate::plots::bars::{BarLegend, BarRow, Bars};
@@ -27,7 +27,7 @@ pub fn PredictionView(prediction: Shared<Prediction>) -> impl IntoView {
     let file_name = format!("waddington_{}_{}.csv", query.target, query.mode.label());
     let save = {
         let prediction = prediction.clone();
-        move |_| download(&file_name, &csv(&prediction))
+        move |_| download(&file_name, CSV, csv(&prediction))
     };
     view! {
         <div class="panel result">
