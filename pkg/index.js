@@ -113,7 +113,9 @@ export class Waddington {
         how(value);
       };
       this.#pending.set(id, { resolve: settle(resolve), reject: settle(reject), onProgress, signal });
-      this.#worker.postMessage({ id, body, files });
+      // A path does not survive the way to the worker as part of its file.
+      const names = files.map((file) => file.webkitRelativePath || file.name);
+      this.#worker.postMessage({ id, body, files, names });
     });
   }
 

@@ -1,6 +1,6 @@
 // The module worker that runs the engine: `new Worker(url, { type: "module" })`.
 //
-// Messages in are `{ id, body, files }`, messages out `{ id, body, fatal }`; bodies are the requests and events of
+// Messages in are `{ id, body, files, names }`, messages out `{ id, body, fatal }`; bodies are the requests and events of
 // index.d.ts. Messages that come before the engine is there wait. Its download is reported as progress with id 0.
 // Beside them `{ requests }` says how many requests the browser counted here since the last such message.
 

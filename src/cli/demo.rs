@@ -21,6 +21,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 use spec::checkpoint::Card;
+use spec::model::ModelConfig;
 use spec::train::TrainConfig;
 
 use crate::dataset::{self, Dataset};
@@ -231,8 +232,8 @@ fn card(
     let name = |path: &Path| path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     Card {
         title: format!(
-            "BioJEPA-AC {:?}, {n_genes} genes, width {}, {} layers, trained by this project's own code",
-            config.model.version, config.model.d_model, config.model.n_layers
+            "{}, trained by this project's own code",
+            ModelConfig { n_genes, ..config.model.clone() }.summary()
         ),
         data_source: origin.data_source.clone(),
         data_licence: origin.data_licence.clone(),

@@ -8,6 +8,7 @@ use web_sys::File;
 
 use crate::app::{Failure, FileSet, Job, Phase, Post, State};
 use crate::demo;
+use crate::dropped::{Dropped, Handed, handed};
 use crate::export::download;
 use crate::link::{Arrival, Link};
 
@@ -66,20 +67,34 @@ impl Control {
     }
 
     /// Opens what a person dropped or chose: cells, or a checkpoint with its tables, or both.
-    pub fn open(self, files: Vec<File>) {
-        let ends = |file: &File, endings: &[&str]| {
-            let name = file.name().to_lowercase();
+    pub fn open(self, files: Vec<Handed>) {
+        let ends = |file: &Handed, endings: &[&str]| {
+            let name = file.name.to_lowercase();
             endings.iter().any(|ending| name.ends_with(ending))
         };
         let has_model = files.iter().any(|file| ends(file, &MODEL_ENDINGS));
-        let (model, cells): (Vec<File>, Vec<File>) = files
+        let (model, cells): (Vec<Handed>, Vec<Handed>) = files
             .into_iter()
             .partition(|file| has_model && (ends(file, &MODEL_ENDINGS) || ends(file, &BESIDE_MODEL_ENDINGS)));
         self.open_as(Request::LoadCheckpoint { n_heads: None }, model);
         self.open_as(Request::Open, cells);
     }
 
-    fn open_as(self, request: Request, files: Vec<File>) {
+    /// Opens a drop, once all files of its folders are listed.
+    pub fn open_drop(self, dropped: Dropped) {
+        leptos::task::spawn_local(async move {
+            match dropped.files().await {
+                Ok(files) => self.open(files),
+                Err(message) => {
+                    let hint = "Drop the files themselves, or the folder of one matrix.".into();
+                    let task = "Listing the folder".into();
+                    self.change(|state| state.failure = Some(Failure { task, message, hint }));
+                }
+            }
+        });
+    }
+
+    fn open_as(self, request: Request, files: Vec<Handed>) {
         if files.is_empty() {
             return;
         }
@@ -112,7 +127,8 @@ impl Control {
                 .link
                 .try_update_value(|link| {
                     self.forget_files(link);
-                    (link.keep(files.checkpoint), link.keep(files.cells))
+                    let handed = |files: Vec<File>| files.into_iter().map(handed).collect();
+                    (link.keep(handed(files.checkpoint)), link.keep(handed(files.cells)))
                 })
                 .unwrap_or_default();
             self.change(|state| {
@@ -172,7 +188,7 @@ impl Control {
         }
     }
 
-    fn keep(self, files: Vec<File>) -> FileSet {
+    fn keep(self, files: Vec<Handed>) -> FileSet {
         let kept = self.link.try_update_value(|link| {
             self.forget_files(link);
             link.keep(files)

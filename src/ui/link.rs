@@ -1,6 +1,6 @@
 //! The link to the worker that runs the engine: posts requests, hands files over, starts it anew when it dies.
 //!
-//! It knows the wire form alone (`{id, body, files}` out, `{id, body, fatal?}` or `{requests}` in); what an event means is `app`'s.
+//! It knows the wire form alone (`{id, body, files, names}` out, `{id, body, fatal?}` or `{requests}` in); what an event means is `app`'s.
 //! Files stay handles: their bytes are read by the worker, range by range.
 
 use std::cell::RefCell;
@@ -12,9 +12,10 @@ use serde::Serialize;
 use serde_wasm_bindgen::Serializer;
 use spec::message::Event;
 use wasm_bindgen::prelude::{Closure, JsCast, JsValue};
-use web_sys::{Blob, BlobPropertyBag, EventTarget, File, MessageEvent, Url, Worker, WorkerOptions, WorkerType};
+use web_sys::{Blob, BlobPropertyBag, EventTarget, MessageEvent, Url, Worker, WorkerOptions, WorkerType};
 
 use crate::app::{FileSet, Post, Requests};
+use crate::dropped::Handed;
 
 const WORKER_URL: &str = "pkg/worker.js";
 
@@ -43,7 +44,7 @@ type Current = Rc<RefCell<Option<Worker>>>;
 /// A worker and the files it may be asked to open.
 pub struct Link {
     worker: Current,
-    files: HashMap<FileSet, Vec<File>>,
+    files: HashMap<FileSet, Vec<Handed>>,
     last_set: FileSet,
     on_message: Closure<dyn FnMut(MessageEvent)>,
     on_error: Closure<dyn FnMut(web_sys::Event)>,
@@ -95,7 +96,7 @@ impl Link {
     }
 
     /// Keeps file handles and names them.
-    pub fn keep(&mut self, files: Vec<File>) -> FileSet {
+    pub fn keep(&mut self, files: Vec<Handed>) -> FileSet {
         self.last_set += 1;
         self.files.insert(self.last_set, files);
         self.last_set
@@ -114,9 +115,12 @@ impl Link {
         let worker = self.worker.borrow();
         let worker = worker.as_ref().ok_or("The engine is not running")?;
         let body = post.request.serialize(&Serializer::json_compatible()).map_err(|error| error.to_string())?;
-        let files: Array = post.files.and_then(|set| self.files.get(&set)).into_iter().flatten().collect();
+        let handed = || post.files.and_then(|set| self.files.get(&set)).into_iter().flatten();
+        let files: Array = handed().map(|handed| &handed.file).collect();
+        // A path does not survive the way to the worker as part of its file.
+        let names: Array = handed().map(|handed| JsValue::from(&handed.name)).collect();
         let message = Object::new();
-        let fields = [("id", JsValue::from(post.id)), ("body", body), ("files", files.into())];
+        let fields = [("id", JsValue::from(post.id)), ("body", body), ("files", files.into()), ("names", names.into())];
         for (name, value) in fields {
             Reflect::set(&message, &name.into(), &value).map_err(|error| said(&error))?;
         }

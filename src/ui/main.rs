@@ -7,6 +7,7 @@
 mod app;
 mod control;
 mod demo;
+mod dropped;
 mod export;
 mod format;
 mod headline;

@@ -18,9 +18,9 @@ const PAGE: u64 = 256 * 1024;
 /// Pages kept per file.
 const N_PAGES: usize = 8;
 
-/// Names a dropped file, with the folder where it came in one.
-pub fn named(file: File) -> NamedSource {
-    let name = file.name();
+/// Names a dropped file: by its path in the folder it came in, where the page says so.
+pub fn named(file: File, path: Option<String>) -> NamedSource {
+    let name = path.unwrap_or_else(|| file.name());
     NamedSource::new(name, FileSource::new(file))
 }
 

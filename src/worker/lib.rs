@@ -23,7 +23,7 @@ pub fn begin(post: Function) {
     queue::begin(post);
 }
 
-/// Takes one message of the page: `{id, body, files}`.
+/// Takes one message of the page: `{id, body, files, names}`.
 #[wasm_bindgen]
 pub fn receive(message: JsValue) {
     queue::receive(&message);

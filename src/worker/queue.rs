@@ -67,7 +67,11 @@ pub fn receive(message: &JsValue) {
         Ok(Request::Cancel { request }) => queue.cancel(request),
         Ok(request) => {
             let files = Array::from(&field(message, "files"));
-            let files = files.iter().filter_map(|file| file.dyn_into::<File>().ok()).map(crate::file::named).collect();
+            let names = Array::from(&field(message, "names"));
+            let files = files.iter().enumerate().filter_map(|(at, file)| {
+                Some(crate::file::named(file.dyn_into::<File>().ok()?, names.get(at as u32).as_string()))
+            });
+            let files = files.collect();
             queue.waiting.borrow_mut().push_back(Job { id, request, files });
             queue.work();
         }

@@ -1,6 +1,6 @@
 // The app as a person uses it: the built-in example, dropped files, with WebGPU and without.
 
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { equal, holds, made, shared, test } from "./harness.mjs";
@@ -92,6 +92,55 @@ test("bounds drawn on the histograms drop cells, and undo brings them back", {},
   await app.idle();
   holds((await app.text("kept")).startsWith("All 240 cells are kept"), await app.text("kept"));
   equal(await app.at("min-counts").inputValue(), "", "the bound that was undone");
+});
+
+test("a folder that is a zarr store is one matrix, and several files are the samples of a study", {}, async ({ app, page }) => {
+  await app.openExample();
+  await app.at("nav-load").click();
+  await app.at("folder-input").setInputFiles(made("v3.zarr"));
+  await page.getByTestId("opened-summary").filter({ hasText: "AnnData zarr" }).waitFor();
+  holds(/7 cells × 5 genes/.test(await app.text("opened-summary")), await app.text("opened-summary"));
+  const buffer = readFileSync(made("screen.h5ad"));
+  const file = (name) => ({ name, mimeType: "application/x-hdf5", buffer });
+  const understood = await app.prepare(file("day1.h5ad"), file("day2.h5ad"));
+  holds(/480 cells × 25 genes/.test(understood) && /sample/.test(understood), understood);
+});
+
+test("what labels were understood to mean is shown, and can be corrected", {}, async ({ app, page }) => {
+  await app.openExample();
+  await app.drop(made("screen.h5ad"));
+  await app.at("labels").waitFor();
+  holds((await app.text("labels")).includes("2 targets, 120 control cells"), await app.text("labels"));
+  await app.at("labels").getByRole("button").click();
+  const rows = page.getByTestId("label-row");
+  equal(await rows.count(), 3, "labels");
+  await rows.filter({ hasText: "STAT1" }).getByRole("combobox").selectOption("control");
+  holds((await app.text("labels")).includes("1 target, 180 control cells"), await app.text("labels"));
+  holds(/corrected by you/.test(await rows.filter({ hasText: "STAT1" }).innerText()), "the correction is marked");
+  await app.idle();
+  await app.at("prepare").click();
+  await app.idle();
+  await app.noError();
+  holds((await app.text("prepared-summary")).includes("1 perturbation and control"), await app.text("prepared-summary"));
+});
+
+test("what is saved as an h5ad opens again with its counts", {}, async ({ app, page }) => {
+  await app.openExample();
+  await app.prepare(made("screen.h5ad"));
+  await app.predict("STAT1");
+  const before = (await app.csv()).rows;
+  await app.at("nav-look").click();
+  const [download] = await Promise.all([page.waitForEvent("download"), app.at("save-h5ad").click()]);
+  equal(download.suggestedFilename(), "screen_waddington.h5ad", "name of the file");
+  const chunks = [];
+  for await (const chunk of await download.createReadStream()) chunks.push(chunk);
+  await app.idle();
+  const understood = await app.prepare({ name: "again.h5ad", mimeType: "application/x-hdf5", buffer: Buffer.concat(chunks) });
+  holds(/240 cells × 25 genes/.test(understood) && /perturbation/.test(understood), understood);
+  await app.at("nav-load").click();
+  holds((await app.at("matrix-select").inputValue()).includes("layers/counts"), "the counts are suggested");
+  await app.predict("STAT1");
+  equal((await app.csv()).rows.map((row) => row[0]), before.map((row) => row[0]), "genes");
 });
 
 test("a dropped dense file without perturbations is mapped", {}, async ({ app }) => {

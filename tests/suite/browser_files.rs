@@ -192,6 +192,14 @@ fn files_for_the_browser() {
     }
 }
 
+/// A zarr store as a folder.
+#[test]
+fn store_for_the_browser() {
+    let archive = include_bytes!("../golden/zarr_v3.zip");
+    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(archive)).expect("an archive");
+    archive.extract(folder()).expect("the build folder can be written to");
+}
+
 /// 1 GB of values and indices, uncompressed, which `benches/memory.mjs` opens in the browser.
 #[test]
 #[ignore = "writes 1 GB; run by `cargo xtask bench`"]

@@ -4,12 +4,13 @@ use leptos::html;
 use leptos::prelude::*;
 
 use crate::app::{Dataset, Phase, Screen};
+use crate::dropped;
 use spec::reading::ValueReading;
 
-use crate::format::{count, percent, sentence};
+use crate::format::{count, percent, plural, sentence};
 use crate::views::card::{CardPanel, ExampleCard};
 use crate::views::opened::OpenedPanel;
-use crate::views::shell::{files_of, use_control};
+use crate::views::shell::use_control;
 
 /// The screen of step 1.
 #[component]
@@ -73,23 +74,42 @@ fn DropZone() -> impl IntoView {
     };
     let chosen = move |_| {
         if let Some(input) = input.get() {
-            control.open(files_of(input.files()));
+            control.open(dropped::chosen(input.files()));
             // The same file can be chosen again.
             input.set_value("");
+        }
+    };
+    let folder: NodeRef<html::Input> = NodeRef::new();
+    Effect::new(move |_| {
+        if let Some(folder) = folder.get() {
+            // Setting an attribute fails for an invalid name only.
+            let _ = folder.set_attribute("webkitdirectory", "");
+        }
+    });
+    let choose_folder = move |_| {
+        if let Some(folder) = folder.get() {
+            folder.click();
+        }
+    };
+    let folder_chosen = move |_| {
+        if let Some(folder) = folder.get() {
+            control.open(dropped::chosen(folder.files()));
+            folder.set_value("");
         }
     };
     view! {
         <div class="drop panel" data-testid="drop-zone">
             <h2>"Drop a count matrix anywhere on this page"</h2>
             <p class="quiet">
-                ".h5ad, 10x .h5, .loom, .csv, .tsv, matrix.mtx with barcodes and features, or .zip or .tar.gz of these. "
-                "It is read in place, range by range; it is not uploaded."
+                ".h5ad, .zarr, 10x .h5, .loom, .csv, .tsv, matrix.mtx with barcodes and features; .zip or .tar.gz of these, "
+                "or a folder. Several are the samples of a study. Read in place, range by range; not uploaded."
             </p>
             <p class="quiet">
                 "Or a trained model: .safetensors, or a PyTorch .pt together with its gene list (one symbol per line)."
             </p>
             <div class="row">
                 <button type="button" class="primary" on:click=choose>"Choose files"</button>
+                <button type="button" on:click=choose_folder>"Choose a folder"</button>
                 <button type="button" data-testid="open-example" on:click=move |_| control.open_example()>
                     "Built-in example"
                 </button>
@@ -103,6 +123,15 @@ fn DropZone() -> impl IntoView {
                 data-testid="file-input"
                 node_ref=input
                 on:change=chosen
+            />
+            <input
+                type="file"
+                class="hidden"
+                tabindex="-1"
+                aria-label="Folder of a count matrix"
+                data-testid="folder-input"
+                node_ref=folder
+                on:change=folder_chosen
             />
         </div>
     }
@@ -155,7 +184,8 @@ fn summary(dataset: &Dataset) -> String {
     let prepared = &dataset.prepared;
     let mut text = format!("{} × {} genes", unit_count(dataset), count(prepared.n_genes as u64));
     if prepared.perturbations.len() > 1 {
-        text.push_str(&format!(", {} perturbations and control", count(prepared.perturbations.len() as u64 - 1)));
+        let n = prepared.perturbations.len() as u64 - 1;
+        text.push_str(&format!(", {} and control", plural(n, "perturbation")));
     }
     if let Some(coverage) = &prepared.coverage {
         let share = percent(coverage.n_found, coverage.n_checkpoint);

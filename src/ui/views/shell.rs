@@ -4,10 +4,10 @@ use leptos::ev;
 use leptos::prelude::*;
 use spec::device::{Backend, DeviceReport};
 use wasm_bindgen::prelude::JsCast;
-use web_sys::{File, FileList};
 
 use crate::app::{Phase, Screen};
 use crate::control::Control;
+use crate::dropped::Dropped;
 use crate::format::sentence;
 use crate::views::load::Load;
 use crate::views::look::Look;
@@ -211,11 +211,6 @@ pub fn use_control() -> Control {
     expect_context::<Control>()
 }
 
-/// Files of an input or a drop.
-pub fn files_of(list: Option<FileList>) -> Vec<File> {
-    list.map(|list| (0..list.length()).filter_map(|i| list.get(i)).collect()).unwrap_or_default()
-}
-
 fn listen_for_files(control: Control) {
     let root = || document().document_element();
     let mark = move |on: bool| {
@@ -237,7 +232,9 @@ fn listen_for_files(control: Control) {
         event.prevent_default();
         mark(false);
         control.state.update(|state| state.screen = Screen::Load);
-        control.open(files_of(event.data_transfer().and_then(|data| data.files())));
+        if let Some(data) = event.data_transfer() {
+            control.open_drop(Dropped::new(&data));
+        }
     });
     for handle in [over, leave, dropped] {
         on_cleanup(move || handle.remove());
