@@ -127,6 +127,8 @@ export interface PrepareOptions {
   target_sum?: number | null;
   max_cells?: number | null;
   seed?: number;
+  /** Column of labels that keep their shares in the subsample. */
+  stratify_by?: string | null;
   filter?: CellFilter;
   /** What the values are. Default: told from the values. */
   values?: ValueScale | null;

@@ -226,11 +226,16 @@ impl OpenedFile {
         if options.max_cells.is_none() {
             self.check_budget(matrix, &Rows::All(info.n_cells), info.n_stored, width)?;
         }
-        let rows = Rows::draw(info.n_cells, options.max_cells, options.seed);
+        let rows = self.rows(options)?;
         self.check_budget(matrix, &rows, self.container.n_values(matrix, &rows)?, width)?;
         let mut warnings = Vec::new();
         if let Rows::Some { chosen, n_all } = &rows {
-            warnings.push(format!("{} of {n_all} cells are read, drawn with seed {}", chosen.len(), options.seed));
+            let evenly = options.stratify_by.as_ref().map_or_else(String::new, |name| format!(", by shares of {name}"));
+            warnings.push(format!(
+                "{} of {n_all} cells are read, drawn with seed {}{evenly}",
+                chosen.len(),
+                options.seed
+            ));
         }
         let perturbations = self.perturbations(options, &rows, &mut warnings)?;
         let library_sizes = self.library_sizes(options, &rows)?;
@@ -256,8 +261,24 @@ impl OpenedFile {
     /// # Errors
     /// Where it cannot be read; what is only of another kind is left out with a warning.
     pub fn beside(&self, options: &PrepareOptions) -> Result<Beside, ReadError> {
-        let rows = Rows::draw(self.opened.matrices[0].n_cells, options.max_cells, options.seed);
+        let rows = self.rows(options)?;
         self.container.beside(&rows, self.opened.bytes_available)
+    }
+
+    /// The rows that `options` choose.
+    fn rows(&self, options: &PrepareOptions) -> Result<Rows, ReadError> {
+        let n_cells = self.opened.matrices[0].n_cells;
+        let (Some(name), Some(max_cells)) = (&options.stratify_by, options.max_cells) else {
+            return Ok(Rows::draw(n_cells, options.max_cells, options.seed));
+        };
+        let Column::Labels { codes, names } = self.column(name)? else {
+            return Err(ReadError::Option(format!(
+                "stratify_by is {name}, which holds numbers; choose a column of labels"
+            )));
+        };
+        // Cells without a label are a group of their own.
+        let codes: Vec<u32> = codes.into_iter().map(|code| code.unwrap_or(names.len() as u32)).collect();
+        Ok(Rows::draw_stratified(&codes, names.len() + 1, max_cells, options.seed))
     }
 
     /// The columns of `obs` that are read, of the cells that `options` choose.
@@ -265,7 +286,7 @@ impl OpenedFile {
     /// # Errors
     /// Where a column cannot be read.
     pub fn obs(&self, options: &PrepareOptions) -> Result<Vec<(String, Values)>, ReadError> {
-        let rows = Rows::draw(self.opened.matrices[0].n_cells, options.max_cells, options.seed);
+        let rows = self.rows(options)?;
         let columns = self.opened.columns.iter().map(|column| {
             let values = match self.column(&column.name)? {
                 Column::Numbers(values) => Values::F64(rows.pick(values)),

@@ -22,6 +22,9 @@ pub struct Arguments {
     /// At most this many cells, drawn evenly. Default: all.
     #[arg(long)]
     max_cells: Option<usize>,
+    /// Column of obs whose labels keep their shares in that draw.
+    #[arg(long, requires = "max_cells")]
+    stratify_by: Option<String>,
     /// Seed of that draw.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -41,6 +44,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         matrix: arguments.matrix.clone(),
         max_cells: arguments.max_cells,
         seed: arguments.seed,
+        stratify_by: arguments.stratify_by.clone(),
         ..PrepareOptions::default()
     };
     let opened = engine::cells::read::open_study(crate::file::open(files)?, crate::file::memory_available())

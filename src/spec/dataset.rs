@@ -146,6 +146,9 @@ pub struct PrepareOptions {
     pub max_cells: Option<usize>,
     /// Seed of the subsample. Default: 0.
     pub seed: u64,
+    /// Column of `obs` whose labels keep their shares in the subsample; each keeps at least one cell where there is room
+    /// for it. Default: none, every cell is as likely.
+    pub stratify_by: Option<String>,
     /// Which cells are kept, by their quality. Default: all.
     pub filter: CellFilter,
     /// What the values are. Default: told from the values.

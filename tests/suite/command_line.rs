@@ -16,7 +16,7 @@ use futures_lite::future::block_on;
 use jepa::bank::Bank;
 use jepa::checkpoint;
 use serde_json::json;
-use spec::dataset::PrepareOptions;
+use spec::dataset::{ColumnKind, PrepareOptions};
 use spec::message::{Envelope, Event, Request};
 use spec::prediction::Prediction;
 
@@ -355,6 +355,16 @@ fn what_is_converted_reads_back_the_same() {
         let cell = cells.barcodes.iter().position(|name| name == barcode).expect("one of the cells");
         assert_eq!(embedding.values[2 * row..2 * row + 2], [2.0 * cell as f32, 2.0 * cell as f32 + 1.0]);
     }
+
+    folder.succeed("convert cells.h5ad shares.h5ad --max-cells 8 --stratify-by condition");
+    let sizes = |name: &str| match &open(folder.read(name)).opened().columns[0].kind {
+        ColumnKind::Labels { values, .. } => values.clone(),
+        kind => panic!("{kind:?}"),
+    };
+    let quarter: Vec<(String, usize)> = sizes("cells.h5ad").into_iter().map(|(label, n)| (label, n / 4)).collect();
+    assert_eq!(sizes("shares.h5ad"), quarter);
+    let refused = folder.run("convert cells.h5ad x.h5ad --max-cells 8 --stratify-by colour").expect_err("no column");
+    assert!(refused.contains("colour"), "{refused}");
 
     // A folder stands for the files in it.
     fs::create_dir(folder.0.join("trio.d")).expect("the target folder can be written");

@@ -34,6 +34,32 @@ impl Rows {
         Rows::Some { chosen, n_all: n }
     }
 
+    /// At most `max_cells` rows, of which each label has the share that it has of all: `codes` is the label of each row.
+    ///
+    /// Shares are rounded by largest remainders (the label that comes first where they tie), and a label without a row
+    /// takes one of the label that has most, as long as there is one to spare.
+    pub(crate) fn draw_stratified(codes: &[u32], n_labels: usize, max_cells: usize, seed: u64) -> Rows {
+        let n_all = codes.len();
+        if max_cells >= n_all {
+            return Rows::All(n_all);
+        }
+        let mut sizes = vec![0usize; n_labels];
+        codes.iter().for_each(|&code| sizes[code as usize] += 1);
+        let mut wanted = shares(&sizes, max_cells);
+        let mut state = seed;
+        let mut chosen = Vec::with_capacity(max_cells);
+        for (row, &code) in codes.iter().enumerate() {
+            // Selection sampling within each label.
+            let (wanted, to_come) = (&mut wanted[code as usize], &mut sizes[code as usize]);
+            if u128::from(split_mix(&mut state)) * (*to_come as u128) < (*wanted as u128) << 64 {
+                chosen.push(row);
+                *wanted -= 1;
+            }
+            *to_come -= 1;
+        }
+        Rows::Some { chosen, n_all }
+    }
+
     pub(crate) fn len(&self) -> usize {
         match self {
             Rows::All(n) => *n,
@@ -66,6 +92,26 @@ impl Rows {
         let keep = |(row, item)| chosen.next_if_eq(&row).map(|_| item);
         all.into_iter().enumerate().filter_map(keep).collect()
     }
+}
+
+/// How many of `total` each label gets by its size.
+fn shares(sizes: &[usize], total: usize) -> Vec<usize> {
+    let n_all: u128 = sizes.iter().map(|size| *size as u128).sum();
+    let exact = |size: usize| size as u128 * total as u128;
+    let mut shares: Vec<usize> = sizes.iter().map(|&size| (exact(size) / n_all.max(1)) as usize).collect();
+    let mut by_remainder: Vec<usize> = (0..sizes.len()).collect();
+    by_remainder.sort_by_key(|&label| (std::cmp::Reverse(exact(sizes[label]) % n_all.max(1)), label));
+    let left = total - shares.iter().sum::<usize>();
+    by_remainder.into_iter().take(left).for_each(|label| shares[label] += 1);
+    for label in 0..sizes.len() {
+        let largest = (0..sizes.len()).max_by_key(|&label| (shares[label], std::cmp::Reverse(label)));
+        if let Some(largest) = largest.filter(|&largest| shares[label] == 0 && sizes[label] > 0 && shares[largest] > 1)
+        {
+            shares[largest] -= 1;
+            shares[label] += 1;
+        }
+    }
+    shares
 }
 
 /// The generator of Steele, Lea and Flood (2014): the same on every platform, which a subsample must be.
@@ -220,4 +266,33 @@ pub(crate) fn merge_duplicates(row: &mut Vec<(u32, f32)>) {
         }
         same
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Rows, shares};
+
+    #[test]
+    fn labels_keep_their_shares_and_none_is_lost() {
+        assert_eq!(shares(&[50, 30, 20], 10), [5, 3, 2]);
+        assert_eq!(shares(&[97, 2, 1, 0], 10), [8, 1, 1, 0]);
+        assert_eq!(shares(&[5, 5, 5], 2), [1, 1, 0]);
+        assert_eq!(shares(&[], 0), [0; 0]);
+    }
+
+    #[test]
+    fn a_stratified_draw_has_as_many_of_each_label_whatever_the_seed() {
+        let codes: Vec<u32> = (0..1000).map(|row| [0, 0, 0, 1, 1, 2, 0, 0, 0, 0][row % 10]).collect();
+        let mut draws = Vec::new();
+        for seed in 0..20 {
+            let Rows::Some { chosen, n_all } = Rows::draw_stratified(&codes, 3, 50, seed) else { panic!("some rows") };
+            let count = |label| chosen.iter().filter(|&&row| codes[row] == label).count();
+            assert_eq!((n_all, [0, 1, 2].map(count)), (1000, [35, 10, 5]));
+            assert!(chosen.is_sorted_by(|a, b| a < b));
+            draws.push(chosen);
+        }
+        draws.dedup();
+        assert_eq!(draws.len(), 20, "each seed draws other rows");
+        assert!(matches!(Rows::draw_stratified(&codes, 3, 1000, 0), Rows::All(1000)));
+    }
 }

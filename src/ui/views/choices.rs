@@ -21,7 +21,8 @@ pub fn Choices(file: Shared<OpenedFile>) -> impl IntoView {
             <PerturbationChoice file=file.clone() />
             <ControlChoice file=file.clone() />
             <LibrarySizeChoice file=file.clone() />
-            <MaxCells file />
+            <MaxCells file=file.clone() />
+            <StratifyChoice file />
         </div>
     }
 }
@@ -214,6 +215,36 @@ fn MaxCells(file: Shared<OpenedFile>) -> impl IntoView {
             />
             <small>"Fewer are drawn at random, with a fixed seed"</small>
         </label>
+    }
+}
+
+/// Whose labels keep their shares; asked where only some cells are read.
+#[component]
+fn StratifyChoice(file: Shared<OpenedFile>) -> impl IntoView {
+    let control = use_control();
+    let is_drawn = control.part(|state| state.options.max_cells.is_some());
+    let chosen = control.part(|state| state.options.stratify_by.clone().unwrap_or_default());
+    move || {
+        is_drawn.get().then(|| {
+            let mut choices = vec![(String::new(), "every cell alike".to_string())];
+            choices.extend(file.opened.columns.iter().filter_map(|column| match column.kind {
+                ColumnKind::Labels { .. } => Some((column.name.clone(), format!("shares of {}", column.name))),
+                ColumnKind::Numbers { .. } => None,
+            }));
+            let choose = move |name: String| {
+                control.change(|state| state.options.stratify_by = (!name.is_empty()).then_some(name));
+            };
+            view! {
+                <Choice
+                    label="Draw them by"
+                    testid="stratify-by"
+                    hint="Labels that keep their shares; each keeps at least one cell"
+                    choices
+                    chosen=move || chosen.get()
+                    choose
+                />
+            }
+        })
     }
 }
 
