@@ -189,6 +189,8 @@ export interface Opened {
   /** What the file's labels suggest; can be passed to `prepare` as it is. */
   suggested: PrepareOptions;
   bytes_needed: number;
+  /** Of them, those that do not grow with the cells that are read. */
+  bytes_fixed: number;
   bytes_available: number;
   warnings: string[];
 }
@@ -251,6 +253,8 @@ export interface Prediction {
   training_mean: number[] | null;
   measured: Measured | null;
   agreement: MethodScore[];
+  /** What stands between this prediction and belief in it. */
+  warnings: string[];
   n_control_cells: number;
   /** Rows that hold those cells: as many, or fewer where a row is a metacell. */
   n_control_rows: number;

@@ -19,23 +19,24 @@ pub struct NotCounts {
 }
 
 /// Refuses what is not counts: NaN, infinity, negative and, for single cells, fractional values. Metacells are means
-/// and may be fractional. `matrices` are those of the file, so that a layer with counts can be named.
+/// and may be fractional. `others` are the further matrices of the file, so that a better one can be
+/// named.
 ///
 /// # Errors
 /// Names the first such value with its cell and gene, and what to do.
-pub fn require_counts(data: &CellData, matrices: &[MatrixInfo]) -> Result<(), NotCounts> {
-    refuse(data, matrices, data.unit == CellUnit::Cell)
+pub fn require_counts(data: &CellData, others: &[MatrixInfo]) -> Result<(), NotCounts> {
+    refuse(data, others, data.unit == CellUnit::Cell)
 }
 
 /// Refuses NaN, infinity and negative values.
 ///
 /// # Errors
 /// As [`require_counts`].
-pub fn require_not_negative(data: &CellData, matrices: &[MatrixInfo]) -> Result<(), NotCounts> {
-    refuse(data, matrices, false)
+pub fn require_not_negative(data: &CellData, others: &[MatrixInfo]) -> Result<(), NotCounts> {
+    refuse(data, others, false)
 }
 
-fn refuse(data: &CellData, matrices: &[MatrixInfo], is_whole: bool) -> Result<(), NotCounts> {
+fn refuse(data: &CellData, others: &[MatrixInfo], is_whole: bool) -> Result<(), NotCounts> {
     for (cell, row) in data.counts.rows().enumerate() {
         for (gene, value) in row {
             let what = if value.is_nan() {
@@ -49,7 +50,7 @@ fn refuse(data: &CellData, matrices: &[MatrixInfo], is_whole: bool) -> Result<()
             } else {
                 continue;
             };
-            let advice = advice(data, matrices, value);
+            let advice = advice(data, others, value);
             let cell = data.barcodes.get(cell).cloned().unwrap_or_else(|| cell.to_string());
             let gene = data.genes.symbols.get(gene as usize).cloned().unwrap_or_else(|| gene.to_string());
             return Err(NotCounts { what, cell, gene, advice });
@@ -58,13 +59,13 @@ fn refuse(data: &CellData, matrices: &[MatrixInfo], is_whole: bool) -> Result<()
     Ok(())
 }
 
-fn advice(data: &CellData, matrices: &[MatrixInfo], value: f32) -> String {
-    let layer = crate::read::counts_layer(matrices);
+fn advice(data: &CellData, others: &[MatrixInfo], value: f32) -> String {
+    let layer = crate::read::counts_layer(others);
     let use_layer = match layer {
         Some(layer) => format!("choose {layer}"),
-        None if matrices.len() > 1 => {
-            let names: Vec<&str> = matrices.iter().map(|matrix| matrix.name.as_str()).collect();
-            format!("choose another of {}, or use a file that holds the raw counts", names.join(", "))
+        None if !others.is_empty() => {
+            let names: Vec<&str> = others.iter().map(|matrix| matrix.name.as_str()).collect();
+            format!("choose {}, or use a file that holds the raw counts", names.join(" or "))
         }
         None => "use a file that holds the raw counts".to_owned(),
     };

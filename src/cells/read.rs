@@ -75,7 +75,9 @@ const WEIGHT_COLUMN: &str = "n_cells";
 /// # Errors
 /// See [`ReadError`]; a damaged or foreign file is an error, never a panic.
 pub fn open(files: Vec<NamedSource>, bytes_available: u64) -> Result<OpenedFile, ReadError> {
-    let name = files.first().map(|file| file.name.clone()).unwrap_or_default();
+    // Of several files, the one with the values gives its name.
+    let named = files.iter().find(|file| file.name.to_lowercase().contains("matrix.mtx")).or(files.first());
+    let name = named.map(|file| file.name.clone()).unwrap_or_default();
     let n_bytes = files.iter().map(|file| file.source.len()).sum();
     let sniff::Found { container, bytes_held, warnings } = sniff::open(files, bytes_available)?;
     plan_of(name, n_bytes, container, bytes_available.saturating_sub(bytes_held), warnings)
@@ -142,18 +144,32 @@ fn plan_of(
         }
     }
     let matrices = container.matrices().to_vec();
-    let suggested = suggest::suggest(&matrices, &columns);
+    let mut suggested = suggest::suggest(&matrices, &columns);
     if let (Some(layer), Some(first)) = (&suggested.matrix, matrices.first()) {
         warnings.push(format!(
             "{layer} is suggested in place of {}: its name says that it holds counts of genes",
             first.name
         ));
     }
+    if suggested.matrix.is_none() && has_negative(container.as_ref(), 0) {
+        let other = (1..matrices.len()).find(|&matrix| !has_negative(container.as_ref(), matrix));
+        if let Some(other) = other.map(|matrix| &matrices[matrix].name) {
+            let first = &matrices[0].name;
+            warnings.push(format!(
+                "{other} is suggested in place of {first}, whose values are centred or scaled (negative)"
+            ));
+            suggested.matrix = Some(other.clone());
+        }
+    }
     let opened = Opened {
         name,
         n_bytes,
         format: container.format(),
         unit: container.unit(),
+        bytes_fixed: matrices.first().map_or(0, |info| {
+            let none = Rows::Some { chosen: Vec::new(), n_all: info.n_cells };
+            bytes_needed(info, &none, 0, ValueWidth::of(info, None))
+        }),
         bytes_needed: matrices.first().map_or(0, |info| {
             bytes_needed(info, &Rows::All(info.n_cells), info.n_stored, width(container.as_ref(), 0))
                 .saturating_add(container.bytes_beside(0))
@@ -166,6 +182,11 @@ fn plan_of(
         warnings,
     };
     Ok(OpenedFile { opened, container })
+}
+
+/// Whether a value below 0 is among the first of a matrix.
+fn has_negative(container: &dyn Container, matrix: usize) -> bool {
+    container.sample(matrix).is_some_and(|values| values.iter().any(|value| *value < 0.0))
 }
 
 fn width(container: &dyn Container, matrix: usize) -> ValueWidth {

@@ -75,6 +75,8 @@ pub struct Dataset {
     pub genes: Vec<String>,
     /// Their Ensembl ids, one each; empty where the file has none.
     pub gene_ids: Vec<String>,
+    /// Genes of the checkpoint that the file lacks: columns of zeros.
+    pub missing: Vec<usize>,
     /// Which perturbation each cell received.
     pub labels: Option<Labels>,
     /// Cells each row stands for; none for single cells.
@@ -112,7 +114,8 @@ pub fn load(
     bar.finish_and_clear();
     let mut data = reading.finish().with_context(|| shown.clone())?;
     let matrices = &opened.opened().matrices;
-    let linear = to_linear(&mut data, matrices, options.values).with_context(|| shown.clone())?;
+    let linear =
+        to_linear(&mut data, matrices, options.matrix.as_deref(), options.values).with_context(|| shown.clone())?;
     let data = filtered(data, &options.filter)?;
     for warning in data.warnings.iter().chain(&linear.warnings) {
         eprintln!("note: {warning}");
@@ -124,8 +127,8 @@ pub fn load(
         normalize_total(&mut expression, Some(target_sum), data.library_sizes.as_deref())?;
     }
     log1p(&mut expression);
-    let (expression, genes, gene_ids) = match header {
-        None => (expression, data.genes.symbols, data.genes.ids.unwrap_or_default()),
+    let (expression, genes, gene_ids, missing) = match header {
+        None => (expression, data.genes.symbols, data.genes.ids.unwrap_or_default(), Vec::new()),
         Some(header) => {
             let wanted = &header.genes;
             let alignment = data.genes.align(wanted, &header.gene_ids).with_context(|| shown.clone())?;
@@ -133,11 +136,12 @@ pub fn load(
                 let (n, total) = (alignment.missing.len(), wanted.len());
                 eprintln!("note: {n} of the checkpoint's {total} genes are not in the file and are read as 0");
             }
-            (expression.select_columns(&alignment.column_of), wanted.clone(), header.gene_ids.clone())
+            let missing = (0..wanted.len()).filter(|&gene| alignment.column_of[gene].is_none()).collect();
+            (expression.select_columns(&alignment.column_of), wanted.clone(), header.gene_ids.clone(), missing)
         }
     };
     let weights = data.cell_weights.filter(|_| data.unit == CellUnit::Metacell);
-    Ok(Dataset { expression, genes, gene_ids, labels: data.perturbations, weights, target_sum })
+    Ok(Dataset { expression, genes, gene_ids, missing, labels: data.perturbations, weights, target_sum })
 }
 
 /// The cells within the bounds, as the engine of the browser keeps them.
@@ -201,8 +205,10 @@ impl Dataset {
     pub fn measured(&self) -> Result<Vec<Response>> {
         let labels = self.labels.as_ref().context("no perturbation labels: name the column with --perturbation")?;
         let control = self.mean_of(&self.control_rows()?).context("no control cell")?;
-        let measured =
-            |label: usize| Some(response(&labels.names[label], &self.mean_of(&self.rows_of(label))?, &control));
+        let measured = |label: usize| {
+            let perturbed = self.mean_of(&self.rows_of(label))?;
+            Some(response(&labels.names[label], &perturbed, &control).without(self.missing.iter().copied()))
+        };
         Ok((0..labels.names.len()).filter(|&label| labels.control != Some(label)).filter_map(measured).collect())
     }
 

@@ -29,6 +29,11 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<()> {
     let shown = arguments.files.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
     let opened = engine::cells::read::open_study(crate::file::open(&arguments.files)?, crate::file::memory_available())
         .with_context(|| shown.clone())?;
+    if !arguments.json {
+        // What is known from the metadata is said before the values are read, which may take long.
+        print_plan(opened.opened(), out)?;
+        out.flush()?;
+    }
     let mut reading = opened.begin(&PrepareOptions::default()).with_context(|| shown.clone())?;
     let bar = crate::dataset::progress_bar(0, "reading", "cells");
     while let Some(progress) = reading.advance().with_context(|| shown.clone())? {
@@ -42,7 +47,7 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<()> {
     if arguments.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&as_json(opened.opened(), &values, &warnings))?)?;
     } else {
-        print(opened.opened(), &values, &warnings, out)?;
+        print_values(opened.opened(), &values, &warnings, out)?;
     }
     Ok(())
 }
@@ -70,17 +75,15 @@ fn as_json(opened: &Opened, values: &Values, warnings: &[&String]) -> serde_json
     })
 }
 
-fn print(opened: &Opened, values: &Values, warnings: &[&String], out: &mut dyn Write) -> std::io::Result<()> {
+fn print_plan(opened: &Opened, out: &mut dyn Write) -> std::io::Result<()> {
     let matrix = &opened.matrices[0];
     writeln!(out, "{}: {}, {}", opened.name, opened.format.label(), bytes(opened.n_bytes))?;
-    let unit = match values.unit {
+    let unit = match opened.unit {
         CellUnit::Cell => "",
         CellUnit::Metacell => " metacells, each the mean of several cells",
     };
     writeln!(out, "cells      {}{unit}", matrix.n_cells)?;
     writeln!(out, "genes      {} ({}, …)", matrix.n_genes, opened.first_genes.join(", "))?;
-    writeln!(out, "non-zeros  {}", values.n_nonzero)?;
-    writeln!(out, "sum        {} ({})", values.sum, matrix.name)?;
     writeln!(out, "memory     {} needed, {} available", bytes(opened.bytes_needed), bytes(opened.bytes_available))?;
     writeln!(out, "matrices")?;
     for matrix in &opened.matrices {
@@ -101,6 +104,13 @@ fn print(opened: &Opened, values: &Values, warnings: &[&String], out: &mut dyn W
             ColumnKind::Numbers { .. } => writeln!(out, "  {}: no finite number", column.name)?,
         }
     }
+    Ok(())
+}
+
+fn print_values(opened: &Opened, values: &Values, warnings: &[&String], out: &mut dyn Write) -> std::io::Result<()> {
+    writeln!(out, "values of {}", opened.matrices[0].name)?;
+    writeln!(out, "  non-zeros {}", values.n_nonzero)?;
+    writeln!(out, "  sum       {}", values.sum)?;
     for warning in warnings {
         writeln!(out, "note: {warning}")?;
     }

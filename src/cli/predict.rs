@@ -112,7 +112,8 @@ fn parse_mode(name: &str) -> Result<Mode, String> {
 
 fn table(dataset: &Dataset, rows: &[usize], predicted: Vec<f32>, target: &str, seen: &[String]) -> Result<Table> {
     // Change is against all control cells, as in the measured response, also where some were enough to predict from.
-    let control = dataset.mean_of(&dataset.control_rows()?).context("no control cell with a weight")?;
+    let mut control = dataset.mean_of(&dataset.control_rows()?).context("no control cell with a weight")?;
+    dataset.missing.iter().for_each(|&gene| control.mean[gene] = f32::NAN);
     let n_predicted = dataset.mean_of(rows).context("no control cell with a weight")?.n_cells;
     let has_perturbed =
         dataset.labels.as_ref().is_some_and(|labels| labels.control.is_some() && labels.names.len() > 1);
@@ -147,10 +148,15 @@ fn as_csv(genes: &[String], table: &Table) -> Result<Vec<u8>> {
     let columns = table.columns();
     writer.write_record(std::iter::once("gene").chain(columns.iter().map(|(name, _)| *name)))?;
     for (gene, symbol) in genes.iter().enumerate() {
-        let values = columns.iter().map(|(_, values)| values.map_or_else(String::new, |v| v[gene].to_string()));
+        let values = columns.iter().map(|(_, values)| written(values.map(|values| values[gene])));
         writer.write_record(std::iter::once(symbol.clone()).chain(values))?;
     }
     Ok(writer.into_inner()?)
+}
+
+/// Empty where nothing was measured.
+fn written(value: Option<f32>) -> String {
+    value.filter(|value| value.is_finite()).map_or_else(String::new, |value| value.to_string())
 }
 
 /// Rows `control` and `predicted`, and `measured` where there is one: mean log1p expression. The changes are columns of

@@ -73,6 +73,12 @@ impl Checkpoint {
         self.predictor.header()
     }
 
+    /// Where the data it was trained on come from, where its card or table says so.
+    pub fn data_source(&self) -> Option<&str> {
+        let of_table = self.measured.as_ref().map(|table| table.source.as_str());
+        self.card.as_ref().map(|card| card.data_source.as_str()).or(of_table)
+    }
+
     /// The event that tells of it.
     pub fn loaded(&self) -> Event {
         Event::CheckpointLoaded {

@@ -50,8 +50,11 @@ pub async fn predict(
         });
         group_mean(aligned.n_genes(), dense)
     };
-    let control = group(&controls).ok_or_else(|| EngineError::Query("the control cells weigh nothing".into()))?;
-    let measured = measured(population, checkpoint, &query, &control, group);
+    let mut control = group(&controls).ok_or_else(|| EngineError::Query("the control cells weigh nothing".into()))?;
+    let missing = population.missing_genes();
+    let measured = measured(population, checkpoint, &query, &control, &missing, group);
+    // The model read a 0 for them; nobody measured one.
+    missing.iter().for_each(|&gene| control.mean[gene] = f32::NAN);
     let baselines = checkpoint.baselines(&query.target, &vector);
     let agreement = measured.as_ref().map_or_else(Vec::new, |measured| scores(&delta, &baselines, &measured.delta));
     Ok(Prediction {
@@ -63,6 +66,7 @@ pub async fn predict(
         training_mean: baselines.into_iter().find(|(method, _)| *method == TRAINING_MEAN).map(|(_, delta)| delta),
         measured,
         agreement,
+        warnings: warnings(population, checkpoint, missing.len()),
         n_control_cells: rows.iter().map(|&row| population.weight(row)).sum::<f64>().round() as usize,
         n_control_rows: rows.len(),
         elapsed_secs: now_secs() - started_secs,
@@ -91,19 +95,21 @@ fn vector_of(checkpoint: &Checkpoint, query: &Query) -> Result<Vec<f32>, EngineE
     })
 }
 
-/// The response measured in the person's own cells, else the one that ships with the checkpoint. Metacells lack the
-/// spread of single cells, so the checkpoint's table, with its honest errors, goes before them.
+/// The response measured in the person's own cells. For metacells, the one that ships with the checkpoint: they lack the
+/// spread of single cells, which that table's errors have.
 fn measured(
     population: &Population,
     checkpoint: &Checkpoint,
     query: &Query,
     control: &GroupMean,
+    missing: &[usize],
     group: impl Fn(&[usize]) -> Option<GroupMean>,
 ) -> Option<Measured> {
     let own = || {
         let labels = population.perturbations.as_ref()?;
         let code = labels.names.iter().position(|name| *name == query.target)?;
-        let response = response(&query.target, &group(&population.rows_of(labels, code))?, control);
+        let perturbed = group(&population.rows_of(labels, code))?;
+        let response = response(&query.target, &perturbed, control).without(missing.iter().copied());
         Some(Measured {
             source: "these cells".into(),
             n_cells: response.n_cells,
@@ -123,10 +129,36 @@ fn measured(
             standard_error: response.standard_error.clone(),
         })
     };
+    // A response that was measured in other cells is no measurement of these.
     match population.prepared.unit {
-        CellUnit::Cell => own().or_else(shipped),
+        CellUnit::Cell => own(),
         CellUnit::Metacell => shipped().or_else(own),
     }
+}
+
+/// What stands between this prediction and belief in it.
+fn warnings(population: &Population, checkpoint: &Checkpoint, n_missing: usize) -> Vec<String> {
+    let n_genes = checkpoint.header().genes.len();
+    let mut warnings = Vec::new();
+    if n_missing > 0 {
+        let weight = if 2 * n_missing > n_genes {
+            "this prediction means next to nothing"
+        } else {
+            "predictions suffer with each"
+        };
+        warnings.push(format!(
+            "{n_missing} of the model's {n_genes} genes are not in this file: the model read them as 0, and {weight}."
+        ));
+    }
+    if population.prepared.unit == CellUnit::Cell
+        && let Some(source) = checkpoint.data_source()
+    {
+        warnings.push(format!(
+            "The model was trained on one data set ({source}). Unless these cells are of that screen, nothing says that it \
+             holds for them."
+        ));
+    }
+    warnings
 }
 
 fn scores(delta: &[f32], baselines: &[(&'static str, Vec<f32>)], measured: &[f32]) -> Vec<MethodScore> {

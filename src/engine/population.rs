@@ -53,7 +53,7 @@ impl Population {
         header: Option<&CheckpointHeader>,
     ) -> Result<Self, EngineError> {
         let mut data = read(task, opened, options).await?;
-        let linear = to_linear(&mut data, &opened.opened().matrices, options.values)?;
+        let linear = to_linear(&mut data, &opened.opened().matrices, options.matrix.as_deref(), options.values)?;
         let alignment = header.map(|header| data.genes.align(&header.genes, &header.gene_ids)).transpose()?;
         let target_sum = options.target_sum.or(header.map(|header| header.target_sum)).unwrap_or(DEFAULT_TARGET_SUM);
 
@@ -144,6 +144,12 @@ impl Population {
     /// The kept rows of a label.
     pub fn rows_of(&self, labels: &Labels, code: usize) -> Vec<usize> {
         self.kept.iter().copied().filter(|&row| labels.codes[row] as usize == code).collect()
+    }
+
+    /// Genes of the checkpoint that the file lacks, by their place in its order.
+    pub fn missing_genes(&self) -> Vec<usize> {
+        let columns = self.alignment.as_ref().map_or(&[][..], |alignment| &alignment.column_of);
+        (0..columns.len()).filter(|&gene| columns[gene].is_none()).collect()
     }
 
     /// The cells with the checkpoint's genes, in its order.

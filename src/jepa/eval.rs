@@ -50,8 +50,14 @@ pub fn mean_squared_error(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(&x, &y)| (f64::from(x) - f64::from(y)).powi(2)).sum::<f64>() / a.len() as f64
 }
 
-/// Agreement of one predicted change with one measured change.
+/// Predicted and measured change of the genes that were measured: the others are NaN in `measured`.
+fn of_measured(predicted: &[f32], measured: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    predicted.iter().zip(measured).filter(|(_, measured)| measured.is_finite()).unzip()
+}
+
+/// Agreement of one predicted change with one measured change, over the genes that were measured.
 pub fn agreement(method: &str, predicted: &[f32], measured: &[f32]) -> MethodScore {
+    let (predicted, measured) = &of_measured(predicted, measured);
     MethodScore {
         method: method.into(),
         delta_pearson: pearson(predicted, measured),
@@ -63,14 +69,17 @@ pub fn agreement(method: &str, predicted: &[f32], measured: &[f32]) -> MethodSco
 ///
 /// `measured` holds one [`response::Response`] per target, in the order of the methods' `deltas`.
 pub fn score(methods: &[MethodPredictions], measured: &[&response::Response]) -> (Vec<MethodScore>, Vec<TargetScore>) {
+    let of = |method: &MethodPredictions, index: usize, response: &response::Response| {
+        agreement(&method.method, &method.deltas[index], &response.delta)
+    };
     let targets: Vec<TargetScore> = measured
         .iter()
         .enumerate()
         .map(|(index, response)| TargetScore {
             target: response.target.clone(),
             n_cells: response.n_cells,
-            delta_pearson: methods.iter().map(|m| pearson(&m.deltas[index], &response.delta)).collect(),
-            mse: methods.iter().map(|m| mean_squared_error(&m.deltas[index], &response.delta)).collect(),
+            delta_pearson: methods.iter().map(|m| of(m, index, response).delta_pearson).collect(),
+            mse: methods.iter().map(|m| of(m, index, response).mse).collect(),
         })
         .collect();
     let scores = methods

@@ -122,6 +122,8 @@ pub struct Opened {
     pub suggested: PrepareOptions,
     /// Bytes of memory that reading the default matrix takes.
     pub bytes_needed: u64,
+    /// Of them, those that do not grow with the cells that are read.
+    pub bytes_fixed: u64,
     /// Bytes of memory available to it.
     pub bytes_available: u64,
     /// What a person should know, in plain words.

@@ -34,7 +34,7 @@ pub struct Measured {
     pub n_cells: usize,
     /// Control cells.
     pub n_control_cells: usize,
-    /// Mean change per gene against control (log1p units).
+    /// Mean change per gene against control (log1p units); NaN for genes that were not measured.
     #[serde(with = "crate::floats::f32s")]
     pub delta: Vec<f32>,
     /// Standard error of that change (log1p units).
@@ -51,7 +51,7 @@ pub struct Prediction {
     pub support: Support,
     /// Symbols, in the checkpoint's order.
     pub genes: Vec<String>,
-    /// Mean of the control cells (log1p units).
+    /// Mean of the control cells (log1p units); NaN for genes that the cells' file lacks.
     #[serde(with = "crate::floats::f32s")]
     pub control_mean: Vec<f32>,
     /// Predicted mean change against control (log1p units).
@@ -64,6 +64,9 @@ pub struct Prediction {
     pub measured: Option<Measured>,
     /// Agreement with the measured response per method, the model first; empty where nothing was measured.
     pub agreement: Vec<crate::checkpoint::MethodScore>,
+    /// What stands between this prediction and belief in it, in plain words.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// Control cells the prediction was averaged over.
     pub n_control_cells: usize,
     /// Rows of the prepared data that hold them: as many, or fewer where a row is a metacell.

@@ -176,12 +176,12 @@ impl Evidence {
                 format!("{} are whole numbers", share_of(*n_whole, *n_values, "values"))
             }
             Evidence::Negative { n_values, n_negative, least } => {
-                format!("{} are negative, down to {least}", share_of(*n_negative, *n_values, "values"))
+                format!("{} are negative, down to {least:.3}", share_of(*n_negative, *n_values, "values"))
             }
             Evidence::NotFinite { n_values, n_not_finite } => {
                 format!("{} are NaN or infinite", share_of(*n_not_finite, *n_values, "values"))
             }
-            Evidence::Largest { value } => format!("the largest value looked at is {value}"),
+            Evidence::Largest { value } => format!("the largest value looked at is {value:.3}"),
             Evidence::Multiples { undo, n_cells, n_in_steps } => {
                 format!(
                     "{} is in steps of one unit per cell in {}",

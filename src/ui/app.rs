@@ -406,6 +406,7 @@ impl State {
             Event::Prepared { prepared } => self.accept_prepared(job, prepared),
             Event::Embedded { maps } => self.maps = Some(Shared::new(maps)),
             Event::Predicted { prediction } => {
+                self.failure = None;
                 self.failed_starts = 0;
                 self.prediction = Some(Shared::new(prediction));
             }

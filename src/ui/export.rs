@@ -32,6 +32,9 @@ pub fn csv(prediction: &Prediction) -> String {
         let delta_pearson = score.delta_pearson.map(|r| r.to_string()).unwrap_or_else(|| "undefined".into());
         out.push_str(&format!("# agreement, {}: delta Pearson {delta_pearson}, mse {}\n", score.method, score.mse));
     }
+    for warning in &prediction.warnings {
+        out.push_str(&format!("# {}\n", one_line(warning)));
+    }
     out.push_str(COLUMNS);
     out.push('\n');
     let measured = prediction.measured.as_ref();
@@ -113,6 +116,7 @@ mod tests {
             training_mean: Some(vec![0.0, 0.5]),
             measured: None,
             agreement: vec![],
+            warnings: Vec::new(),
             n_control_cells: 3,
             n_control_rows: 3,
             elapsed_secs: 0.0,

@@ -72,8 +72,12 @@ pub fn plural(n: u64, thing: &str) -> String {
     format!("{} {thing}{}", count(n), if n == 1 { "" } else { "s" })
 }
 
-/// Text that begins with a capital.
+/// Text that begins with a capital, unless its first word is a name: of a file, or a formula.
 pub fn sentence(text: &str) -> String {
+    let first = text.split(' ').next().unwrap_or_default().trim_end_matches([':', ',']);
+    if !first.chars().all(char::is_alphabetic) {
+        return text.to_string();
+    }
     let mut letters = text.chars();
     letters.next().map(|first| format!("{}{}", first.to_uppercase(), letters.as_str())).unwrap_or_default()
 }

@@ -4,9 +4,9 @@
 //! `opened-summary`, `matrix-select`, `values`, `perturbation-column`, `control-label`, `library-size-column`, `max-cells`, `stratify-by`,
 //! `over-budget`, `use-subsample`, `labels`, `label-row`, `prepare`, `prepared-summary`, `evidence`; look: `qc-total-counts`, `qc-n-genes`, `qc-pct-mt`,
 //! `kept`, `suggest-filter`, `undo-filter`, `keep-all`, `save-h5ad`, `min-counts`, `max-counts`, `min-genes`, `max-genes`, `max-pct-mt` (each
-//! with `-line`), `colour-by`, `legend`, `map-expression`, `map-latent`, `coverage`; perturb: `target-input`,
+//! with `-line`), `compute-maps`, `colour-by`, `legend`, `map-expression`, `map-latent`, `coverage`; perturb: `target-input`,
 //! `target-option`, `target-support`, `mode-select`, `predict`, `card`, `model-summary`, `n-heads`, `cannot-answer`,
-//! `prediction-headline`, `bar-plot`, `agreement-table`, `gene-filter`, `gene-table`, `gene-row`, `download-csv`.
+//! `prediction-headline`, `prediction-warnings`, `bar-plot`, `agreement-table`, `gene-filter`, `gene-table`, `gene-row`, `download-csv`.
 
 pub mod card;
 pub mod choices;

@@ -61,6 +61,11 @@ struct Counts {
 /// Names the phases that failed.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let phases = arguments.only.map_or_else(|| Phase::value_variants().to_vec(), |phase| vec![phase]);
+    // Said before the builds, not after half an hour of them.
+    if phases.contains(&Phase::Browser) {
+        tools::npm_packages("tests/browser")?;
+        browser::find_or_install()?;
+    }
     let started = Instant::now();
     let mut counts = Counts::default();
     let mut summary = Vec::new();

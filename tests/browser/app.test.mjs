@@ -196,6 +196,19 @@ for (const [name, part] of [
   });
 }
 
+test("the public pbmc68k file, whose X is scaled, is prepared from its raw values without a choice", {}, async ({ app }) => {
+  const path = shared("cells/pbmc68k_reduced.h5ad");
+  await app.openExample();
+  await app.prepare(path);
+  await app.at("nav-load").click();
+  equal(await app.at("matrix-select").inputValue(), "raw/X", "the suggested matrix");
+  holds((await app.text("evidence")).includes("log1p"), await app.text("evidence"));
+  await app.predict("STAT1");
+  // Hardly a gene of the model is in it, and no response was measured in these cells.
+  holds(/genes are not in this file/.test(await app.text("prediction-warnings")), await app.text("prediction-warnings"));
+  holds(/cannot be checked here/.test(await app.text("prediction-headline")), await app.text("prediction-headline"));
+});
+
 test("the public screen of the example is read whole", { limit_s: 600 }, async ({ app }) => {
   const path = shared("perturbseq/papalexi2021_thp1_eccite_299genes_counts.h5ad");
   await app.openExample();

@@ -374,6 +374,33 @@ fn a_file_of_ensembl_ids_meets_the_model_that_ships() {
 }
 
 #[test]
+fn genes_that_the_file_lacks_are_no_measurement() {
+    let ask = |genes: &[&str]| {
+        let mut person = Person::with_model_and_cells();
+        let Event::Opened { opened } = person.ask(Request::Open, vec![cells_file(genes)]) else { panic!("opened") };
+        person.ask(Request::Prepare { options: opened.suggested }, vec![]);
+        let query = Query { target: "JAK2".into(), mode: Mode::Knockout };
+        let Event::Predicted { prediction } = person.ask(Request::Predict { query }, vec![]) else {
+            panic!("an answer")
+        };
+        prediction
+    };
+    let whole = ask(&GENES);
+    // A plain file of cells is nowhere said to be of the training screen.
+    assert_eq!(whole.warnings.len(), 1, "{:?}", whole.warnings);
+    let part = ask(&GENES[..2]);
+    let measured = part.measured.expect("JAK2 is in the file");
+    let finite = |values: &[f32]| values.iter().map(|value| value.is_finite()).collect::<Vec<bool>>();
+    let there = [true, true, false, false, false, false];
+    assert_eq!((finite(&part.control_mean), finite(&measured.delta)), (there.into(), there.into()));
+    assert_eq!(finite(&measured.standard_error), there);
+    assert!(part.warnings[0].starts_with("4 of the model's 6 genes") && part.warnings[0].contains("next to nothing"));
+    let none = part.agreement.iter().find(|score| score.method == "no change").expect("it is scored");
+    let expected = measured.delta[..2].iter().map(|delta| f64::from(*delta).powi(2)).sum::<f64>() / 2.0;
+    assert!((none.mse - expected).abs() <= 1e-6 * expected, "{} is not {expected}", none.mse);
+}
+
+#[test]
 fn filtered_cells_are_as_if_the_file_had_no_others() {
     let mut person = Person::with_model_and_cells();
     let ask = |target: &str| Request::Predict { query: Query { target: target.into(), mode: Mode::Knockout } };

@@ -24,7 +24,7 @@ pub struct Linear {
 }
 
 /// Brings the values of `data` to the scale of counts. `wanted` is what a person says they are; `matrices` are those of
-/// the file, so that a better one can be named.
+/// the file and `chosen` the name of this one (the first where none), so that a better one can be named.
 ///
 /// # Errors
 /// Where values are taken for counts and are none, or cannot be brought back (negative, NaN, or corrected in an unknown
@@ -32,10 +32,15 @@ pub struct Linear {
 pub fn to_linear(
     data: &mut CellData,
     matrices: &[MatrixInfo],
+    chosen: Option<&str>,
     wanted: Option<ValueScale>,
 ) -> Result<Linear, NotCounts> {
+    let chosen = chosen.or(matrices.first().map(|matrix| matrix.name.as_str()));
+    let others: Vec<MatrixInfo> =
+        matrices.iter().filter(|matrix| Some(matrix.name.as_str()) != chosen).cloned().collect();
+    let others = &others;
     if data.unit == CellUnit::Metacell {
-        require_counts(data, matrices)?;
+        require_counts(data, others)?;
         return Ok(Linear { reading: None, may_scale: true, warnings: Vec::new() });
     }
     let reading = read_values(&data.counts, &ReadingConfig::default());
@@ -45,11 +50,11 @@ pub fn to_linear(
         ValueScale::Normalized => None,
         ValueScale::Logged { base } => Some(base),
         ValueScale::Counts | ValueScale::Scaled | ValueScale::Empty | ValueScale::Unknown => {
-            require_counts(data, matrices)?;
+            require_counts(data, others)?;
             return Ok(Linear { reading: Some(reading), may_scale: true, warnings });
         }
     };
-    require_not_negative(data, matrices)?;
+    require_not_negative(data, others)?;
     let factor = base.map(f64::ln);
     let undone = |value: f32| factor.map_or(f64::from(value), |factor| (f64::from(value) * factor).exp_m1());
     // Counts that were logged without being scaled are counts again; the rounding of f32 grows with them.
@@ -73,8 +78,8 @@ pub fn to_linear(
         format!("The values are {name} ({said}): they were brought back to the scale of counts and prepared from there.")
     } else {
         format!(
-            "The values are {name} ({said}), and the sums of the cells differ, so that genes are missing since: they are \
-             used as they are, without scaling to a library size."
+            "The values are {name} ({said}), and the sums of the cells differ, so some genes must have been taken out after \
+             scaling: they are used as they are, without scaling to a library size again."
         )
     });
     Ok(Linear { reading: Some(reading), may_scale, warnings })

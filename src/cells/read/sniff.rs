@@ -169,7 +169,12 @@ pub(crate) fn role(file: &NamedSource, budget: u64) -> Result<Role, ReadError> {
         return Ok(Role::Features);
     }
     let foreign = looks_like(&first, text);
+    let says_hdf5 = [".h5ad", ".h5", ".hdf5", ".loom"].iter().any(|ending| name.ends_with(ending));
     match (is_text, foreign) {
+        (true, None) if says_hdf5 => {
+            let beginning = beginning(line);
+            Ok(Role::Unknown(format!("it is called an HDF5 file, but is text beginning with {beginning:?}")))
+        }
         (true, None) => Ok(match Layout::of(&mut Lines::open_long(file, longest_line(budget))?)? {
             Ok(layout) => Role::Table(Box::new(layout)),
             Err(why) => Role::Unknown(format!("it is text beginning with {:?}, but no table: {why}", beginning(line))),

@@ -59,6 +59,17 @@ pub fn group_mean(n_genes: usize, rows: impl Iterator<Item = (Vec<f32>, f64)>) -
     })
 }
 
+impl Response {
+    /// Says of genes that they were not measured: their change and error become NaN.
+    pub fn without(mut self, genes: impl IntoIterator<Item = usize>) -> Self {
+        for gene in genes {
+            self.delta[gene] = f32::NAN;
+            self.standard_error[gene] = f32::NAN;
+        }
+        self
+    }
+}
+
 /// The response of `perturbed` against `control`.
 pub fn response(target: &str, perturbed: &GroupMean, control: &GroupMean) -> Response {
     Response {

@@ -35,6 +35,7 @@ fn opened() -> Event {
         first_genes: Vec::new(),
         suggested,
         bytes_needed: 1,
+        bytes_fixed: 0,
         bytes_available: 2,
         warnings: Vec::new(),
     };

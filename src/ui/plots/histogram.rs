@@ -28,7 +28,7 @@ pub struct Cut {
 
 const WIDTH: f64 = 400.0;
 const HEIGHT: f64 = 128.0;
-const LEFT: f64 = 46.0;
+const LEFT: f64 = 56.0;
 const BOTTOM: f64 = 36.0;
 const TOP: f64 = 8.0;
 const RIGHT: f64 = WIDTH - 8.0;

@@ -45,8 +45,8 @@ fn Waiting() -> impl IntoView {
             <div class="panel waiting">
                 <h2>"The built-in example is on its way"</h2>
                 <p>
-                    "Control cells of a human leukaemia line (THP-1), from a CRISPR knockout screen, and a model trained "
-                    "on the screen’s other cells. It opens by itself as soon as the engine is here."
+                    "Cells of a human leukaemia line (THP-1) from a CRISPR knockout screen, as means of about 40 each, and a "
+                    "model trained on that screen. It opens by itself as soon as the engine is here."
                 </p>
                 <p class="quiet">"You can drop your own file meanwhile; it is opened next."</p>
             </div>

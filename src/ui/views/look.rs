@@ -2,9 +2,9 @@
 
 use leptos::prelude::*;
 use spec::dataset::{CellUnit, GeneCoverage};
-use spec::message::EmbeddingMap;
+use spec::message::{EmbeddingMap, Request};
 
-use crate::app::{Dataset, Shared};
+use crate::app::{Dataset, Job, Shared};
 use crate::format::{count, percent, significant};
 use crate::plots::axis::range;
 use crate::plots::scatter::{Paint, Points, Scatter};
@@ -110,6 +110,7 @@ fn Maps(dataset: Shared<Dataset>) -> impl IntoView {
     let control = use_control();
     let theme = expect_context::<RwSignal<Theme>>();
     let maps = control.part(|state| state.maps.clone());
+    let is_mapping = control.part(|state| state.has_job(|request| *request == Request::Embed));
     let has_groups = dataset.prepared.perturbations.len() > 1;
     let colour_by = RwSignal::new(if has_groups { ColourBy::Perturbed } else { ColourBy::TotalCounts });
     let hovered = RwSignal::new(None::<usize>);
@@ -123,7 +124,21 @@ fn Maps(dataset: Shared<Dataset>) -> impl IntoView {
     };
     let shown = dataset.clone();
     let pair = move || match maps.get() {
-        None => view! { <p class="quiet waiting">"The maps are being computed."</p> }.into_any(),
+        None if is_mapping.get() => view! { <p class="quiet waiting">"The maps are being computed."</p> }.into_any(),
+        None => view! {
+            <p class="row waiting">
+                <span class="quiet">"The maps were not computed."</span>
+                <button
+                    type="button"
+                    class="small"
+                    data-testid="compute-maps"
+                    on:click=move |_| control.change(|state| state.enqueue(Job::new(Request::Embed)))
+                >
+                    "Compute the maps"
+                </button>
+            </p>
+        }
+        .into_any(),
         Some(maps) => {
             let views = maps.iter().enumerate().map(|(i, map)| {
                 let testid = if i == 0 { "map-expression" } else { "map-latent" };
@@ -155,10 +170,7 @@ fn Map(
 ) -> impl IntoView {
     let EmbeddingMap { name, axes, x, y } = map;
     let spoken = format!("Map of {} rows by {name}: {} against {}", count(x.len() as u64), axes[0], axes[1]);
-    let title = match testid {
-        "map-expression" => "Principal components of expression",
-        _ => "Principal components of the model’s latent states",
-    };
+    let title = format!("Principal components of {}", name.replacen("latent", "the model’s latent", 1));
     let points = Shared::new(Points { x, y });
     view! {
         <figure class="plot">

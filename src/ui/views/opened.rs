@@ -85,17 +85,19 @@ fn bytes_for(opened: &Opened, options: &PrepareOptions) -> u64 {
     let (Some(default), Some(chosen)) = (opened.matrices.first(), matrix(opened, options)) else {
         return opened.bytes_needed;
     };
-    let per_value = opened.bytes_needed as f64 / default.n_stored.max(1) as f64;
+    let growing = opened.bytes_needed.saturating_sub(opened.bytes_fixed);
+    let per_value = growing as f64 / default.n_stored.max(1) as f64;
     let share = options.max_cells.map_or(1.0, |n| (n as f64 / chosen.n_cells.max(1) as f64).min(1.0));
-    (per_value * chosen.n_stored as f64 * share) as u64
+    opened.bytes_fixed + (per_value * chosen.n_stored as f64 * share) as u64
 }
 
 /// Cells that fit, with a tenth to spare, rounded down to two digits.
 fn cells_that_fit(opened: &Opened, options: &PrepareOptions) -> usize {
     let all = PrepareOptions { max_cells: None, ..options.clone() };
     let Some(matrix) = matrix(opened, &all) else { return 1 };
-    let share = 0.9 * opened.bytes_available as f64 / bytes_for(opened, &all).max(1) as f64;
-    let n = (matrix.n_cells as f64 * share) as usize;
+    let left = opened.bytes_available.saturating_sub(opened.bytes_fixed) as f64;
+    let share = 0.9 * left / bytes_for(opened, &all).saturating_sub(opened.bytes_fixed).max(1) as f64;
+    let n = ((matrix.n_cells as f64 * share) as usize).min(matrix.n_cells);
     let step = 10_usize.pow(n.max(1).ilog10().saturating_sub(1));
     (n / step * step).max(1)
 }

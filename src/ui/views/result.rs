@@ -9,6 +9,7 @@ use crate::format::{count, seconds};
 use crate::headline::{Verdict, headline};
 use crate::plots::bars::{BarLegend, BarRow, Bars};
 use crate::views::card::Scores;
+use crate::views::load::Warnings;
 use crate::views::picker::{badge, explanation};
 use crate::views::shell::use_control;
 use crate::views::table::GeneTable;
@@ -36,6 +37,7 @@ pub fn PredictionView(prediction: Shared<Prediction>) -> impl IntoView {
                 <button type="button" data-testid="download-csv" on:click=save>"Download csv"</button>
             </div>
             <HeadlineView prediction=prediction.clone() />
+            <div data-testid="prediction-warnings"><Warnings warnings=prediction.warnings.clone() /></div>
             <div class="split">
                 <figure class="plot">
                     <figcaption>
@@ -86,9 +88,12 @@ fn top_rows(prediction: &Prediction) -> Vec<BarRow> {
         measured: prediction
             .measured
             .as_ref()
-            .and_then(|measured| Some((at(&measured.delta, i)?, at(&measured.standard_error, i)?))),
+            .and_then(|measured| Some((at(&measured.delta, i)?, at(&measured.standard_error, i)?)))
+            .filter(|(measured, _)| measured.is_finite()),
     };
-    order.into_iter().filter(|i| prediction.delta[*i].is_finite()).take(N_BARS).map(row).collect()
+    // A gene that the file lacks was read as 0, and its predicted change cannot be looked up in it.
+    let is_there = |i: &usize| prediction.delta[*i].is_finite() && prediction.control_mean[*i].is_finite();
+    order.into_iter().filter(is_there).take(N_BARS).map(row).collect()
 }
 
 #[component]
