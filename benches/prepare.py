@@ -17,6 +17,7 @@ import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+TARGET = os.path.join(ROOT, os.environ.get("CARGO_TARGET_DIR", "target"))
 N_GENES = 20_000
 
 SCANPY = r"""
@@ -81,9 +82,9 @@ def run(command):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--cells", type=int, default=100_000)
-    parser.add_argument("binary", nargs="?", default=os.path.join(ROOT, "target", "release", "waddington"))
+    parser.add_argument("binary", nargs="?", default=os.path.join(TARGET, "release", "waddington"))
     arguments = parser.parse_args()
-    folder = os.path.join(ROOT, "target", "benches")
+    folder = os.path.join(TARGET, "benches")
     os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, f"cells_{arguments.cells}.h5ad")
     if not os.path.exists(path):

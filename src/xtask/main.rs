@@ -33,7 +33,7 @@ enum Command {
     Serve(server::Arguments),
     /// Run all tests, those in a browser included; sets up what they need.
     Test(checks::Arguments),
-    /// Time the model against PyTorch on the same cores, where PyTorch is installed.
+    /// Time the model against PyTorch and preparation against scanpy, on the same cores, where Python has them.
     Bench {
         /// One benchmark alone.
         #[arg(long)]
@@ -75,20 +75,31 @@ fn run(command: Command) -> Result<()> {
 enum Benchmark {
     /// The model on the CPU backend against PyTorch on the same cores.
     Speed,
+    /// Opening and preparing 100,000 cells against scanpy on the same file.
+    Prepare,
     /// The memory that a file of 1 GB takes in the browser (Linux only).
     Memory,
 }
 
 fn bench(only: Option<Benchmark>) -> Result<()> {
-    if only != Some(Benchmark::Memory) {
+    let scripts: &[&str] = match only {
+        None => &["compare.py", "prepare.py"],
+        Some(Benchmark::Speed) => &["compare.py"],
+        Some(Benchmark::Prepare) => &["prepare.py"],
+        Some(Benchmark::Memory) => &[],
+    };
+    if !scripts.is_empty() {
         let python = ["python3", "python"].into_iter().find(|name| command::find(name).is_some());
-        let python =
-            python.ok_or_else(|| anyhow::anyhow!("Python is missing: install Python 3 to compare with PyTorch"))?;
+        let python = python
+            .ok_or_else(|| anyhow::anyhow!("Python is missing: install Python 3 to compare with PyTorch and scanpy"))?;
         command::run("cargo", ["build", "--release", "--package", "waddington"])?;
         let binary = workspace::target().join("release").join(format!("waddington{}", std::env::consts::EXE_SUFFIX));
-        command::run(python, [workspace::root().join("benches").join("compare.py").as_os_str(), binary.as_os_str()])?;
+        for script in scripts {
+            let script = workspace::root().join("benches").join(script);
+            command::run(python, [script.as_os_str(), binary.as_os_str()])?;
+        }
     }
-    if only != Some(Benchmark::Speed) {
+    if matches!(only, None | Some(Benchmark::Memory)) {
         checks::bench_memory()?;
     }
     Ok(())

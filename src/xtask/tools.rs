@@ -39,7 +39,7 @@ pub fn set_up() -> Result<Tools> {
     let wasm_bindgen = install("wasm-bindgen", "wasm-bindgen-cli", &version, &[], "3 minutes")?;
     // Unoptimised: it only starts other programs and copies files, and is built in half the time.
     let flags = ["--locked", "--no-default-features", "--debug"];
-    let trunk = install("trunk", "trunk", TRUNK_VERSION, &flags, "3 minutes")?;
+    let trunk = install("trunk", "trunk", TRUNK_VERSION, &flags, "5 minutes")?;
     Ok(Tools { wasm_bindgen, trunk })
 }
 
