@@ -21,7 +21,6 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 use spec::checkpoint::Card;
-use spec::model::ModelConfig;
 use spec::train::TrainConfig;
 
 use crate::dataset::{self, Dataset};
@@ -231,10 +230,8 @@ fn card(
     let n_genes = dataset.genes.len();
     let name = |path: &Path| path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     Card {
-        title: format!(
-            "{}, trained by this project's own code",
-            ModelConfig { n_genes, ..config.model.clone() }.summary()
-        ),
+        // What it is in numbers stands below it, from the header.
+        title: "A demonstration model, trained by this project's own code".into(),
         data_source: origin.data_source.clone(),
         data_licence: origin.data_licence.clone(),
         split: format!(

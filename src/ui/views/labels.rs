@@ -115,9 +115,9 @@ fn Row(row: LabelRow) -> impl IntoView {
         <tr data-testid="label-row">
             <td>{label.clone()}</td>
             <td class="number">{count(n_cells as u64)}<small>{few}</small></td>
-            <td class="means">
-                <select aria-label=format!("Meaning of {label}") on:change=chosen>{options}</select>
-                {name}
+            <td>
+                <div class="means"><select aria-label=format!("Meaning of {label}") on:change=chosen>{options}</select>
+                {name}</div>
             </td>
             <td class="quiet">{why}</td>
         </tr>
