@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
+use engine::cells::counts::Counts;
 use engine::cells::read::OpenedFile;
 use engine::cells::write::h5ad::{Frame, H5ad, Matrix, Values, write_h5ad};
-use engine::cells::{counts::Counts, data::CellData};
 use spec::dataset::PrepareOptions;
 
-use crate::dataset::progress_bar;
+use crate::dataset;
 
 /// Arguments of `convert`.
 #[derive(Debug, clap::Args)]
@@ -39,7 +39,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     ensure!(out.extension().is_some_and(|ending| ending == "h5ad"), "{} does not end in .h5ad", out.display());
     crate::file::require_folder(out)?;
     crate::file::require_new(out, arguments.force)?;
-    let shown = files.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
     let options = PrepareOptions {
         matrix: arguments.matrix.clone(),
         max_cells: arguments.max_cells,
@@ -47,9 +46,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         stratify_by: arguments.stratify_by.clone(),
         ..PrepareOptions::default()
     };
-    let opened = engine::cells::read::open_study(crate::file::open(files)?, crate::file::memory_available())
-        .with_context(|| shown.clone())?;
-    let h5ad = converted(&opened, &options).with_context(|| shown.clone())?;
+    let opened = dataset::open(files)?;
+    let h5ad = converted(&opened, &options).with_context(|| dataset::shown(files))?;
     let (n_cells, n_genes, n_layers) = (h5ad.obs.index.len(), h5ad.var.index.len(), h5ad.layers.len());
     crate::file::write(out, &write_h5ad(&h5ad)?)?;
     eprintln!("{n_cells} cells x {n_genes} genes, {n_layers} layers: wrote {}", out.display());
@@ -60,7 +58,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 fn converted(opened: &OpenedFile, options: &PrepareOptions) -> Result<H5ad> {
     let matrices = &opened.opened().matrices;
     let chosen = options.matrix.as_ref().unwrap_or(&matrices[0].name);
-    let data = read(opened, options)?;
+    let data = dataset::read(opened, options)?;
     let beside = opened.beside(options)?;
     for warning in data.warnings.iter().chain(&beside.warnings) {
         eprintln!("note: {warning}");
@@ -73,7 +71,7 @@ fn converted(opened: &OpenedFile, options: &PrepareOptions) -> Result<H5ad> {
             eprintln!("note: {} is left out; write it by itself with --matrix", matrix.name);
             continue;
         };
-        let layer = read(opened, &PrepareOptions { matrix: Some(matrix.name.clone()), ..options.clone() })?;
+        let layer = dataset::read(opened, &PrepareOptions { matrix: Some(matrix.name.clone()), ..options.clone() })?;
         ensure!((layer.counts.n_cells(), layer.counts.n_genes()) == shape, "{} has another shape", matrix.name);
         layers.push((name.to_owned(), layer.counts));
     }
@@ -87,15 +85,4 @@ fn converted(opened: &OpenedFile, options: &PrepareOptions) -> Result<H5ad> {
         uns: beside.uns,
         uns_arrays: beside.uns_arrays,
     })
-}
-
-fn read(opened: &OpenedFile, options: &PrepareOptions) -> Result<CellData> {
-    let mut reading = opened.begin(options)?;
-    let bar = progress_bar(0, "reading", "cells");
-    while let Some(progress) = reading.advance()? {
-        bar.set_length(progress.cells_total as u64);
-        bar.set_position(progress.cells_done as u64);
-    }
-    bar.finish_and_clear();
-    Ok(reading.finish()?)
 }

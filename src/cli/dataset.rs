@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use engine::cells::counts::Counts;
 use engine::cells::data::{CellData, Labels};
 use engine::cells::prepare::{calculate_qc_metrics, log1p, normalize_total, to_linear};
+use engine::cells::read::{OpenedFile, open_study};
 use engine::jepa::eval::response::{GroupMean, Response, group_mean, response};
 use indicatif::{ProgressBar, ProgressStyle};
 use spec::checkpoint::CheckpointHeader;
@@ -85,17 +86,18 @@ pub struct Dataset {
     pub target_sum: f64,
 }
 
-/// Reads and prepares `paths`. With a checkpoint's header, columns are put into the order of its genes and missing ones
-/// read as 0.
-pub fn load(
-    paths: &[PathBuf],
-    options: &PrepareOptions,
-    header: Option<&CheckpointHeader>,
-    target_sum: f64,
-) -> Result<Dataset> {
-    let shown = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
-    let opened = engine::cells::read::open_study(crate::file::open(paths)?, crate::file::memory_available())
-        .with_context(|| shown.clone())?;
+/// The paths in words.
+pub fn shown(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// Understands files: one matrix, or the samples of a study.
+pub fn open(paths: &[PathBuf]) -> Result<OpenedFile> {
+    open_study(crate::file::open(paths)?, crate::file::memory_available()).with_context(|| shown(paths))
+}
+
+/// The options, with the file's own suggestions where they say nothing.
+pub fn completed(options: &PrepareOptions, opened: &OpenedFile) -> PrepareOptions {
     let mut options = options.clone();
     let suggested = &opened.opened().suggested;
     if options.perturbation_column.is_none() {
@@ -104,15 +106,33 @@ pub fn load(
     }
     options.matrix = options.matrix.or_else(|| suggested.matrix.clone());
     options.library_size_column = options.library_size_column.or_else(|| suggested.library_size_column.clone());
+    options
+}
 
-    let mut reading = opened.begin(&options).with_context(|| shown.clone())?;
+/// Reads a matrix to its end, with the time left.
+pub fn read(opened: &OpenedFile, options: &PrepareOptions) -> Result<CellData> {
+    let mut reading = opened.begin(options)?;
     let bar = progress_bar(0, "reading", "cells");
-    while let Some(progress) = reading.advance().with_context(|| shown.clone())? {
+    while let Some(progress) = reading.advance()? {
         bar.set_length(progress.cells_total as u64);
         bar.set_position(progress.cells_done as u64);
     }
     bar.finish_and_clear();
-    let mut data = reading.finish().with_context(|| shown.clone())?;
+    Ok(reading.finish()?)
+}
+
+/// Reads and prepares `paths`. With a checkpoint's header, columns are put into the order of its genes and missing ones
+/// read as 0.
+pub fn load(
+    paths: &[PathBuf],
+    options: &PrepareOptions,
+    header: Option<&CheckpointHeader>,
+    target_sum: f64,
+) -> Result<Dataset> {
+    let shown = shown(paths);
+    let opened = open(paths)?;
+    let options = completed(options, &opened);
+    let mut data = read(&opened, &options).with_context(|| shown.clone())?;
     let matrices = &opened.opened().matrices;
     let linear =
         to_linear(&mut data, matrices, options.matrix.as_deref(), options.values).with_context(|| shown.clone())?;

@@ -7,6 +7,8 @@ use anyhow::{Context, Result};
 use serde_json::json;
 use spec::dataset::{CellUnit, ColumnKind, Opened, PrepareOptions};
 
+use crate::dataset;
+
 /// Arguments of `inspect`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -26,22 +28,13 @@ struct Values {
 }
 
 pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<()> {
-    let shown = arguments.files.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
-    let opened = engine::cells::read::open_study(crate::file::open(&arguments.files)?, crate::file::memory_available())
-        .with_context(|| shown.clone())?;
+    let opened = dataset::open(&arguments.files)?;
     if !arguments.json {
         // What is known from the metadata is said before the values are read, which may take long.
         print_plan(opened.opened(), out)?;
         out.flush()?;
     }
-    let mut reading = opened.begin(&PrepareOptions::default()).with_context(|| shown.clone())?;
-    let bar = crate::dataset::progress_bar(0, "reading", "cells");
-    while let Some(progress) = reading.advance().with_context(|| shown.clone())? {
-        bar.set_length(progress.cells_total as u64);
-        bar.set_position(progress.cells_done as u64);
-    }
-    bar.finish_and_clear();
-    let data = reading.finish().with_context(|| shown.clone())?;
+    let data = dataset::read(&opened, &PrepareOptions::default()).with_context(|| dataset::shown(&arguments.files))?;
     let values = Values { n_nonzero: data.counts.n_nonzero(), sum: data.counts.sum(), unit: data.unit };
     let warnings: Vec<&String> = data.warnings.iter().collect();
     if arguments.json {

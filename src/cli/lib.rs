@@ -14,6 +14,7 @@ mod file;
 mod inspect;
 mod model;
 mod predict;
+mod split;
 mod train;
 mod vectors;
 
@@ -45,6 +46,8 @@ enum Command {
     Predict(predict::Arguments),
     /// Score a checkpoint on its held-out targets, beside simple baselines.
     Eval(evaluate::Arguments),
+    /// Part the perturbations or cells of a file into training, validation and test, and say what the parts share.
+    Split(split::Arguments),
     /// Make the demo that ships with the site from a data file.
     Demo(demo::Arguments),
     /// Time the model on this machine; used by `benches/compare.py`.
@@ -63,6 +66,7 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<()> {
         Command::Train(arguments) => train::run(arguments),
         Command::Predict(arguments) => predict::run(arguments),
         Command::Eval(arguments) => evaluate::run(arguments, out),
+        Command::Split(arguments) => split::run(arguments, out),
         Command::Demo(arguments) => demo::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
     }

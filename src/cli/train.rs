@@ -36,6 +36,9 @@ pub struct Arguments {
     /// Where the trained checkpoint goes (.safetensors).
     #[arg(long)]
     out: PathBuf,
+    /// A split of perturbations (.json or .csv): its test perturbations are held out, whatever the configuration says.
+    #[arg(long)]
+    split: Option<PathBuf>,
     /// Go on from `<out>.state`.
     #[arg(long)]
     resume: bool,
@@ -75,8 +78,11 @@ impl fmt::Display for Interrupted {
 impl std::error::Error for Interrupted {}
 
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let config = read_config(&arguments.config)?;
+    let mut config = read_config(&arguments.config)?;
     check_output(arguments)?;
+    if let Some(split) = &arguments.split {
+        config.held_out = crate::split::held_out(split)?;
+    }
     let bank = crate::vectors::load(&arguments.bank)?.bank;
     let steps = Steps { resume: arguments.resume, at_most: arguments.at_most };
     train(&config, &arguments.data, &bank, &arguments.out, &steps, arguments.cpu)

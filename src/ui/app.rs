@@ -4,6 +4,7 @@
 //! [`State::apply`] is the only place where an event changes the state, [`State::take_posts`] the only place where a
 //! request leaves it. Files are named by a [`FileSet`] here and held by the link, because a `File` is no plain data.
 
+mod asked;
 mod job;
 mod shared;
 
@@ -12,10 +13,10 @@ use std::collections::VecDeque;
 use spec::checkpoint::{Card, CheckpointHeader};
 use spec::dataset::{CellQuality, Opened, PrepareOptions, Prepared};
 use spec::device::{AttentionPath, Backend, BackendChoice, DeviceReport};
-use spec::labels::{LabelOptions, LabelTable, Reading};
+use spec::labels::LabelTable;
 use spec::message::{EmbeddingMap, Event, Request};
 use spec::model::Mode;
-use spec::prediction::{Prediction, Query, Support, TargetInfo};
+use spec::prediction::{Prediction, Support, TargetInfo};
 use spec::prepare::CellFilter;
 
 pub use job::{FileSet, Job, Post, Progress, Running};
@@ -181,88 +182,11 @@ impl State {
         self.queue.push_back(job);
     }
 
-    /// Asks for the response to the picked gene and mode; a question that still waits is replaced.
-    pub fn ask(&mut self) {
-        let Some(mode) = self.mode else { return };
-        let query = Query { target: self.target.clone(), mode };
-        self.queue.retain(|job| !matches!(job.request, Request::Predict { .. }));
-        self.enqueue(Job::new(Request::Predict { query }));
-    }
-
-    /// Loads the model again with another number of attention heads than was assumed.
-    pub fn load_with_heads(&mut self, n_heads: usize) {
-        if let Some(files) = self.checkpoint_files {
-            self.enqueue(Job::with_files(Request::LoadCheckpoint { n_heads: Some(n_heads) }, files));
-        }
-    }
-
-    /// Asks what the labels of the chosen column mean, which are then taken for that.
-    pub fn read_labels(&mut self) {
-        self.labels = None;
-        self.options.corrections.clear();
-        self.queue.retain(|job| !matches!(job.request, Request::ReadLabels { .. }));
-        if let Some(column) = self.options.perturbation_column.clone() {
-            let options = LabelOptions { control_label: self.options.control_label.clone(), ..LabelOptions::default() };
-            self.enqueue(Job::new(Request::ReadLabels { column, options }));
-        }
-    }
-
-    /// Takes a label for something else than it was understood as.
-    pub fn correct_label(&mut self, label: &str, reading: Reading) {
-        let Some(table) = &self.labels else { return };
-        let mut table = LabelTable::clone(table);
-        for row in table.rows.iter_mut().filter(|row| row.label == label) {
-            row.reading = reading.clone();
-            row.is_corrected = true;
-        }
-        self.options.corrections = table.corrections();
-        self.labels = Some(Shared::new(table));
-    }
-
     fn accept_labels(&mut self, table: LabelTable) {
         // The answer may be of a column that is no longer chosen.
         if self.options.perturbation_column.as_deref() == Some(table.column.as_str()) {
             self.options.corrections = table.corrections();
             self.labels = Some(Shared::new(table));
-        }
-    }
-
-    /// Prepares the opened file as chosen; maps of the old cells are no longer waited for.
-    pub fn prepare(&mut self) {
-        // The choices on screen are of the file that is open, not of one that is being opened.
-        if self.opened.is_none() || self.has_job(|request| *request == Request::Open) {
-            return;
-        }
-        self.drop_maps_to_come();
-        let Some(opened) = &self.opened else { return };
-        let job = Job::with_files(Request::Prepare { options: self.options.clone() }, opened.files);
-        self.enqueue(job);
-    }
-
-    /// Keeps the cells within these bounds; a filter that still waits is replaced.
-    pub fn filter(&mut self, filter: CellFilter) {
-        let Some(dataset) = &self.dataset else { return };
-        let is_filter = |request: &Request| matches!(request, Request::Filter { .. });
-        if dataset.options.filter == filter && !self.has_job(is_filter) {
-            return;
-        }
-        self.drop_maps_to_come();
-        self.queue.retain(|job| !is_filter(&job.request));
-        self.enqueue(Job::new(Request::Filter { filter }));
-    }
-
-    /// Goes back to the filters that were in force before.
-    pub fn undo_filter(&mut self) {
-        if let Some(filter) = self.filter_history.last().copied() {
-            self.filter(filter);
-        }
-    }
-
-    /// Maps of cells that are about to change are not waited for.
-    fn drop_maps_to_come(&mut self) {
-        self.queue.retain(|job| job.request != Request::Embed);
-        if self.running.as_ref().is_some_and(|running| running.job.request == Request::Embed) {
-            self.cancel();
         }
     }
 

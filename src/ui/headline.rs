@@ -186,6 +186,7 @@ mod tests {
                 score("no change", None, none_mse),
                 score("training mean", Some(mean), 1.0),
             ],
+            warnings: Vec::new(),
             n_control_cells: 1,
             n_control_rows: 1,
             elapsed_secs: 0.0,

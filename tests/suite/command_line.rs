@@ -388,3 +388,30 @@ fn doubled(counts: &Counts) -> Counts {
     doubled.map_values(|value| 2.0 * value);
     doubled
 }
+
+#[test]
+fn a_split_is_made_checked_and_trained_on() {
+    let folder = Folder::new("split");
+    let said = folder.succeed("split cells.h5ad --leave-out JAK2 --out out.json");
+    assert!(said.contains("test   8 cells") && said.contains("train  24 cells"), "{said}");
+    let again = folder.succeed("split cells.h5ad --check out.json --out out.csv");
+    assert_eq!(said, again);
+    folder.write("other.toml", CONFIG.replace("held_out = [\"JAK2\"]", "held_out = []").as_bytes());
+    folder.succeed(
+        "train other.toml cells.h5ad --bank bank.safetensors --cpu --split out.csv --out by_split.safetensors",
+    );
+    folder.succeed(&format!("{TRAIN} by_config.safetensors"));
+    assert_eq!(folder.read("by_split.safetensors"), folder.read("by_config.safetensors"));
+    let folds = folder.succeed("split cells.h5ad --fold 1/4 --seed 2 --out fold.json");
+    assert!(folds.contains("test   8 cells"), "{folds}");
+    let refused = |command: &str, part: &str| {
+        let said = folder.run(command).expect_err(command);
+        assert!(said.contains(part), "`{command}` says: {said}");
+    };
+    refused("split cells.h5ad", "--gears");
+    refused("split cells.h5ad --leave-out TP53", "TP53");
+    refused("split cells.h5ad --gears simulations", "simulations");
+    refused("split cells.h5ad --test colour=red", "no column colour");
+    refused("split cells.h5ad --fold 0/4", "K/N");
+    refused(&format!("{TRAIN} x.safetensors --split fold.json"), "parts cells");
+}

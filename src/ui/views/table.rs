@@ -249,6 +249,7 @@ mod tests {
             training_mean: None,
             measured: None,
             agreement: vec![],
+            warnings: Vec::new(),
             n_control_cells: 1,
             n_control_rows: 1,
             elapsed_secs: 0.0,
