@@ -82,12 +82,13 @@ pub fn sentence(text: &str) -> String {
     letters.next().map(|first| format!("{}{}", first.to_uppercase(), letters.as_str())).unwrap_or_default()
 }
 
-/// Percent of a whole, without decimals.
+/// Percent of a whole; with a decimal where it would read as 0.
 pub fn percent(part: usize, whole: usize) -> String {
     if whole == 0 {
         return "–".into();
     }
-    format!("{:.0} %", 100.0 * part as f64 / whole as f64)
+    let percent = 100.0 * part as f64 / whole as f64;
+    if part > 0 && percent < 0.95 { format!("{percent:.1} %") } else { format!("{percent:.0} %") }
 }
 
 /// An axis tick: as short as its value allows.
@@ -110,6 +111,18 @@ fn trim(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::{bytes, count, seconds, signed, significant, tick};
+
+    #[test]
+    fn a_small_share_is_not_none() {
+        let read = [(0, 299), (1, 299), (3, 299), (298, 299), (1, 0)].map(|(part, whole)| super::percent(part, whole));
+        assert_eq!(read, ["0 %", "0.3 %", "1 %", "100 %", "–"]);
+    }
+
+    #[test]
+    fn a_name_keeps_its_letters_at_the_beginning_of_a_sentence() {
+        let read = ["empty.h5ad is empty", "exp(x) - 1 sums", "no gene", "the file"].map(super::sentence);
+        assert_eq!(read, ["empty.h5ad is empty", "exp(x) - 1 sums", "No gene", "The file"]);
+    }
 
     #[test]
     fn numbers_read_well() {

@@ -68,6 +68,10 @@ impl H5adFile {
         let obs = Frame::open(&h5, "obs")?;
         let mut file =
             H5adFile { unit: unit(&h5)?, h5, matrices: Vec::new(), paths: Vec::new(), obs, warnings: Vec::new() };
+        if !file.h5.has("var")? {
+            let what = "has no var, so that its genes have no names; write it again from an AnnData object";
+            return Err(ReadError::Malformed { object: "the h5ad".into(), what: what.into() });
+        }
         file.add_matrix("X", "X", "var")?;
         let raw = if file.h5.has("raw/X")? { Some(("raw/X", "raw/var")) } else { None };
         let raw = if raw.is_none() && file.h5.has("raw.X")? { Some(("raw.X", "raw.var")) } else { raw };

@@ -149,7 +149,7 @@ fn PreparedPanel() -> impl IntoView {
             let reading = dataset.prepared.reading.clone();
             view! {
                 <div class="panel ready" data-testid="prepared-summary">
-                    <h2>"Prepared: "{dataset.name.clone()}</h2>
+                    <h2>"In use: "{dataset.name.clone()}</h2>
                     <p>{summary(&dataset)}</p>
                     <Evidence reading />
                     <Warnings warnings />

@@ -54,6 +54,26 @@ fn hdf5_that_is_no_matrix_of_cells() {
 }
 
 #[test]
+fn an_h5ad_without_var_is_named() {
+    let mut file = FileBuilder::new();
+    file.set_attr("encoding-type", build::text("anndata"));
+    file.create_dataset("X").with_f32_data(&dense()).with_shape(&[CELLS as u64, GENES as u64]);
+    let obs = build::frame(file.create_group("obs"), &build::cell_names());
+    file.add_group(obs.finish());
+    says(&open("a", file.finish().unwrap()).unwrap_err(), &["the h5ad has no var"]);
+}
+
+#[test]
+fn text_that_is_called_hdf5_is_said_to_be_text() {
+    let html = b"<!doctype html><html><body>Sign in</body></html>".to_vec();
+    for bytes in [b"a,b,c\n1,2,3\n".to_vec(), html] {
+        let error = open("cells.h5ad", bytes).unwrap_err();
+        says(&error, &["cells.h5ad is not a file this reads"]);
+    }
+    says(&open("cells.h5ad", b"a,b,c\n1,2,3\n".to_vec()).unwrap_err(), &["called an HDF5 file, but is text"]);
+}
+
+#[test]
 fn an_h5ad_without_x_lists_its_layers() {
     let without = h5ad(|_| {});
     says(&open("a", without).unwrap_err(), &["no X", "nor has it layers"]);
