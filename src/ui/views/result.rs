@@ -5,7 +5,7 @@ use spec::prediction::Prediction;
 
 use crate::app::Shared;
 use crate::export::{CSV, controls, csv, download};
-use crate::format::{count, seconds};
+use crate::format::{count, plural, seconds};
 use crate::headline::{Verdict, headline};
 use crate::plots::bars::{BarLegend, BarRow, Bars};
 use crate::views::card::Scores;
@@ -41,7 +41,7 @@ pub fn PredictionView(prediction: Shared<Prediction>) -> impl IntoView {
             <div class="split">
                 <figure class="plot">
                     <figcaption>
-                        <strong>{format!("The {n_shown} genes with the largest predicted change")}</strong>
+                        <strong>{format!("The {} with the largest predicted change", plural(n_shown as u64, "gene"))}</strong>
                         <BarLegend has_mean has_measured />
                     </figcaption>
                     <Bars rows />
