@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use spec::dataset::CellUnit;
+pub use spec::labels::UNLABELLED;
 
 use crate::counts::Counts;
 use crate::genes::GeneNames;
@@ -38,9 +39,6 @@ pub struct Labels {
     /// Index of the control in `names`: 0, or none where no control label was chosen.
     pub control: Option<usize>,
 }
-
-/// The label of cells whose label is missing in the file.
-pub const UNLABELLED: &str = "NA";
 
 impl Labels {
     /// Reads perturbation labels, one per cell.

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The label of cells whose label is missing in the file, or says nothing of a perturbation.
+pub const UNLABELLED: &str = "NA";
+
 /// What a label says was done to its cells.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -5,6 +5,7 @@ use leptos::prelude::*;
 
 use crate::app::{Dataset, Phase, Screen};
 use crate::dropped;
+use spec::labels::UNLABELLED;
 use spec::reading::ValueReading;
 
 use crate::format::{count, percent, plural, sentence};
@@ -184,8 +185,12 @@ fn summary(dataset: &Dataset) -> String {
     let prepared = &dataset.prepared;
     let mut text = format!("{} × {} genes", unit_count(dataset), count(prepared.n_genes as u64));
     if prepared.perturbations.len() > 1 {
-        let n = prepared.perturbations.len() as u64 - 1;
+        let n_unlabelled = prepared.perturbations.iter().find(|(label, _)| label == UNLABELLED).map(|(_, n)| *n as u64);
+        let n = prepared.perturbations.len() as u64 - 1 - u64::from(n_unlabelled.is_some());
         text.push_str(&format!(", {} and control", plural(n, "perturbation")));
+        if let Some(n) = n_unlabelled {
+            text.push_str(&format!(", {} not assigned", plural(n, "cell")));
+        }
     }
     if let Some(coverage) = &prepared.coverage {
         let share = percent(coverage.n_found, coverage.n_checkpoint);
