@@ -43,6 +43,17 @@ pub trait Source: Send + Sync {
         self.len() == 0
     }
 
+    /// Checks that a read of `length` bytes stays within; implementations call it before they read.
+    ///
+    /// # Errors
+    /// Where it runs past the end.
+    fn check_range(&self, offset: u64, length: u64) -> Result<(), SourceError> {
+        match offset.checked_add(length) {
+            Some(end) if end <= self.len() => Ok(()),
+            _ => Err(SourceError::PastEnd { offset, length, available: self.len() }),
+        }
+    }
+
     /// Fills `buffer` with the bytes from `offset` on.
     ///
     /// # Errors

@@ -23,9 +23,7 @@ impl Source for FileSource {
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), SourceError> {
         let length = buffer.len() as u64;
-        if offset.checked_add(length).is_none_or(|end| end > self.n_bytes) {
-            return Err(SourceError::PastEnd { offset, length, available: self.n_bytes });
-        }
+        self.check_range(offset, length)?;
         let failed = |reason: String| SourceError::Failed { offset, length, reason };
         let mut read = |file: &mut File| {
             file.seek(SeekFrom::Start(offset))?;

@@ -75,7 +75,7 @@ impl Bank {
             )));
         }
         let codes = codes.data().iter().map(|&byte| byte.cast_signed()).collect();
-        let scale = scale.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        let scale = scale.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
         Self::from_parts(symbols, width, codes, scale, metadata.get("source").cloned().unwrap_or_default())
     }
 

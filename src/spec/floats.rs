@@ -26,7 +26,7 @@ pub mod f32s {
         if bytes.len() % 4 != 0 {
             return Err(serde::de::Error::invalid_length(bytes.len(), &"a multiple of four bytes"));
         }
-        Ok(bytes.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect())
+        Ok(bytes.as_chunks::<4>().0.iter().map(|four| f32::from_le_bytes(*four)).collect())
     }
 
     impl<'de> Visitor<'de> for super::Bytes {
@@ -77,7 +77,7 @@ pub mod u32s {
         if bytes.len() % 4 != 0 {
             return Err(serde::de::Error::invalid_length(bytes.len(), &"a multiple of four bytes"));
         }
-        Ok(bytes.chunks_exact(4).map(|four| u32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect())
+        Ok(bytes.as_chunks::<4>().0.iter().map(|four| u32::from_le_bytes(*four)).collect())
     }
 }
 

@@ -52,13 +52,19 @@ pub struct CellFilter {
 impl CellFilter {
     /// Whether a cell of this quality is kept.
     pub fn keeps(&self, quality: &CellQuality, cell: usize) -> bool {
-        let lies_within = |values: &[f32], least: Option<f64>, most: Option<f64>| {
-            let value = values.get(cell).map_or(0.0, |value| f64::from(*value));
+        let of = |values: &[f32]| values.get(cell).map_or(0.0, |value| f64::from(*value));
+        self.admits(of(&quality.total_counts), of(&quality.n_genes_by_counts), Some(of(&quality.pct_counts_mt)))
+    }
+
+    /// Whether a cell with so many counts, genes and percent of mitochondrial counts is kept; without the last, its bound
+    /// is not looked at.
+    pub fn admits(&self, n_counts: f64, n_genes: f64, pct_mitochondrial: Option<f64>) -> bool {
+        let lies_within = |value: f64, least: Option<f64>, most: Option<f64>| {
             least.is_none_or(|least| value >= least) && most.is_none_or(|most| value <= most)
         };
-        lies_within(&quality.total_counts, self.min_counts, self.max_counts)
-            && lies_within(&quality.n_genes_by_counts, self.min_genes.map(f64::from), self.max_genes.map(f64::from))
-            && lies_within(&quality.pct_counts_mt, None, self.max_pct_mitochondrial)
+        lies_within(n_counts, self.min_counts, self.max_counts)
+            && lies_within(n_genes, self.min_genes.map(f64::from), self.max_genes.map(f64::from))
+            && pct_mitochondrial.is_none_or(|pct| lies_within(pct, None, self.max_pct_mitochondrial))
     }
 }
 

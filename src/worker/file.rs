@@ -89,9 +89,7 @@ impl Source for FileSource {
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), SourceError> {
         let length = buffer.len() as u64;
-        if offset.checked_add(length).is_none_or(|end| end > self.length) {
-            return Err(SourceError::PastEnd { offset, length, available: self.length });
-        }
+        self.check_range(offset, length)?;
         if length >= PAGE {
             return self.read_through(offset, buffer);
         }

@@ -51,9 +51,7 @@ pub fn filter_cells(counts: &Counts, filter: &CellFilter, pct_mitochondrial: Opt
     let is_kept = (0..counts.n_cells())
         .map(|cell| {
             let pct = pct_mitochondrial.map(|pct| f64::from(pct[cell]));
-            lies_within(n_counts[cell], filter.min_counts, filter.max_counts)
-                && lies_within(n_present[cell], filter.min_genes, filter.max_genes)
-                && pct.is_none_or(|pct| lies_within(pct, None, filter.max_pct_mitochondrial))
+            filter.admits(n_counts[cell], f64::from(n_present[cell]), pct)
         })
         .collect();
     Kept { is_kept, n_counts, n_present }

@@ -48,9 +48,7 @@ impl Source for Window {
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), SourceError> {
         let length = buffer.len() as u64;
-        if offset.checked_add(length).is_none_or(|end| end > self.length) {
-            return Err(SourceError::PastEnd { offset, length, available: self.length });
-        }
+        self.check_range(offset, length)?;
         self.base.read_at(self.start + offset, buffer)
     }
 }
@@ -91,9 +89,7 @@ impl Source for Deflated {
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), SourceError> {
         let length = buffer.len() as u64;
-        if offset.checked_add(length).is_none_or(|end| end > self.len) {
-            return Err(SourceError::PastEnd { offset, length, available: self.len });
-        }
+        self.check_range(offset, length)?;
         let mut reader = decoder(&self.base, self.start, self.length, Compression::Deflate);
         let skipped = std::io::copy(&mut (&mut reader).take(offset), &mut std::io::sink());
         let read = skipped.and_then(|_| reader.read_exact(buffer));
@@ -169,9 +165,7 @@ impl Source for Inflated {
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), SourceError> {
         let length = buffer.len() as u64;
-        if offset.checked_add(length).is_none_or(|end| end > self.len) {
-            return Err(SourceError::PastEnd { offset, length, available: self.len });
-        }
+        self.check_range(offset, length)?;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         self.read(&mut state, offset, buffer).map_err(|error| {
             state.reader = None;

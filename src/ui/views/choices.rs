@@ -98,14 +98,12 @@ fn encoding(encoding: MatrixEncoding) -> &'static str {
 fn PerturbationChoice(file: Shared<OpenedFile>) -> impl IntoView {
     let control = use_control();
     let chosen = control.part(|state| state.options.perturbation_column.clone().unwrap_or_default());
-    let mut choices = vec![(String::new(), "none: all cells are controls".to_string())];
-    choices.extend(file.opened.columns.iter().filter_map(|column| match &column.kind {
+    let choices = columns(&file, "none: all cells are controls", |column| match &column.kind {
         ColumnKind::Labels { n_distinct, .. } => {
-            let label = format!("{} ({})", column.name, plural(*n_distinct as u64, "value"));
-            Some((column.name.clone(), label))
+            Some(format!("{} ({})", column.name, plural(*n_distinct as u64, "value")))
         }
         ColumnKind::Numbers { .. } => None,
-    }));
+    });
     let choose = move |name: String| {
         control.change(|state| {
             state.options.control_label = guessed_control(&file.opened.columns, &name);
@@ -172,11 +170,10 @@ fn ControlChoice(file: Shared<OpenedFile>) -> impl IntoView {
 fn LibrarySizeChoice(file: Shared<OpenedFile>) -> impl IntoView {
     let control = use_control();
     let chosen = control.part(|state| state.options.library_size_column.clone().unwrap_or_default());
-    let mut choices = vec![(String::new(), "the cell’s own sum".to_string())];
-    choices.extend(file.opened.columns.iter().filter_map(|column| match column.kind {
-        ColumnKind::Numbers { .. } => Some((column.name.clone(), column.name.clone())),
+    let choices = columns(&file, "the cell’s own sum", |column| match column.kind {
+        ColumnKind::Numbers { .. } => Some(column.name.clone()),
         ColumnKind::Labels { .. } => None,
-    }));
+    });
     let choose = move |name: String| {
         control.change(|state| state.options.library_size_column = (!name.is_empty()).then_some(name));
     };
@@ -226,11 +223,10 @@ fn StratifyChoice(file: Shared<OpenedFile>) -> impl IntoView {
     let chosen = control.part(|state| state.options.stratify_by.clone().unwrap_or_default());
     move || {
         is_drawn.get().then(|| {
-            let mut choices = vec![(String::new(), "every cell alike".to_string())];
-            choices.extend(file.opened.columns.iter().filter_map(|column| match column.kind {
-                ColumnKind::Labels { .. } => Some((column.name.clone(), format!("shares of {}", column.name))),
+            let choices = columns(&file, "every cell alike", |column| match column.kind {
+                ColumnKind::Labels { .. } => Some(format!("shares of {}", column.name)),
                 ColumnKind::Numbers { .. } => None,
-            }));
+            });
             let choose = move |name: String| {
                 control.change(|state| state.options.stratify_by = (!name.is_empty()).then_some(name));
             };
@@ -246,6 +242,12 @@ fn StratifyChoice(file: Shared<OpenedFile>) -> impl IntoView {
             }
         })
     }
+}
+
+/// None, and the columns that `text` has a text for.
+fn columns(file: &OpenedFile, none: &str, text: impl Fn(&ColumnInfo) -> Option<String>) -> Vec<(String, String)> {
+    let chosen = file.opened.columns.iter().filter_map(|column| Some((column.name.clone(), text(column)?)));
+    std::iter::once((String::new(), none.to_string())).chain(chosen).collect()
 }
 
 /// A labelled select box.
