@@ -10,16 +10,11 @@ use cells::counts::Counts;
 use cells::read::open;
 use cells::source::NamedSource;
 use cells::write::h5ad::{H5ad, Matrix, Values, write_h5ad};
-use futures_lite::future::block_on;
 use hdf5_pure::{AttrValue, FileBuilder, GroupBuilder};
 use jepa::bank::Bank;
-use jepa::model::BioJepa;
-use jepa::model::decoder::Decoder;
 use spec::dataset::PrepareOptions;
-use spec::device::BackendChoice;
-use spec::model::{ComposerConfig, ModelConfig, ModelVersion};
 
-use crate::checkpoints::torch_file;
+use crate::checkpoints::{random_model, torch_file};
 
 const N_CELLS: usize = 240;
 /// The targets of the screen behind the example, which are among its checkpoint's genes.
@@ -128,19 +123,7 @@ fn folder() -> PathBuf {
 /// A small model of [`GENES`] as PyTorch would save it, its decoder, its genes and vectors, and a file that would run a
 /// command if its pickle were executed.
 fn models() -> Vec<(&'static str, Vec<u8>)> {
-    let config = ModelConfig {
-        version: ModelVersion::V05,
-        n_genes: GENES.len(),
-        d_model: 8,
-        n_heads: 2,
-        n_layers: 1,
-        n_pretrain_layers: 1,
-        composer: ComposerConfig { n_protein: 2, n_chemical: 2, n_dna: 2, n_latent: 6, n_mode: 3 },
-    };
-    let (device, _) = block_on(jepa::device::open(BackendChoice::Cpu)).expect("the CPU is always there");
-    let model = BioJepa::init(&config, 1, &device).expect("a valid configuration");
-    let model = block_on(model.state()).expect("the CPU gives its values back");
-    let decoder = block_on(Decoder::init(config.d_model, 1, &device).state()).expect("the CPU gives its values back");
+    let (_, model, decoder) = random_model(GENES.len(), 2);
     let vectors: Vec<f32> = (0..2 * GENES.len()).map(|at| (at as f32).sin()).collect();
     let bank = Bank::quantise(GENES.map(String::from).into(), 2, &vectors, "made up").expect("rows of two");
     let call = b"\x80\x02cos\nsystem\nX\x04\x00\x00\x00true\x85R.";
@@ -155,8 +138,7 @@ fn models() -> Vec<(&'static str, Vec<u8>)> {
 
 #[test]
 fn model_files_for_the_browser() {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/browser-files");
-    fs::create_dir_all(&folder).expect("the build folder can be written to");
+    let folder = folder();
     for (name, bytes) in models() {
         fs::write(folder.join(name), &bytes).expect("the build folder can be written to");
         if name.ends_with(".pt") {
@@ -194,7 +176,7 @@ fn files_for_the_browser() {
 
 /// A zarr store as a folder.
 #[test]
-fn store_for_the_browser() {
+fn store_files_for_the_browser() {
     let archive = include_bytes!("../golden/zarr_v3.zip");
     let mut archive = zip::ZipArchive::new(std::io::Cursor::new(archive)).expect("an archive");
     archive.extract(folder()).expect("the build folder can be written to");

@@ -10,6 +10,7 @@ use futures_lite::future::block_on;
 use jepa::checkpoint::{self, Weights, pt};
 use jepa::device::Device;
 use jepa::model::BioJepa;
+use jepa::model::decoder::Decoder;
 use jepa::tensors::{NamedTensor, TensorMap};
 use proptest::prelude::{any, prop};
 use proptest::{prop_assert, proptest};
@@ -217,4 +218,23 @@ proptest! {
     fn any_bytes_are_a_pickle_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         let _ = checkpoint::pickle::Pickle::read(&bytes);
     }
+}
+
+/// A small model of random weights, the same every time: its sizes, its parameters and those of its decoder.
+pub fn random_model(n_genes: usize, n_protein: usize) -> (ModelConfig, TensorMap, TensorMap) {
+    let config = ModelConfig {
+        version: ModelVersion::V05,
+        n_genes,
+        d_model: 8,
+        n_heads: 2,
+        n_layers: 1,
+        n_pretrain_layers: 1,
+        composer: ComposerConfig { n_protein, n_chemical: 2, n_dna: 2, n_latent: 6, n_mode: 3 },
+    };
+    let device = cpu();
+    let model = BioJepa::init(&config, 1, &device).expect("a valid configuration");
+    let decoder = Decoder::init(config.d_model, 1, &device);
+    let [model, decoder] =
+        [block_on(model.state()), block_on(decoder.state())].map(|state| state.expect("the CPU gives its values back"));
+    (config, model, decoder)
 }

@@ -14,18 +14,16 @@ use jepa::bank::Bank;
 use jepa::checkpoint::{self, Checkpoint};
 use jepa::eval::response::Response;
 use jepa::measured::MeasuredTable;
-use jepa::model::BioJepa;
-use jepa::model::decoder::Decoder;
 use jepa::tensors::TensorMap;
 use spec::checkpoint::CheckpointHeader;
 use spec::dataset::PrepareOptions;
 use spec::device::{AttentionPath, BackendChoice};
 use spec::message::{Envelope, Event, Request};
-use spec::model::{ComposerConfig, Mode, ModelConfig, ModelVersion};
+use spec::model::Mode;
 use spec::prediction::{Query, Support};
 use spec::train::Baseline;
 
-use crate::checkpoints::torch_file;
+use crate::checkpoints::{random_model, torch_file};
 
 const GENES: [&str; 6] = ["STAT1", "JAK2", "IRF1", "CD274", "MT-CO1", "ACTB"];
 
@@ -103,23 +101,10 @@ fn file_of_cells(genes: &[&str], cells: &[usize]) -> NamedSource {
 }
 
 fn checkpoint_files() -> Vec<NamedSource> {
-    let config = ModelConfig {
-        version: ModelVersion::V05,
-        n_genes: GENES.len(),
-        d_model: 8,
-        n_heads: 2,
-        n_layers: 1,
-        n_pretrain_layers: 1,
-        composer: ComposerConfig { n_protein: 4, n_chemical: 2, n_dna: 2, n_latent: 6, n_mode: 3 },
-    };
-    let (device, _) = block_on(jepa::device::open(BackendChoice::Cpu)).expect("the CPU is always there");
-    let model = BioJepa::init(&config, 1, &device).expect("a valid configuration");
-    let decoder = Decoder::init(config.d_model, 1, &device);
+    let (config, model, decoder) = random_model(GENES.len(), 4);
     let mut tensors = TensorMap::new();
-    let parts = [("model.", block_on(model.state())), ("decoder.", block_on(decoder.state()))];
-    for (path, state) in parts {
-        let state = state.expect("the CPU gives its values back");
-        tensors.extend(state.into_iter().map(|(name, tensor)| (format!("{path}{name}"), tensor)));
+    for (path, part) in [("model.", model), ("decoder.", decoder)] {
+        tensors.extend(part.into_iter().map(|(name, tensor)| (format!("{path}{name}"), tensor)));
     }
     let genes: Vec<String> = GENES.iter().map(|gene| (*gene).to_owned()).collect();
     let header = CheckpointHeader {
