@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use spec::checkpoint::{Card, CheckpointHeader};
 use spec::dataset::{CellQuality, Opened, PrepareOptions, Prepared};
 use spec::device::{AttentionPath, Backend, BackendChoice, DeviceReport};
-use spec::labels::LabelTable;
+use spec::labels::{LabelRow, LabelTable, Reading};
 use spec::message::{EmbeddingMap, Event, Request};
 use spec::model::Mode;
 use spec::prediction::{Prediction, Support, TargetInfo};
@@ -186,6 +186,10 @@ impl State {
         // The answer may be of a column that is no longer chosen.
         if self.options.perturbation_column.as_deref() == Some(table.column.as_str()) {
             self.options.corrections = table.corrections();
+            let is_control = |row: &LabelRow| row.label == table.control_name && row.reading == Reading::Control;
+            if self.options.control_label.is_none() && table.rows.iter().any(is_control) {
+                self.options.control_label = Some(table.control_name.clone());
+            }
             self.labels = Some(Shared::new(table));
         }
     }

@@ -247,6 +247,7 @@ fn labels_are_asked_for_taken_and_corrected() {
     step(&mut state, opened());
     step(&mut state, Event::LabelsRead { table: table.clone() });
     assert_eq!(state.options.corrections, table.corrections());
+    assert_eq!(state.options.control_label.as_deref(), Some("NT"), "the label that was read as the control");
     state.correct_label("STAT1g1", Reading::NotAssigned);
     assert_eq!(state.options.corrections[0], ("STAT1g1".into(), Reading::NotAssigned));
     assert!(state.labels.as_ref().is_some_and(|table| table.rows[0].is_corrected && !table.rows[1].is_corrected));

@@ -106,7 +106,8 @@ fn PerturbationChoice(file: Shared<OpenedFile>) -> impl IntoView {
     });
     let choose = move |name: String| {
         control.change(|state| {
-            state.options.control_label = guessed_control(&file.opened.columns, &name);
+            // Which label marks the control is told with what the others mean.
+            state.options.control_label = None;
             state.options.perturbation_column = (!name.is_empty()).then_some(name);
             state.read_labels();
         });
@@ -130,15 +131,6 @@ fn labels<'a>(columns: &'a [ColumnInfo], name: &str) -> &'a [(String, usize)] {
     }
 }
 
-/// A value that looks like a control label, else the most frequent one.
-fn guessed_control(columns: &[ColumnInfo], name: &str) -> Option<String> {
-    const HINTS: [&str; 6] = ["control", "non-targeting", "nontargeting", "ctrl", "nt", "untreated"];
-    let values = labels(columns, name);
-    let is_hinted = |value: &str, hint: &str| if hint == "nt" { value == hint } else { value.contains(hint) };
-    let hinted = values.iter().find(|(value, _)| HINTS.iter().any(|hint| is_hinted(&value.to_lowercase(), hint)));
-    hinted.or(values.first()).map(|(value, _)| value.clone())
-}
-
 #[component]
 fn ControlChoice(file: Shared<OpenedFile>) -> impl IntoView {
     let control = use_control();
@@ -148,7 +140,8 @@ fn ControlChoice(file: Shared<OpenedFile>) -> impl IntoView {
         column.get().map(|column| {
             let values = labels(&file.opened.columns, &column);
             let label = |(value, n): &(String, usize)| (value.clone(), format!("{value} ({})", count(*n as u64)));
-            let choices: Vec<_> = values.iter().map(label).collect();
+            let choices = std::iter::once((String::new(), "as the labels say".to_string()));
+            let choices: Vec<_> = choices.chain(values.iter().map(label)).collect();
             view! {
                 <Choice
                     label="Control"
@@ -157,7 +150,7 @@ fn ControlChoice(file: Shared<OpenedFile>) -> impl IntoView {
                     choices
                     chosen=move || chosen.get()
                     choose=move |value| control.change(|state| {
-                        state.options.control_label = Some(value);
+                        state.options.control_label = (!value.is_empty()).then_some(value);
                         state.read_labels();
                     })
                 />
