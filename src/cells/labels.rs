@@ -1,10 +1,8 @@
 //! What the perturbation labels of a file mean: control, targets, or not assigned, with the rule that said so.
 //!
-//! A session would use it so: after `Open` it asks for [`OpenedFile::suggest_columns`](crate::read::OpenedFile) and, once
-//! a column is chosen, for the [`LabelTable`] of it; the screen shows the table, most cells first, with the rule beside
-//! each reading. A person's changes come back as pairs of raw label and [`Reading`]; [`correct`] puts them into the table.
-//! `Prepare` then takes the pairs of [`LabelTable::corrections`] as `PrepareOptions::corrections`. Without corrections a file is
-//! read as before: the table is a proposal, and changes nothing by itself.
+//! A session asks for the [`LabelTable`] of the column that is chosen; the screen shows it, most cells first, with the
+//! rule beside each reading, and takes a person's corrections. `Prepare` gets the pairs of [`LabelTable::corrections`] as
+//! `PrepareOptions::corrections`. Without them, as in a run file that has none, labels mean what they say but for `+ctrl`.
 
 mod dose;
 mod guide;

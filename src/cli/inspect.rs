@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use serde_json::json;
 use spec::dataset::{CellUnit, ColumnKind, Opened, PrepareOptions};
+use spec::labels::ColumnSuggestion;
 
 use crate::dataset;
 
@@ -29,23 +30,34 @@ struct Values {
 
 pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<()> {
     let opened = dataset::open(&arguments.files)?;
+    let suggestions = opened.suggest_columns().with_context(|| dataset::shown(&arguments.files))?;
     if !arguments.json {
         // What is known from the metadata is said before the values are read, which may take long.
         print_plan(opened.opened(), out)?;
+        print_suggestions(&suggestions, out)?;
         out.flush()?;
     }
     let data = dataset::read(&opened, &PrepareOptions::default()).with_context(|| dataset::shown(&arguments.files))?;
     let values = Values { n_nonzero: data.counts.n_nonzero(), sum: data.counts.sum(), unit: data.unit };
     let warnings: Vec<&String> = data.warnings.iter().collect();
     if arguments.json {
-        writeln!(out, "{}", serde_json::to_string_pretty(&as_json(opened.opened(), &values, &warnings))?)?;
+        writeln!(
+            out,
+            "{}",
+            serde_json::to_string_pretty(&as_json(opened.opened(), &suggestions, &values, &warnings))?
+        )?;
     } else {
         print_values(opened.opened(), &values, &warnings, out)?;
     }
     Ok(())
 }
 
-fn as_json(opened: &Opened, values: &Values, warnings: &[&String]) -> serde_json::Value {
+fn as_json(
+    opened: &Opened,
+    suggestions: &[ColumnSuggestion],
+    values: &Values,
+    warnings: &[&String],
+) -> serde_json::Value {
     let matrix = &opened.matrices[0];
     json!({
         "name": opened.name,
@@ -62,6 +74,7 @@ fn as_json(opened: &Opened, values: &Values, warnings: &[&String]) -> serde_json
         "columns": opened.columns,
         "first_genes": opened.first_genes,
         "suggested": opened.suggested,
+        "perturbation_columns": suggestions,
         "bytes_needed": opened.bytes_needed,
         "bytes_available": opened.bytes_available,
         "warnings": warnings,
@@ -96,6 +109,19 @@ fn print_plan(opened: &Opened, out: &mut dyn Write) -> std::io::Result<()> {
             }
             ColumnKind::Numbers { .. } => writeln!(out, "  {}: no finite number", column.name)?,
         }
+    }
+    Ok(())
+}
+
+/// The columns that may hold the perturbations, with what speaks for each.
+fn print_suggestions(suggestions: &[ColumnSuggestion], out: &mut dyn Write) -> std::io::Result<()> {
+    let likely: Vec<&ColumnSuggestion> = suggestions.iter().filter(|column| column.score >= 0.5).collect();
+    if !likely.is_empty() {
+        writeln!(out, "columns that look like perturbations")?;
+    }
+    for ColumnSuggestion { column, score, reasons, controls } in likely {
+        let control = controls.first().map_or_else(String::new, |control| format!("; control {}", control.label));
+        writeln!(out, "  {column} ({score:.2}): {}{control}", reasons.join(", "))?;
     }
     Ok(())
 }

@@ -281,7 +281,10 @@ fn inspect_counts() {
     let expected: f64 = (0..32 * GENES.len()).map(|at| ((at * 7 + at / 5) % 11) as f64).sum();
     assert_eq!((&report["n_cells"], &report["n_genes"]), (&json!(32), &json!(7)));
     assert_eq!(report["sum"], json!(expected));
-    assert!(folder.succeed("inspect cells.h5ad").contains("condition: 3 labels: control (16)"));
+    let said = folder.succeed("inspect cells.h5ad");
+    assert!(said.contains("condition: 3 labels: control (16)"), "{said}");
+    assert!(said.contains("  condition (") && said.contains("; control control"), "{said}");
+    assert_eq!(report["perturbation_columns"][0]["column"], "condition");
 }
 
 #[test]
