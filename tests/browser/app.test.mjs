@@ -190,7 +190,8 @@ for (const [name, part] of [
     const path = shared(name);
     await app.openExample();
     await app.drop(path);
-    await app.at("opened-summary").waitFor();
+    await app.idle();
+    await app.noError();
     const understood = await app.text("opened-summary");
     holds(understood.includes(part), `understood: ${understood}`);
   });
