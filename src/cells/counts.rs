@@ -9,11 +9,13 @@ mod block;
 mod builder;
 #[cfg(test)]
 mod tests;
+mod view;
 
 pub use crate::counts::block::Row;
 pub(crate) use crate::counts::block::{BLOCK_ROWS, Genes, code_u8, gene_bytes, n_wide, reserved, value_bytes};
 use crate::counts::block::{Block, Change};
 pub(crate) use crate::counts::builder::CountsBuilder;
+pub use crate::counts::view::CellView;
 
 /// Why parts do not make a matrix.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

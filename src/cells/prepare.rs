@@ -1,8 +1,10 @@
 //! Steps of preparation, each a pure function with its own config (`spec::prepare`) and scanpy's semantics.
 //!
 //! Reading order: [`reading`] (what are these values?), [`qc`], [`outliers`] and [`filter`] (which cells and genes),
-//! [`normalize`](mod@normalize), [`log1p`](mod@log1p), [`variable`] (which genes), [`scale`].
+//! [`normalize`](mod@normalize), [`log1p`](mod@log1p), [`variable`] (which genes), [`scale`]; [`express`](mod@express)
+//! takes the steps that every file takes.
 
+pub mod express;
 pub mod filter;
 pub mod gene_sets;
 pub mod linear;
@@ -16,6 +18,7 @@ pub mod reading;
 pub mod scale;
 pub mod variable;
 
+pub use crate::prepare::express::{ExpressError, Expressed, express};
 pub use crate::prepare::filter::{filter_cells, filter_genes};
 pub use crate::prepare::linear::{Linear, to_linear};
 pub use crate::prepare::log1p::log1p;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 use engine::cells::counts::Counts;
 use engine::cells::data::{CellData, Labels};
-use engine::cells::prepare::{calculate_qc_metrics, log1p, normalize_total, to_linear};
+use engine::cells::prepare::{Expressed, express};
 use engine::cells::read::{OpenedFile, open_study};
 use engine::jepa::eval::response::{GroupMean, Response, group_mean, response};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -132,21 +132,15 @@ pub fn load(
     let shown = shown(paths);
     let opened = open(paths)?;
     let options = completed(options, &opened);
-    let mut data = read(&opened, &options).with_context(|| shown.clone())?;
-    let matrices = &opened.opened().matrices;
-    let linear =
-        to_linear(&mut data, matrices, options.matrix.as_deref(), options.values).with_context(|| shown.clone())?;
-    let data = filtered(data, &options.filter)?;
-    for warning in data.warnings.iter().chain(&linear.warnings) {
+    let data = read(&opened, &options).with_context(|| shown.clone())?;
+    let prepared = express(data, &opened.opened().matrices, &options, target_sum, None);
+    let data = filtered(prepared.with_context(|| shown.clone())?, &options)?;
+    for warning in &data.warnings {
         eprintln!("note: {warning}");
     }
 
-    // Library sizes are those of all genes of the file, so scaling comes before columns are dropped.
-    let mut expression = data.counts;
-    if linear.may_scale {
-        normalize_total(&mut expression, Some(target_sum), data.library_sizes.as_deref())?;
-    }
-    log1p(&mut expression);
+    // Library sizes are those of all genes of the file, so columns are dropped after scaling.
+    let expression = data.counts;
     let (expression, genes, gene_ids, missing) = match header {
         None => (expression, data.genes.symbols, data.genes.ids.unwrap_or_default(), Vec::new()),
         Some(header) => {
@@ -164,25 +158,16 @@ pub fn load(
     Ok(Dataset { expression, genes, gene_ids, missing, labels: data.perturbations, weights, target_sum })
 }
 
-/// The cells within the bounds, as the engine of the browser keeps them.
-fn filtered(data: CellData, filter: &CellFilter) -> Result<CellData> {
-    let quality = calculate_qc_metrics(&data.counts, &data.genes);
-    let n_read = data.counts.n_cells();
-    let kept: Vec<usize> = (0..n_read).filter(|&cell| filter.keeps(&quality, cell)).collect();
+/// The cells within the bounds.
+fn filtered(prepared: Expressed, options: &PrepareOptions) -> Result<CellData> {
+    let kept = prepared.kept(options);
+    let n_read = prepared.data.counts.n_cells();
     ensure!(!kept.is_empty() || n_read == 0, "the filters drop all {n_read} cells: widen the bounds");
     if kept.len() == n_read {
-        return Ok(data);
+        return Ok(prepared.data);
     }
     eprintln!("note: the filters drop {} of {n_read} cells", n_read - kept.len());
-    let pick = |values: Vec<f64>| kept.iter().map(|&cell| values[cell]).collect();
-    Ok(CellData {
-        counts: data.counts.select_rows(&kept),
-        barcodes: kept.iter().map(|&cell| data.barcodes[cell].clone()).collect(),
-        perturbations: data.perturbations.map(|labels| labels.select(&kept)),
-        library_sizes: data.library_sizes.map(pick),
-        cell_weights: data.cell_weights.map(pick),
-        ..data
-    })
+    Ok(prepared.data.select(&kept))
 }
 
 impl Dataset {

@@ -10,7 +10,6 @@ use engine::cells::read::OpenedFile;
 use engine::cells::split::file::{Named, from_csv, from_json, to_csv, to_json};
 use engine::cells::split::leakage::{Parted, check};
 use engine::cells::split::{by_column, conditions_of, fold, gears, leave_target_out, parts_of_cells};
-use engine::cells::write::h5ad::Values;
 use spec::dataset::PrepareOptions;
 use spec::split::{GearsKind, GearsOptions, Leakage, Part, Severity, Split};
 
@@ -140,16 +139,8 @@ fn written_as(path: &Path) -> Result<&'static str> {
 fn column(opened: &OpenedFile, options: &PrepareOptions, name: &str) -> Result<Vec<String>> {
     let columns = opened.obs(options)?;
     let values = columns.into_iter().find(|(column, _)| column == name);
-    Ok(match values.with_context(|| format!("obs has no column {name}"))?.1 {
-        Values::Categorical { codes, names } => {
-            let name = |code: &i32| usize::try_from(*code).ok().and_then(|code| names.get(code)).cloned();
-            codes.iter().map(|code| name(code).unwrap_or_default()).collect()
-        }
-        Values::Text(values) => values,
-        Values::F32(values) => values.iter().map(f32::to_string).collect(),
-        Values::F64(values) => values.iter().map(f64::to_string).collect(),
-        Values::I64(values) => values.iter().map(i64::to_string).collect(),
-    })
+    let (_, values) = values.with_context(|| format!("obs has no column {name}"))?;
+    Ok((0..values.len()).map(|row| values.text(row)).collect())
 }
 
 fn print(parts: &[Option<Part>], leakage: &Leakage, out: &mut dyn Write) -> std::io::Result<()> {

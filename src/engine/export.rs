@@ -1,29 +1,56 @@
-//! What a person takes away: the prepared cells with all that was found of them, as an h5ad.
+//! What a person takes away: the prepared cells with all that was found of them, as an h5ad; a table of the cells; and
+//! the recipe by which they were prepared.
 //!
-//! `X` is the expression (log1p), the layer `counts` what was read; `obs` has the quality and the perturbation of each
-//! cell, `obsm` the maps, `uns['waddington']` how it was prepared, and each prediction with its genes.
+//! In the h5ad, `X` is the expression (log1p), the layer `counts` what was read; `obs` has the file's own columns, the quality and the
+//! perturbation of each cell, `var` how variable each gene is, `obsm` the maps, `uns['waddington']` how it was prepared, and each
+//! prediction with its genes.
 
 use cells::write::h5ad::{Embedding, Frame, H5ad, Matrix, UnsArray, Values, write_h5ad};
 use serde_json::json;
-use spec::message::EmbeddingMap;
+use spec::message::{EmbeddingMap, ExportKind};
 use spec::prediction::Prediction;
 use spec::reading::ValueScale;
+use spec::recipe::{RECIPE_FORMAT, Recipe};
 
 use crate::checkpoint::Checkpoint;
 use crate::failure::EngineError;
+use crate::look::Looked;
 use crate::population::Population;
 
 /// Bytes that writing takes for each stored value, of two matrices: values, indices, and the packed file.
 const BYTES_PER_VALUE: u64 = 32;
 
-/// The bytes of the file.
-pub fn h5ad(
+/// What was found of the cells.
+pub struct Beside<'a> {
+    /// Maps and variable genes.
+    pub looked: &'a Looked,
+    /// Answers.
+    pub predictions: &'a [Prediction],
+    /// The model that gave them.
+    pub checkpoint: Option<&'a Checkpoint>,
+    /// The table that names the genes.
+    pub gene_table: Option<&'a str>,
+}
+
+/// The file and what it may be called.
+pub fn file(
+    kind: ExportKind,
     population: &Population,
-    maps: &[EmbeddingMap],
-    predictions: &[Prediction],
-    checkpoint: Option<&Checkpoint>,
+    beside: &Beside<'_>,
     bytes_available: u64,
-) -> Result<Vec<u8>, EngineError> {
+) -> Result<(String, Vec<u8>), EngineError> {
+    let stem = population.file.split('.').next().filter(|stem| !stem.is_empty()).unwrap_or("cells");
+    Ok(match kind {
+        ExportKind::H5ad => (format!("{stem}_waddington.h5ad"), h5ad(population, beside, bytes_available)?),
+        ExportKind::CellsCsv => (format!("{stem}_cells.csv"), cells_csv(population, beside.looked).into_bytes()),
+        ExportKind::Recipe => {
+            let json = serde_json::to_string_pretty(&recipe(population, beside));
+            (format!("{stem}_recipe.json"), json.map_err(|error| EngineError::Export(error.to_string()))?.into_bytes())
+        }
+    })
+}
+
+fn h5ad(population: &Population, beside: &Beside<'_>, bytes_available: u64) -> Result<Vec<u8>, EngineError> {
     let kept = population.kept_rows();
     let needed = BYTES_PER_VALUE.saturating_mul(population.expression.n_nonzero() as u64);
     if needed > bytes_available {
@@ -38,35 +65,95 @@ pub fn h5ad(
         None | Some(ValueScale::Counts) => "counts",
         Some(_) => "scale_of_counts",
     };
-    let ids = population.ids.clone().map(|ids| ("gene_ids".to_owned(), Values::Text(ids)));
     let file = H5ad {
         layers: vec![(layer.into(), expression.unscaled())],
         obs: obs(population, kept),
-        var: Frame { index: population.symbols.clone(), columns: ids.into_iter().collect() },
-        obsm: maps.iter().map(|map| embedding(map, kept)).collect(),
-        uns: vec![("waddington/run".into(), run(population, checkpoint).to_string())],
-        uns_arrays: predictions.iter().flat_map(prediction).collect(),
+        var: Frame { index: population.symbols.clone(), columns: var(population, beside.looked) },
+        obsm: beside.looked.maps().map(|map| embedding(map, kept)).collect(),
+        uns: vec![("waddington/run".into(), run(population, beside).to_string())],
+        uns_arrays: beside.predictions.iter().flat_map(prediction).collect(),
         x: Matrix::Csr(expression),
     };
     write_h5ad(&file).map_err(|error| EngineError::Export(error.to_string()))
 }
 
+/// Ids, and how variable the genes are, in scanpy's columns.
+fn var(population: &Population, looked: &Looked) -> Vec<(String, Values)> {
+    let mut columns = Vec::new();
+    columns.extend(population.ids.clone().map(|ids| ("gene_ids".to_owned(), Values::Text(ids))));
+    if let Some(table) = looked.genes() {
+        let mut is_chosen = vec![false; table.symbols.len()];
+        table.chosen.iter().for_each(|gene| is_chosen[*gene as usize] = true);
+        columns.push(("highly_variable".into(), Values::Bool(is_chosen)));
+        columns.push(("means".into(), Values::F32(table.means.clone())));
+        columns.push((table.spread_column().into(), Values::F32(table.spread.clone())));
+        if !table.n_batches.is_empty() {
+            let n_batches = table.n_batches.iter().map(|n| i64::from(*n)).collect();
+            columns.push(("highly_variable_nbatches".into(), Values::I64(n_batches)));
+        }
+    }
+    columns
+}
+
+/// The file's own columns of the kept cells, and ours: the quality in scanpy's columns, and what the label of the
+/// perturbation was read as (`perturbation`, or `perturbation_target` where the file has a column of that name).
 fn obs(population: &Population, kept: &[usize]) -> Frame {
     let quality = &population.prepared.quality;
     let pick = |values: &[f32]| Values::F32(kept.iter().map(|&cell| values[cell]).collect());
-    let mut columns = vec![
-        ("total_counts".into(), pick(&quality.total_counts)),
-        ("n_genes_by_counts".into(), pick(&quality.n_genes_by_counts)),
-        ("pct_counts_mt".into(), pick(&quality.pct_counts_mt)),
+    let mut ours = vec![
+        ("total_counts", pick(&quality.total_counts)),
+        ("n_genes_by_counts", pick(&quality.n_genes_by_counts)),
+        ("pct_counts_mt", pick(&quality.pct_counts_mt)),
     ];
-    if let Some(labels) = &population.perturbations {
-        let codes = kept.iter().map(|&cell| labels.codes[cell] as i32).collect();
-        columns.push(("perturbation".into(), Values::Categorical { codes, names: labels.names.clone() }));
-    }
     if let Some(weights) = &population.cell_weights {
-        columns.push(("n_cells".into(), Values::F64(kept.iter().map(|&cell| weights[cell]).collect())));
+        ours.push(("n_cells", Values::F64(kept.iter().map(|&cell| weights[cell]).collect())));
     }
+    if let Some(labels) = &population.perturbations {
+        let is_taken = population.obs.iter().any(|(name, _)| name == "perturbation");
+        let codes = kept.iter().map(|&cell| labels.codes[cell] as i32).collect();
+        let name = if is_taken { "perturbation_target" } else { "perturbation" };
+        ours.push((name, Values::Categorical { codes, names: labels.names.clone() }));
+    }
+    let theirs = population.obs.iter().filter(|(name, _)| ours.iter().all(|(ours, _)| ours != name));
+    let mut columns: Vec<(String, Values)> = theirs.map(|(name, values)| (name.clone(), values.select(kept))).collect();
+    columns.extend(ours.into_iter().map(|(name, values)| (name.to_owned(), values)));
     Frame { index: kept.iter().map(|&cell| population.barcodes[cell].clone()).collect(), columns }
+}
+
+/// One line a kept cell: its name, what `obs` of the h5ad holds, and its place on each map.
+fn cells_csv(population: &Population, looked: &Looked) -> String {
+    let kept = population.kept_rows();
+    let Frame { index, columns } = obs(population, kept);
+    let maps: Vec<Embedding> = looked.maps().map(|map| embedding(map, kept)).collect();
+    let mut header = vec!["cell".to_owned()];
+    header.extend(columns.iter().map(|(name, _)| quoted(name)));
+    header.extend(maps.iter().flat_map(|map| (0..map.n_dims).map(|axis| format!("{}_{}", map.name, axis + 1))));
+    let mut csv = header.join(",");
+    csv.push('\n');
+    for (at, name) in index.iter().enumerate() {
+        csv.push_str(&quoted(name));
+        for (_, values) in &columns {
+            csv.push(',');
+            csv.push_str(&quoted(&values.text(at)));
+        }
+        for map in &maps {
+            for value in &map.values[at * map.n_dims..(at + 1) * map.n_dims] {
+                let value = if value.is_finite() { value.to_string() } else { String::new() };
+                csv.push_str(&format!(",{value}"));
+            }
+        }
+        csv.push('\n');
+    }
+    csv
+}
+
+/// A field as RFC 4180 wants it.
+fn quoted(field: &str) -> String {
+    if field.contains(['"', ',', '\n', '\r']) {
+        format!("\"{}\"", field.replace('"', "\"\""))
+    } else {
+        field.to_owned()
+    }
 }
 
 /// A map as scanpy keeps one: `X_pca` of the expression, `X_jepa` of the latent states; NaN for cells not drawn.
@@ -77,18 +164,26 @@ fn embedding(map: &EmbeddingMap, kept: &[usize]) -> Embedding {
 }
 
 /// How it came about, to be done again.
-fn run(population: &Population, checkpoint: Option<&Checkpoint>) -> serde_json::Value {
-    let model = checkpoint.map(|checkpoint| {
+fn recipe(population: &Population, beside: &Beside<'_>) -> Recipe {
+    Recipe {
+        format: RECIPE_FORMAT,
+        waddington: env!("CARGO_PKG_VERSION").into(),
+        file: population.file.clone(),
+        n_bytes: population.n_bytes,
+        options: population.options.clone(),
+        gene_table: beside.gene_table.map(str::to_owned),
+        map: beside.looked.config().cloned(),
+        shape: population.shape(),
+    }
+}
+
+/// The recipe, and what else tells how the predictions came about.
+fn run(population: &Population, beside: &Beside<'_>) -> serde_json::Value {
+    let model = beside.checkpoint.map(|checkpoint| {
         let header = checkpoint.header();
         json!({ "model": header.model, "n_genes": header.genes.len(), "held_out": header.held_out, "seen": header.seen })
     });
-    json!({
-        "waddington": env!("CARGO_PKG_VERSION"),
-        "file": population.file,
-        "options": population.options,
-        "values": population.prepared.reading,
-        "checkpoint": model,
-    })
+    json!({ "recipe": recipe(population, beside), "values": population.prepared.reading, "checkpoint": model })
 }
 
 /// `waddington/predictions/<target mode>/…`: genes, and the changes in log1p units.

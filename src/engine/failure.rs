@@ -1,9 +1,10 @@
 //! What can go wrong in a session, said so that a person can act on it: what was wrong and where, and what to do.
 
-use cells::check::NotCounts;
 use cells::counts::CountsError;
 use cells::genes::NoGeneInCommon;
-use cells::prepare::NormalizeError;
+use cells::prepare::ExpressError;
+use cells::prepare::scale::ScaleError;
+use cells::prepare::variable::VariableGenesError;
 use cells::read::ReadError;
 use thiserror::Error;
 
@@ -24,15 +25,26 @@ pub enum EngineError {
     /// A file could not be understood or read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// Values where counts were needed are none.
+    /// The values cannot become expression.
     #[error(transparent)]
-    Check(#[from] NotCounts),
+    Express(#[from] ExpressError),
     /// A matrix that does not hold together.
     #[error(transparent)]
     Counts(#[from] CountsError),
-    /// The cells cannot be scaled by their library sizes.
+    /// No choice of variable genes.
     #[error(transparent)]
-    Normalize(#[from] NormalizeError),
+    VariableGenes(#[from] VariableGenesError),
+    /// Too few genes were chosen.
+    #[error("this choice of variable genes takes {n_chosen} of {n_genes}; a map needs at least 2")]
+    FewGenes {
+        /// Genes that were chosen.
+        n_chosen: usize,
+        /// Genes of the file.
+        n_genes: usize,
+    },
+    /// The genes cannot be scaled.
+    #[error(transparent)]
+    Scale(#[from] ScaleError),
     /// No cell is left.
     #[error("the filters drop all {n_read} cells")]
     Filters {
@@ -73,7 +85,7 @@ impl EngineError {
         match self {
             Self::Cancelled => "What was there before is still there.",
             Self::OutOfOrder { .. } => "Do that first, then ask again.",
-            Self::Read(_) | Self::Check(_) | Self::Counts(_) | Self::Normalize(_) => {
+            Self::Read(_) | Self::Express(_) | Self::Counts(_) => {
                 "What was loaded before is still there. Mend the file as the message says, or choose another."
             }
             Self::Filters { .. } => "The cells are as they were: widen the bounds.",
@@ -84,6 +96,7 @@ impl EngineError {
             Self::Model(_) => {
                 "Try again with fewer cells; if it stays, the checkpoint does not fit these cells or this device."
             }
+            Self::VariableGenes(_) | Self::FewGenes { .. } | Self::Scale(_) => "Choose another way to pick the genes of the map, or all genes.",
             Self::Map(_) => "A map needs at least two cells and two genes with finite values.",
             Self::Export(_) => "Keep fewer cells (bounds on the histograms, or fewer cells to read), then save again.",
             Self::Device(_) => "Update the browser or its graphics driver; without a GPU the page computes on the CPU.",

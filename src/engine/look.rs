@@ -1,7 +1,14 @@
 //! Maps of the prepared cells: principal components of their expression and of their latent states.
+//!
+//! The parts are kept, so that another choice of genes does not encode the cells anew.
 
 use atlas::pca::{Pca, Work};
-use spec::message::EmbeddingMap;
+use cells::counts::CellView;
+use cells::prepare::variable::{Variability, VariableGenes};
+use cells::prepare::{Scaled, highly_variable_genes};
+use spec::genes::VariableGenesTable;
+use spec::message::{EmbeddingMap, Event};
+use spec::prepare::{MapConfig, VariableGenesConfig, VariableGenesFlavor};
 
 use crate::checkpoint::Checkpoint;
 use crate::failure::EngineError;
@@ -11,34 +18,136 @@ use crate::task::Task;
 /// Cells whose latent states are computed for the map; more would keep a laptop busy for minutes.
 const MAX_LATENT_CELLS: usize = 2000;
 
-/// The maps that can be made of `population`.
-pub async fn maps(
-    task: &mut Task,
-    population: &Population,
-    checkpoint: Option<&Checkpoint>,
-) -> Result<Vec<EmbeddingMap>, EngineError> {
-    let mut maps = vec![expression(task, population).await?];
-    if let Some(checkpoint) = checkpoint {
-        maps.push(latent(task, population, checkpoint).await?);
-    }
-    Ok(maps)
+/// The maps of a population, as far as they were made.
+#[derive(Default)]
+pub struct Looked {
+    expression: Option<Expression>,
+    /// Of the model that is loaded.
+    latent: Option<EmbeddingMap>,
 }
 
-async fn expression(task: &mut Task, population: &Population) -> Result<EmbeddingMap, EngineError> {
+/// The map of expression, and what it was made of.
+struct Expression {
+    config: MapConfig,
+    genes: Option<VariableGenesTable>,
+    map: EmbeddingMap,
+}
+
+impl Looked {
+    /// Makes the maps that are not there yet, or of another config.
+    pub async fn look(
+        &mut self,
+        task: &mut Task,
+        population: &Population,
+        checkpoint: Option<&Checkpoint>,
+        config: MapConfig,
+    ) -> Result<Event, EngineError> {
+        let expression = match self.expression.take_if(|made| made.config == config) {
+            Some(made) => made,
+            None => expression(task, population, config).await?,
+        };
+        let expression = self.expression.insert(expression);
+        let (genes, map) = (expression.genes.clone(), expression.map.clone());
+        if let (None, Some(checkpoint)) = (&self.latent, checkpoint) {
+            self.latent = Some(latent(task, population, checkpoint).await?);
+        }
+        Ok(Event::Embedded { genes, maps: std::iter::once(map).chain(self.latent.clone()).collect() })
+    }
+
+    /// Lets go of what a model made.
+    pub fn forget_model(&mut self) {
+        self.latent = None;
+    }
+
+    /// The maps that there are.
+    pub fn maps(&self) -> impl Iterator<Item = &EmbeddingMap> {
+        self.expression.iter().map(|made| &made.map).chain(&self.latent)
+    }
+
+    /// How the map of expression was made.
+    pub fn config(&self) -> Option<&MapConfig> {
+        self.expression.as_ref().map(|made| &made.config)
+    }
+
+    /// How variable the genes are, where the map is not of all.
+    pub fn genes(&self) -> Option<&VariableGenesTable> {
+        self.expression.as_ref()?.genes.as_ref()
+    }
+}
+
+async fn expression(task: &mut Task, population: &Population, config: MapConfig) -> Result<Expression, EngineError> {
     let cells = &population.expression;
     let rows = population.kept_rows();
-    let pca = components(task, "Mapping the expression", rows.len(), cells.n_genes(), |at, dense| {
-        for (gene, value) in cells.row(rows[at]) {
-            dense[gene as usize] = f64::from(value);
+    let view = CellView::of(cells, rows);
+    let genes = match &config.genes {
+        None => None,
+        Some(wanted) => {
+            let mut stretch = task.begin("Choosing the variable genes", "genes", cells.n_genes()).await?;
+            let table = variable_genes(population, wanted, config.batch_column.as_deref())?;
+            stretch.reached(cells.n_genes()).await?;
+            Some(table)
         }
-    })
-    .await?;
+    };
+    let chosen = genes.as_ref().map_or_else(|| (0..cells.n_genes() as u32).collect(), |table| table.chosen.clone());
+    let pca = match config.scale {
+        Some(scale) => {
+            let scaled = Scaled::fit(view, &chosen, scale)?;
+            let fill = |at: usize, dense: &mut [f64]| scaled.write_row(cells, rows[at], dense);
+            components(task, "Mapping the expression", rows.len(), chosen.len(), fill).await?
+        }
+        None => {
+            let mut place_of = vec![None; cells.n_genes()];
+            chosen.iter().enumerate().for_each(|(place, gene)| place_of[*gene as usize] = Some(place));
+            let fill = |at: usize, dense: &mut [f64]| {
+                for (gene, value) in view.row(at) {
+                    if let Some(place) = place_of[gene as usize] {
+                        dense[place] = f64::from(value);
+                    }
+                }
+            };
+            components(task, "Mapping the expression", rows.len(), chosen.len(), fill).await?
+        }
+    };
     let name = if pca.columns.len() < cells.n_genes() {
         format!("expression ({} most variable genes)", pca.columns.len())
     } else {
         "expression".into()
     };
-    Ok(of_all_rows(map(name, pca), rows, cells.n_cells()))
+    let map = of_all_rows(map(name, pca), rows, cells.n_cells());
+    Ok(Expression { config, genes, map })
+}
+
+fn variable_genes(
+    population: &Population,
+    config: &VariableGenesConfig,
+    batch_column: Option<&str>,
+) -> Result<VariableGenesTable, EngineError> {
+    let logged = CellView::of(&population.expression, population.kept_rows());
+    let view = match config.flavor {
+        VariableGenesFlavor::Seurat | VariableGenesFlavor::CellRanger => logged,
+        VariableGenesFlavor::SeuratV3 | VariableGenesFlavor::SeuratV3Paper => logged.unscaled(),
+    };
+    let batches = batch_column.map(|column| population.batches(column)).transpose()?;
+    let found = highly_variable_genes(view, config, batches.as_ref())?;
+    let chosen = found.indices();
+    if chosen.len() < 2 {
+        return Err(EngineError::FewGenes { n_chosen: chosen.len(), n_genes: view.n_genes() });
+    }
+    let VariableGenes { means, variability, n_batches, warnings, .. } = found;
+    let spread = match variability {
+        Variability::Dispersion { dispersions_norm, .. } => dispersions_norm,
+        Variability::Variance { variances_norm, .. } => variances_norm,
+    };
+    let narrow = |values: Vec<f64>| values.into_iter().map(|value| value as f32).collect();
+    Ok(VariableGenesTable {
+        flavor: config.flavor,
+        symbols: population.symbols.clone(),
+        means: narrow(means),
+        spread: narrow(spread),
+        chosen,
+        n_batches: n_batches.unwrap_or_default(),
+        warnings,
+    })
 }
 
 async fn latent(

@@ -1,10 +1,12 @@
 //! An opened file becomes a population of cells: read in windows, checked, normalised, logged.
 
 use cells::counts::Counts;
-use cells::data::{CellData, Labels};
+use cells::data::{CellData, Labels, UNLABELLED};
 use cells::genes::Alignment;
-use cells::prepare::{calculate_qc_metrics, log1p, normalize_total, suggest_filter, to_linear};
+use cells::genes::table::GeneTable;
+use cells::prepare::{Expressed, express, suggest_filter};
 use cells::read::OpenedFile;
+use cells::write::h5ad::Values;
 use spec::checkpoint::CheckpointHeader;
 use spec::dataset::{CellUnit, GeneCoverage, PrepareOptions, Prepared};
 use spec::prepare::{CellFilter, OutlierConfig};
@@ -14,6 +16,9 @@ use crate::task::Task;
 
 /// Library size that cells are scaled to where neither the person nor a checkpoint says (counts).
 const DEFAULT_TARGET_SUM: f64 = 1e4;
+
+/// Labels that a column may have to part cells into batches.
+const MAX_BATCHES: usize = 500;
 
 /// How many missing genes are named.
 const MISSING_NAMED: usize = 500;
@@ -30,6 +35,8 @@ pub struct Population {
     pub ids: Option<Vec<String>>,
     /// Name of the file.
     pub file: String,
+    /// Bytes of its files.
+    pub n_bytes: u64,
     /// How it was read and prepared.
     pub options: PrepareOptions,
     /// Columns of `expression` for each gene of the checkpoint; none where no checkpoint is loaded.
@@ -38,6 +45,8 @@ pub struct Population {
     pub perturbations: Option<Labels>,
     /// Cells that each row stands for; none for single cells.
     pub cell_weights: Option<Vec<f64>>,
+    /// The file's own columns of all rows that were read.
+    pub obs: Vec<(String, Values)>,
     /// What the screen was told.
     pub prepared: Prepared,
     /// Rows of `expression` that the filters keep, ascending.
@@ -45,28 +54,24 @@ pub struct Population {
 }
 
 impl Population {
-    /// Reads and prepares `opened`; aligns its genes to the checkpoint's, where one is loaded.
+    /// Reads and prepares `opened`, its genes named as in `table`; aligns them to the checkpoint's, where one is loaded.
     pub async fn prepare(
         task: &mut Task,
         opened: &OpenedFile,
         options: &PrepareOptions,
         header: Option<&CheckpointHeader>,
+        table: Option<&GeneTable>,
     ) -> Result<Self, EngineError> {
-        let mut data = read(task, opened, options).await?;
-        let linear = to_linear(&mut data, &opened.opened().matrices, options.matrix.as_deref(), options.values)?;
-        let alignment = header.map(|header| data.genes.align(&header.genes, &header.gene_ids)).transpose()?;
+        let data = read(task, opened, options).await?;
+        let obs = opened.obs(options)?;
         let target_sum = options.target_sum.or(header.map(|header| header.target_sum)).unwrap_or(DEFAULT_TARGET_SUM);
-
-        let quality = calculate_qc_metrics(&data.counts, &data.genes);
+        let Expressed { data, quality, reading, naming } =
+            express(data, &opened.opened().matrices, options, target_sum, table)?;
+        let alignment = header.map(|header| data.genes.align(&header.genes, &header.gene_ids)).transpose()?;
         let suggested = suggest_filter(&quality, &OutlierConfig::default());
         let mut warnings = data.warnings;
-        warnings.extend(linear.warnings);
         warnings.extend(label_warnings(data.perturbations.as_ref()));
-        let mut expression = data.counts;
-        if linear.may_scale {
-            normalize_total(&mut expression, Some(target_sum), data.library_sizes.as_deref())?;
-        }
-        log1p(&mut expression);
+        let expression = data.counts;
 
         let coverage = header.zip(alignment.as_ref()).map(|(header, alignment)| GeneCoverage {
             n_checkpoint: header.genes.len(),
@@ -84,13 +89,16 @@ impl Population {
             perturbations: Vec::new(),
             perturbation_of_cell: data.perturbations.as_ref().map_or_else(Vec::new, |labels| labels.codes.clone()),
             suggested,
-            reading: linear.reading,
+            reading,
+            naming,
+            label_columns: obs.iter().filter(|(_, values)| can_batch(values)).map(|(name, _)| name.clone()).collect(),
             coverage,
             warnings,
         };
         let mut population = Self {
             kept: Vec::new(),
             file: opened.opened().name.clone(),
+            n_bytes: opened.opened().n_bytes,
             options: options.clone(),
             expression,
             barcodes: data.barcodes,
@@ -99,6 +107,7 @@ impl Population {
             alignment,
             perturbations: data.perturbations,
             cell_weights: data.cell_weights.filter(|_| prepared.unit == CellUnit::Metacell),
+            obs,
             prepared,
         };
         population.filter(options.filter)?;
@@ -128,6 +137,12 @@ impl Population {
         Ok(())
     }
 
+    /// Cells kept, genes, and stored values of all cells that were read.
+    pub fn shape(&self) -> [u64; 3] {
+        let Prepared { n_cells, n_genes, n_nonzero, .. } = &self.prepared;
+        [*n_cells as u64, *n_genes as u64, *n_nonzero]
+    }
+
     /// The rows that are kept, ascending.
     pub fn kept_rows(&self) -> &[usize] {
         &self.kept
@@ -144,6 +159,25 @@ impl Population {
     /// The kept rows of a label.
     pub fn rows_of(&self, labels: &Labels, code: usize) -> Vec<usize> {
         self.kept.iter().copied().filter(|&row| labels.codes[row] as usize == code).collect()
+    }
+
+    /// The batches of the kept cells, by a column of labels.
+    ///
+    /// # Errors
+    /// Where there is no such column, or it holds no labels.
+    pub fn batches(&self, column: &str) -> Result<Labels, EngineError> {
+        let found = self.obs.iter().find(|(name, _)| name == column).map(|(_, values)| values);
+        let Some(Values::Categorical { codes, names }) = found else {
+            let there = self.prepared.label_columns.join(", ");
+            let there = if there.is_empty() { "none".into() } else { there };
+            return Err(EngineError::Query(format!("{column} is no column of labels; there are: {there}")));
+        };
+        // Cells without a label are a batch of their own.
+        let code = |cell: &usize| u32::try_from(codes[*cell]).unwrap_or(names.len() as u32);
+        let mut names = names.clone();
+        let codes = self.kept.iter().map(code).collect();
+        names.push(UNLABELLED.into());
+        Ok(Labels { names, codes, control: None })
     }
 
     /// Genes of the checkpoint that the file lacks, by their place in its order.
@@ -178,6 +212,11 @@ async fn read(task: &mut Task, opened: &OpenedFile, options: &PrepareOptions) ->
         stretch.reached(progress.cells_done).await?;
     }
     Ok(reading.finish()?)
+}
+
+/// Whether a column can part cells into batches.
+fn can_batch(values: &Values) -> bool {
+    matches!(values, Values::Categorical { names, .. } if (2..=MAX_BATCHES).contains(&names.len()))
 }
 
 fn label_warnings(perturbations: Option<&Labels>) -> Option<String> {

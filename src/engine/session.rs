@@ -2,16 +2,18 @@
 
 use std::rc::Rc;
 
+use cells::genes::table::GeneTable;
 use cells::read::OpenedFile;
 use cells::source::NamedSource;
 use jepa::device::Device;
 use spec::device::{AttentionPath, Backend, BackendChoice};
-use spec::message::{EmbeddingMap, Envelope, Event, Request};
+use spec::message::{Envelope, Event, Request};
 use spec::prediction::Prediction;
 
 use crate::checkpoint::{Beside, Checkpoint};
 use crate::export;
 use crate::failure::EngineError;
+use crate::look::Looked;
 use crate::population::Population;
 pub use crate::task::Canceller;
 use crate::task::Task;
@@ -32,8 +34,10 @@ pub struct Session {
     checkpoint: Option<Checkpoint>,
     opened: Option<OpenedFile>,
     population: Option<Population>,
+    /// What genes are called, and the name of that table; none where as files name them.
+    gene_table: Option<(String, GeneTable)>,
     /// Maps of the population and what was asked about it, to be saved with it.
-    maps: Vec<EmbeddingMap>,
+    looked: Looked,
     predictions: Vec<Prediction>,
 }
 
@@ -49,7 +53,8 @@ impl Session {
             checkpoint: None,
             opened: None,
             population: None,
-            maps: Vec::new(),
+            gene_table: None,
+            looked: Looked::default(),
             predictions: Vec::new(),
         }
     }
@@ -95,6 +100,7 @@ impl Session {
                 let checkpoint = Checkpoint::load(task, &files, beside, device).await?;
                 let event = checkpoint.loaded();
                 self.checkpoint = Some(checkpoint);
+                self.looked.forget_model();
                 // The cells were scaled and matched for another checkpoint, or for none.
                 if let Some(population) = &mut self.population {
                     population.alignment = None;
@@ -114,7 +120,8 @@ impl Session {
             Request::Prepare { options } => {
                 let opened = self.opened.as_ref().ok_or(OPENED_FIRST)?;
                 let header = self.checkpoint.as_ref().map(Checkpoint::header);
-                let population = Population::prepare(task, opened, &options, header).await?;
+                let table = self.gene_table.as_ref().map(|(_, table)| table);
+                let population = Population::prepare(task, opened, &options, header, table).await?;
                 let event = Event::Prepared { prepared: population.prepared.clone() };
                 self.population = Some(population);
                 self.forget_results();
@@ -127,11 +134,15 @@ impl Session {
                 self.forget_results();
                 event
             }
-            Request::Embed => {
+            Request::GeneTable => {
+                let table = files.first().map(|file| Ok((file.name.clone(), GeneTable::read(file)?)));
+                self.gene_table = table.transpose().map_err(EngineError::Read)?;
+                let said = |(name, table): &(String, GeneTable)| (name.clone(), table.n_symbols());
+                Event::GeneTableRead { table: self.gene_table.as_ref().map(said) }
+            }
+            Request::Embed { config } => {
                 let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
-                let maps = crate::look::maps(task, population, self.checkpoint.as_ref()).await?;
-                self.maps.clone_from(&maps);
-                Event::Embedded { maps }
+                self.looked.look(task, population, self.checkpoint.as_ref(), config).await?
             }
             Request::Predict { query } => {
                 let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
@@ -144,15 +155,18 @@ impl Session {
                 self.predictions.push(prediction.clone());
                 Event::Predicted { prediction }
             }
-            Request::Export => {
+            Request::Export { kind } => {
                 let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
-                let mut stretch = task.begin("Writing the h5ad", "files", 1).await?;
-                let (maps, predictions) = (&self.maps, &self.predictions);
-                let checkpoint = self.checkpoint.as_ref();
-                let bytes = export::h5ad(population, maps, predictions, checkpoint, self.bytes_available)?;
+                let mut stretch = task.begin(&format!("Writing {}", kind.label()), "files", 1).await?;
+                let beside = export::Beside {
+                    looked: &self.looked,
+                    predictions: &self.predictions,
+                    checkpoint: self.checkpoint.as_ref(),
+                    gene_table: self.gene_table.as_ref().map(|(name, _)| name.as_str()),
+                };
+                let (name, bytes) = export::file(kind, population, &beside, self.bytes_available)?;
                 stretch.reached(1).await?;
-                let stem = population.file.split('.').next().filter(|stem| !stem.is_empty()).unwrap_or("cells");
-                Event::Exported { name: format!("{stem}_waddington.h5ad"), bytes }
+                Event::Exported { name, bytes }
             }
             Request::Cancel { request } => {
                 self.canceller.cancel(request);
@@ -163,7 +177,7 @@ impl Session {
 
     /// Other cells have other maps and answers.
     fn forget_results(&mut self) {
-        self.maps.clear();
+        self.looked = Looked::default();
         self.predictions.clear();
     }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::genes::NamingReport;
 use crate::labels::Reading;
 use crate::prepare::{CellFilter, SuggestedFilter};
 use crate::reading::{ValueReading, ValueScale};
@@ -211,6 +212,10 @@ pub struct Prepared {
     pub suggested: SuggestedFilter,
     /// What the values were taken for, and why; none where rows are metacells.
     pub reading: Option<ValueReading>,
+    /// What became of the names of the genes; none without a table of genes.
+    pub naming: Option<NamingReport>,
+    /// Columns of `obs` with at most 500 labels, which can part the cells into batches.
+    pub label_columns: Vec<String>,
     /// How the genes meet the checkpoint's; none where no checkpoint is loaded.
     pub coverage: Option<GeneCoverage>,
     /// What a person should know, in plain words.

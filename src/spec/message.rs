@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::{Card, CheckpointHeader};
 use crate::dataset::{Opened, PrepareOptions, Prepared};
 use crate::device::{AttentionPath, BackendChoice, DeviceReport};
+use crate::genes::VariableGenesTable;
 use crate::labels::{LabelOptions, LabelTable};
 use crate::prediction::{Prediction, Query, TargetInfo};
-use crate::prepare::CellFilter;
+use crate::prepare::{CellFilter, MapConfig};
 
 /// What the screen asks of the engine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,20 +56,54 @@ pub enum Request {
         /// The bounds.
         filter: CellFilter,
     },
-    /// Principal components of the prepared cells and of their latent states. Answered by [`Event::Embedded`].
-    Embed,
+    /// Take the names of genes from a table, handed over beside the message, in every preparation from now on; without
+    /// a file, as files name them. Answered by [`Event::GeneTableRead`].
+    GeneTable,
+    /// Principal components of the prepared cells and of their latent states. What did not change is not computed anew.
+    /// Answered by [`Event::Embedded`].
+    Embed {
+        /// How the map of expression is made.
+        #[serde(default)]
+        config: MapConfig,
+    },
     /// Predict a response. Answered by [`Event::Predicted`].
     Predict {
         /// What is asked.
         query: Query,
     },
-    /// Write the prepared cells with their maps and predictions as an h5ad. Answered by [`Event::Exported`].
-    Export,
+    /// Write the prepared cells, or what was done to them, as a file. Answered by [`Event::Exported`].
+    Export {
+        /// As what.
+        kind: ExportKind,
+    },
     /// Stop the request with this id at its next step.
     Cancel {
         /// The request to stop.
         request: u32,
     },
+}
+
+/// What a person takes away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExportKind {
+    /// An h5ad: expression, counts, quality, maps and predictions.
+    H5ad,
+    /// A csv of the cells: barcodes, the file's columns, quality and maps.
+    CellsCsv,
+    /// How the cells were prepared ([`crate::recipe::Recipe`]), as json.
+    Recipe,
+}
+
+impl ExportKind {
+    /// In plain words.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::H5ad => "the h5ad",
+            Self::CellsCsv => "the table of cells",
+            Self::Recipe => "the recipe",
+        }
+    }
 }
 
 /// What the engine says.
@@ -125,8 +160,15 @@ pub enum Event {
         /// What came out.
         prepared: Prepared,
     },
+    /// A table of genes was read, or let go of.
+    GeneTableRead {
+        /// Its name and how many symbols it has; none where names are as files have them.
+        table: Option<(String, usize)>,
+    },
     /// The maps are there.
     Embedded {
+        /// How variable the genes are; none where the map is of all.
+        genes: Option<VariableGenesTable>,
         /// Of expression and, where a checkpoint is loaded, of the latent states.
         maps: Vec<EmbeddingMap>,
     },

@@ -263,6 +263,25 @@ impl VariableGenesConfig {
     }
 }
 
+/// How the map of the expression is made: of which genes, and whether each counts alike.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MapConfig {
+    /// Which genes; none for all. Default: the 1,000 that vary most by the flavour of Seurat.
+    pub genes: Option<VariableGenesConfig>,
+    /// Column of `obs` whose labels are batches: variability is measured in each. Default: none.
+    pub batch_column: Option<String>,
+    /// Whether each gene is scaled to unit variance first. Default: no.
+    pub scale: Option<ScaleConfig>,
+}
+
+impl Default for MapConfig {
+    fn default() -> Self {
+        let genes = VariableGenesConfig { n_top_genes: Some(1000), ..VariableGenesConfig::default() };
+        Self { genes: Some(genes), batch_column: None, scale: None }
+    }
+}
+
 /// Scaling of each gene to unit variance (`scanpy.pp.scale`).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -4,6 +4,7 @@
 //! [`State::apply`] is the only place where an event changes the state, [`State::take_posts`] the only place where a
 //! request leaves it. Files are named by a [`FileSet`] here and held by the link, because a `File` is no plain data.
 
+mod answered;
 mod asked;
 mod job;
 mod shared;
@@ -13,11 +14,12 @@ use std::collections::VecDeque;
 use spec::checkpoint::{Card, CheckpointHeader};
 use spec::dataset::{CellQuality, Opened, PrepareOptions, Prepared};
 use spec::device::{AttentionPath, Backend, BackendChoice, DeviceReport};
-use spec::labels::{LabelRow, LabelTable, Reading};
+use spec::genes::VariableGenesTable;
+use spec::labels::LabelTable;
 use spec::message::{EmbeddingMap, Event, Request};
 use spec::model::Mode;
 use spec::prediction::{Prediction, Support, TargetInfo};
-use spec::prepare::CellFilter;
+use spec::prepare::{CellFilter, MapConfig};
 
 pub use job::{FileSet, Job, Post, Progress, Running};
 pub use shared::Shared;
@@ -115,6 +117,17 @@ pub struct Dataset {
     pub quality: Shared<CellQuality>,
 }
 
+/// A table that names genes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GeneTable {
+    /// Its handle.
+    pub files: FileSet,
+    /// Name of the file.
+    pub name: String,
+    /// Symbols it has.
+    pub n_symbols: usize,
+}
+
 /// Something went wrong; what was there before is still there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -147,6 +160,12 @@ pub struct State {
     pub dataset: Option<Shared<Dataset>>,
     /// Filters that were in force before, the last of them last.
     pub filter_history: Vec<CellFilter>,
+    /// The table that names the genes; none where they are called as files call them.
+    pub gene_table: Option<GeneTable>,
+    /// How the map of expression is made.
+    pub map_config: MapConfig,
+    /// How variable the genes of that map are; none where it is of all.
+    pub variable_genes: Option<Shared<VariableGenesTable>>,
     /// Maps of the prepared cells.
     pub maps: Option<Shared<Vec<EmbeddingMap>>>,
     /// The gene that was picked.
@@ -180,18 +199,6 @@ impl State {
     /// Adds a job to the end of the queue.
     pub fn enqueue(&mut self, job: Job) {
         self.queue.push_back(job);
-    }
-
-    fn accept_labels(&mut self, table: LabelTable) {
-        // The answer may be of a column that is no longer chosen.
-        if self.options.perturbation_column.as_deref() == Some(table.column.as_str()) {
-            self.options.corrections = table.corrections();
-            let is_control = |row: &LabelRow| row.label == table.control_name && row.reading == Reading::Control;
-            if self.options.control_label.is_none() && table.rows.iter().any(is_control) {
-                self.options.control_label = Some(table.control_name.clone());
-            }
-            self.labels = Some(Shared::new(table));
-        }
     }
 
     /// Asks to stop what runs and forgets what waits for it.
@@ -273,6 +280,10 @@ impl State {
             let n_heads = self.checkpoint.as_ref().and_then(|checkpoint| checkpoint.chosen_heads);
             self.enqueue(Job::with_files(Request::LoadCheckpoint { n_heads }, files));
         }
+        if let Some(table) = &self.gene_table {
+            let files = table.files;
+            self.enqueue(Job::with_files(Request::GeneTable, files));
+        }
         if let Some(dataset) = self.dataset.clone() {
             self.options = dataset.options.clone();
             self.enqueue(Job::with_files(Request::Open, dataset.files));
@@ -295,6 +306,7 @@ impl State {
             self.checkpoint_files,
             self.opened.as_ref().map(|file| file.files),
             self.dataset.as_ref().map(|dataset| dataset.files),
+            self.gene_table.as_ref().map(|table| table.files),
             self.running.as_ref().and_then(|running| running.job.files),
         ];
         shown.contains(&Some(set)) || self.queue.iter().any(|job| job.files == Some(set))
@@ -303,158 +315,6 @@ impl State {
     fn next_id(&mut self) -> u32 {
         self.last_id += 1;
         self.last_id
-    }
-
-    fn accept(&mut self, job: Job, answer: Event) {
-        match answer {
-            Event::Ready { device } => {
-                self.phase = Phase::Ready;
-                let known = self.device.take().and_then(|device| device.notice);
-                self.notices.extend(device.notice.clone().filter(|notice| Some(notice) != known.as_ref()));
-                self.device = Some(device);
-            }
-            Event::CheckpointLoaded { header, card, targets, n_parameters, n_vectors, heads_unknown, warnings } => {
-                let Request::LoadCheckpoint { n_heads: chosen_heads } = job.request else { return };
-                self.accept_checkpoint(
-                    job.files,
-                    Checkpoint {
-                        header: *header,
-                        card,
-                        targets,
-                        n_parameters,
-                        n_vectors,
-                        heads_unknown,
-                        warnings,
-                        chosen_heads,
-                    },
-                );
-            }
-            Event::Opened { opened } => self.accept_opened(&job, opened),
-            Event::LabelsRead { table } => self.accept_labels(table),
-            Event::Prepared { prepared } => self.accept_prepared(job, prepared),
-            Event::Embedded { maps } => self.maps = Some(Shared::new(maps)),
-            Event::Predicted { prediction } => {
-                self.failure = None;
-                self.failed_starts = 0;
-                self.prediction = Some(Shared::new(prediction));
-            }
-            // Handed to the person where it arrives: a file is nothing that is shown.
-            Event::Exported { .. } | Event::Progress { .. } | Event::Cancelled | Event::Failed { .. } => {}
-        }
-    }
-
-    fn accept_checkpoint(&mut self, files: Option<FileSet>, checkpoint: Checkpoint) {
-        self.checkpoint_files = files;
-        // What another model said is not what this one says.
-        if self.checkpoint.as_ref().is_some_and(|old| old.header != checkpoint.header) {
-            self.prediction = None;
-        }
-        self.choose_first_question(&checkpoint.header, &checkpoint.targets);
-        self.checkpoint = Some(Shared::new(checkpoint));
-        self.prepare_for_checkpoint();
-    }
-
-    /// Prepares again what was prepared before this checkpoint came: its library size and genes count from now on.
-    fn prepare_for_checkpoint(&mut self) {
-        let (Some(dataset), Some(opened)) = (&self.dataset, &self.opened) else { return };
-        let is_replaced = self.has_job(|request| matches!(request, Request::Open | Request::Prepare { .. }));
-        if dataset.files == opened.files && !is_replaced {
-            let job = Job::with_files(Request::Prepare { options: dataset.options.clone() }, dataset.files);
-            self.enqueue(job);
-        }
-    }
-
-    /// Picks a held-out target, which can be checked, and the first mode the checkpoint saw, or the first of all where
-    /// there is no record.
-    fn choose_first_question(&mut self, header: &CheckpointHeader, targets: &[TargetInfo]) {
-        if !targets.iter().any(|target| target.symbol == self.target) {
-            let first = targets.iter().find(|target| target.support == Support::HeldOut).or(targets.first());
-            self.target = first.map(|target| target.symbol.clone()).unwrap_or_default();
-        }
-        if self.mode.is_none_or(|mode| !header.modes.contains(&mode)) {
-            self.mode = header.modes.first().or(Mode::ALL.first()).copied();
-        }
-    }
-
-    fn accept_opened(&mut self, job: &Job, opened: Opened) {
-        let files = job.files.unwrap_or_default();
-        let is_resumed = |next: &Job| matches!(next.request, Request::Prepare { .. }) && next.files == job.files;
-        let resumes = self.queue.front().is_some_and(is_resumed);
-        if !resumes {
-            self.options = opened.suggested.clone();
-        }
-        self.opened = Some(Shared::new(OpenedFile { files, opened }));
-        if job.prepare_at_once {
-            self.prepare();
-        } else if !resumes {
-            self.read_labels();
-        }
-    }
-
-    fn accept_prepared(&mut self, job: Job, prepared: Prepared) {
-        let options = match (job.request, &self.dataset) {
-            (Request::Prepare { options }, _) => options,
-            (Request::Filter { filter }, Some(dataset)) => {
-                let dataset = dataset.clone();
-                return self.accept_filtered(&dataset, filter, prepared);
-            }
-            _ => return,
-        };
-        let name = self.opened.as_ref().map(|file| file.opened.name.clone()).unwrap_or_default();
-        let is_same = self.dataset.as_ref().is_some_and(|old| Some(old.files) == job.files && old.options == options);
-        let files = job.files.unwrap_or_default();
-        let mut prepared = prepared;
-        let quality = Shared::new(std::mem::take(&mut prepared.quality));
-        self.dataset = Some(Shared::new(Dataset { files, name, options, prepared, quality }));
-        if !is_same {
-            self.filter_history.clear();
-            self.maps = None;
-            self.prediction = None;
-        }
-        self.enqueue(Job::new(Request::Embed));
-    }
-
-    fn accept_filtered(&mut self, dataset: &Dataset, filter: CellFilter, prepared: Prepared) {
-        let before = dataset.options.filter;
-        if self.filter_history.last() == Some(&filter) {
-            self.filter_history.pop();
-        } else {
-            self.filter_history.push(before);
-        }
-        self.dataset = Some(Shared::new(Dataset {
-            files: dataset.files,
-            name: dataset.name.clone(),
-            options: PrepareOptions { filter, ..dataset.options.clone() },
-            prepared: Prepared { quality: CellQuality::default(), ..prepared },
-            quality: dataset.quality.clone(),
-        }));
-        self.maps = None;
-        self.prediction = None;
-        self.enqueue(Job::new(Request::Embed));
-    }
-
-    fn fail(&mut self, job: &Job, message: String, hint: String) {
-        if matches!(job.request, Request::Start { .. }) {
-            self.phase = Phase::Lost;
-        }
-        self.failure = Some(Failure { task: job.label(), message, hint });
-        self.drop_dependents(job);
-    }
-
-    /// Forgets jobs that make no sense without `job`.
-    fn drop_dependents(&mut self, job: &Job) {
-        match job.request {
-            Request::Start { .. } => self.queue.clear(),
-            Request::Open | Request::Prepare { .. } => {
-                self.queue.retain(|next| !matches!(next.request, Request::Prepare { .. } | Request::Embed));
-            }
-            _ => {}
-        }
-        // The cells are what they were; their maps may have been given up for this job.
-        let changes_cells = matches!(job.request, Request::Prepare { .. } | Request::Filter { .. });
-        if changes_cells && self.dataset.is_some() && self.maps.is_none() {
-            self.enqueue(Job::new(Request::Embed));
-        }
     }
 }
 

@@ -94,6 +94,17 @@ impl Control {
         });
     }
 
+    /// Takes the names of genes from a table that a person chose.
+    pub fn name_genes_by(self, files: Vec<Handed>) {
+        if !files.is_empty() {
+            let set = self.keep(files);
+            self.change(|state| {
+                state.failure = None;
+                state.name_genes_by(Some(set));
+            });
+        }
+    }
+
     fn open_as(self, request: Request, files: Vec<Handed>) {
         if files.is_empty() {
             return;
@@ -151,7 +162,7 @@ impl Control {
         match arrival {
             Arrival::Event { id, event } => {
                 if let Event::Exported { name, bytes } = event.as_ref() {
-                    download(name, "application/x-hdf5", Uint8Array::from(bytes.as_slice()));
+                    download(name, "application/octet-stream", Uint8Array::from(bytes.as_slice()));
                 }
                 self.change(|state| state.apply(id, *event));
             }

@@ -1,6 +1,7 @@
 //! What a person takes away: an answer as csv.
 
 use js_sys::Array;
+use spec::genes::VariableGenesTable;
 use spec::prediction::Prediction;
 use wasm_bindgen::prelude::{JsCast, JsValue};
 use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, Url};
@@ -78,6 +79,29 @@ fn quoted(text: &str) -> String {
     }
 }
 
+/// How variable each gene is, in scanpy's columns.
+pub fn genes_csv(table: &VariableGenesTable) -> String {
+    let mut is_chosen = vec![false; table.symbols.len()];
+    table.chosen.iter().for_each(|gene| is_chosen[*gene as usize] = true);
+    let mut out = format!("gene,highly_variable,means,{}", table.spread_column());
+    if !table.n_batches.is_empty() {
+        out.push_str(",highly_variable_nbatches");
+    }
+    out.push('\n');
+    let number = |values: &[f32], gene: usize| {
+        values.get(gene).filter(|value| value.is_finite()).map_or_else(String::new, f32::to_string)
+    };
+    for (gene, symbol) in table.symbols.iter().enumerate() {
+        let (mean, spread) = (number(&table.means, gene), number(&table.spread, gene));
+        out.push_str(&format!("{},{},{mean},{spread}", quoted(symbol), is_chosen[gene]));
+        if let Some(n) = table.n_batches.get(gene) {
+            out.push_str(&format!(",{n}"));
+        }
+        out.push('\n');
+    }
+    out
+}
+
 /// Type of a text that is saved.
 pub const CSV: &str = "text/csv;charset=utf-8";
 
@@ -103,7 +127,22 @@ mod tests {
     use spec::model::Mode;
     use spec::prediction::{Prediction, Query, Support};
 
-    use super::csv;
+    use spec::genes::VariableGenesTable;
+
+    use super::{csv, genes_csv};
+
+    #[test]
+    fn every_gene_is_a_line() {
+        let table = VariableGenesTable {
+            symbols: vec!["A".into(), "B,1".into()],
+            means: vec![0.5, 1.0],
+            spread: vec![f32::NAN, 2.0],
+            chosen: vec![1],
+            ..VariableGenesTable::default()
+        };
+        let expected = "gene,highly_variable,means,dispersions_norm\nA,false,0.5,\n\"B,1\",true,1,2\n";
+        assert_eq!(genes_csv(&table), expected);
+    }
 
     #[test]
     fn every_gene_has_every_column() {

@@ -1,6 +1,7 @@
 //! A session from request to event, with a small model of random weights over cells that this file makes: what the
 //! browser and every other leaf rely on, without either.
 
+mod looked;
 mod population;
 
 use std::cell::RefCell;
@@ -21,6 +22,7 @@ use spec::device::{AttentionPath, BackendChoice};
 use spec::message::{Envelope, Event, Request};
 use spec::model::Mode;
 use spec::prediction::{Query, Support};
+use spec::prepare::MapConfig;
 use spec::train::Baseline;
 
 use crate::checkpoints::{random_model, torch_file};
@@ -28,6 +30,11 @@ use crate::checkpoints::{random_model, torch_file};
 const GENES: [&str; 6] = ["STAT1", "JAK2", "IRF1", "CD274", "MT-CO1", "ACTB"];
 
 const LOAD: Request = Request::LoadCheckpoint { n_heads: None };
+
+/// The maps, made as the defaults say.
+fn embed() -> Request {
+    Request::Embed { config: MapConfig::default() }
+}
 
 #[derive(Default)]
 struct Events(RefCell<Vec<Event>>);
@@ -147,8 +154,8 @@ fn checkpoint_files() -> Vec<NamedSource> {
 #[test]
 fn from_file_to_prediction() {
     let mut person = Person::with_model_and_cells();
-    let embedded = person.ask(Request::Embed, vec![]);
-    let Event::Embedded { maps } = embedded else { panic!("{embedded:?}") };
+    let embedded = person.ask(embed(), vec![]);
+    let Event::Embedded { maps, .. } = embedded else { panic!("{embedded:?}") };
     assert_eq!(maps.len(), 2);
     assert!(maps.iter().all(|map| map.x.len() == 12 && map.x.iter().all(|x| x.is_finite())));
 
@@ -196,7 +203,7 @@ fn what_cannot_be_asked_is_named() {
 fn requests_out_of_order_are_refused_and_the_session_goes_on() {
     let mut person = Person::new();
     assert!(failure(person.ask(LOAD, checkpoint_files())).contains("no device"));
-    assert!(failure(person.ask(Request::Embed, vec![])).contains("a file is prepared"));
+    assert!(failure(person.ask(embed(), vec![])).contains("a file is prepared"));
     let options = PrepareOptions::default();
     assert!(failure(person.ask(Request::Prepare { options }, vec![])).contains("a file is opened"));
     let ready = person.ask(Request::Start { backend: BackendChoice::Cpu, attention: AttentionPath::default() }, vec![]);
@@ -257,8 +264,8 @@ fn bare_parameters_are_a_model_with_what_is_beside_them() {
     }
     let options = PrepareOptions::default();
     person.ask(Request::Prepare { options: options.clone() }, vec![]);
-    let embedded = person.ask(Request::Embed, vec![]);
-    assert!(matches!(&embedded, Event::Embedded { maps } if maps.len() == 2), "{embedded:?}");
+    let embedded = person.ask(embed(), vec![]);
+    assert!(matches!(&embedded, Event::Embedded { maps, .. } if maps.len() == 2), "{embedded:?}");
     let query = Query { target: "STAT1".into(), mode: Mode::Crispri };
     let said = failure(person.ask(Request::Predict { query: query.clone() }, vec![]));
     assert!(said.contains("without perturbation vectors"), "{said}");
@@ -328,8 +335,8 @@ fn another_checkpoint_wants_the_cells_prepared_again() {
 fn a_request_can_be_stopped() {
     let mut person = Person::with_model_and_cells();
     person.session.canceller().cancel(person.asked + 1);
-    let stopped = person.ask(Request::Embed, vec![]);
+    let stopped = person.ask(embed(), vec![]);
     assert_eq!(stopped, Event::Cancelled);
-    let embedded = person.ask(Request::Embed, vec![]);
+    let embedded = person.ask(embed(), vec![]);
     assert!(matches!(embedded, Event::Embedded { .. }), "{embedded:?}");
 }

@@ -9,6 +9,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use spec::genes::{N_NAMED, NamingReport};
+
 use crate::genes::{GeneNames, is_ensembl, without_version};
 use crate::read::ReadError;
 use crate::read::text::Lines;
@@ -226,6 +228,26 @@ enum Right {
 }
 
 impl Translation {
+    /// The same in short, for a person to read; `genes` are the names that were translated.
+    pub fn report(&self, genes: &GeneNames) -> NamingReport {
+        let own_name = |column: &u32| genes.symbols[*column as usize].clone();
+        let duplicate =
+            |(symbol, columns): &(String, Vec<u32>)| (symbol.clone(), columns.iter().map(own_name).collect());
+        NamingReport {
+            n_genes: genes.len(),
+            n_current: self.n_current,
+            n_by_id: self.n_by_id,
+            n_renamed: self.renamed.len(),
+            renamed: first(&self.renamed, |(_, name, symbol)| (name.clone(), symbol.clone())),
+            n_ambiguous: self.ambiguous.len(),
+            ambiguous: first(&self.ambiguous, |(_, name, symbols)| (name.clone(), symbols.clone())),
+            n_missing: self.missing.len(),
+            missing: first(&self.missing, |(_, name)| name.clone()),
+            n_duplicates: self.duplicates.len(),
+            duplicates: first(&self.duplicates, duplicate),
+        }
+    }
+
     /// Gives each symbol to the column with most right to it, to the first of equals; the others keep their own names.
     fn settle(&mut self, genes: &GeneNames, wanted: Vec<(Option<String>, Right)>) {
         let mut columns_of: HashMap<&str, Vec<u32>> = HashMap::new();
@@ -247,6 +269,11 @@ impl Translation {
             self.symbols.push(symbol.filter(|_| !keeps_own.contains(&column)).unwrap_or(own));
         }
     }
+}
+
+/// The first entries of a list, as many as a person is shown.
+fn first<T, Said>(list: &[T], say: impl Fn(&T) -> Said) -> Vec<Said> {
+    list.iter().take(N_NAMED).map(say).collect()
 }
 
 /// One line of a table.

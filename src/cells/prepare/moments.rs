@@ -1,6 +1,6 @@
 //! Mean and variance of each gene, per batch, in one pass over the stored values and memory for the genes alone.
 
-use crate::counts::Counts;
+use crate::counts::CellView;
 
 /// Sums of one gene in one batch.
 #[derive(Debug, Clone, Copy, Default)]
@@ -33,15 +33,15 @@ const ROUNDING: f64 = 1e-12;
 /// # Panics
 /// Where `batch_of` has fewer values than there are cells, or names a batch that is not there.
 pub fn moments(
-    counts: &Counts,
+    cells: CellView<'_>,
     batch_of: Option<&[u32]>,
     n_batches: usize,
     change: impl Fn(f32) -> f64,
 ) -> Vec<Moments> {
-    let n_genes = counts.n_genes();
+    let n_genes = cells.n_genes();
     let mut sums = vec![vec![Sums::default(); n_genes]; n_batches];
     let mut n_cells = vec![0usize; n_batches];
-    for (cell, row) in counts.rows().enumerate() {
+    for (cell, row) in cells.rows().enumerate() {
         let batch = batch_of.map_or(0, |batch_of| batch_of[cell] as usize);
         n_cells[batch] += 1;
         let sums = &mut sums[batch];

@@ -5,7 +5,7 @@
 
 use spec::prepare::ScaleConfig;
 
-use crate::counts::Counts;
+use crate::counts::{CellView, Counts};
 use crate::prepare::moments::moments;
 
 /// Why genes cannot be scaled.
@@ -49,11 +49,12 @@ impl Scaled {
     ///
     /// # Errors
     /// See [`ScaleError`].
-    pub fn fit(counts: &Counts, genes: &[u32], config: ScaleConfig) -> Result<Scaled, ScaleError> {
+    pub fn fit<'a>(cells: impl Into<CellView<'a>>, genes: &[u32], config: ScaleConfig) -> Result<Scaled, ScaleError> {
+        let cells = cells.into();
         if let Some(most) = config.max_value.filter(|most| most.is_nan() || *most <= 0.0) {
             return Err(ScaleError::MaxValue(most));
         }
-        let n_genes = counts.n_genes();
+        let n_genes = cells.n_genes();
         let mut place_of = vec![None; n_genes];
         for (place, &gene) in (0u32..).zip(genes) {
             let of_gene = place_of.get_mut(gene as usize).ok_or(ScaleError::Gene { gene, n_genes })?;
@@ -61,7 +62,7 @@ impl Scaled {
                 return Err(ScaleError::Twice(gene));
             }
         }
-        let all = moments(counts, None, 1, f64::from).swap_remove(0);
+        let all = moments(cells, None, 1, f64::from).swap_remove(0);
         let means: Vec<f64> = genes.iter().map(|gene| all.means[*gene as usize]).collect();
         let deviations: Vec<f64> = genes
             .iter()

@@ -10,7 +10,7 @@ mod variance;
 
 use spec::prepare::{VariableGenesConfig, VariableGenesFlavor};
 
-use crate::counts::Counts;
+use crate::counts::CellView;
 use crate::data::Labels;
 use crate::prepare::moments::{Moments, moments};
 use crate::prepare::variable::dispersion::Dispersions;
@@ -110,16 +110,17 @@ impl VariableGenes {
 ///
 /// # Errors
 /// See [`VariableGenesError`].
-pub fn highly_variable_genes(
-    counts: &Counts,
+pub fn highly_variable_genes<'a>(
+    cells: impl Into<CellView<'a>>,
     config: &VariableGenesConfig,
     batches: Option<&Labels>,
 ) -> Result<VariableGenes, VariableGenesError> {
     config.validate().map_err(VariableGenesError::Config)?;
-    let batches = Batches::new(counts, batches)?;
+    let cells = cells.into();
+    let batches = Batches::new(cells.n_cells(), batches)?;
     match config.flavor {
-        VariableGenesFlavor::Seurat | VariableGenesFlavor::CellRanger => by_dispersion(counts, config, &batches),
-        VariableGenesFlavor::SeuratV3 | VariableGenesFlavor::SeuratV3Paper => by_variance(counts, config, &batches),
+        VariableGenesFlavor::Seurat | VariableGenesFlavor::CellRanger => by_dispersion(cells, config, &batches),
+        VariableGenesFlavor::SeuratV3 | VariableGenesFlavor::SeuratV3Paper => by_variance(cells, config, &batches),
     }
 }
 
@@ -131,8 +132,7 @@ struct Batches {
 }
 
 impl Batches {
-    fn new(counts: &Counts, labels: Option<&Labels>) -> Result<Self, VariableGenesError> {
-        let n_cells = counts.n_cells();
+    fn new(n_cells: usize, labels: Option<&Labels>) -> Result<Self, VariableGenesError> {
         let Some(labels) = labels else {
             if n_cells < 2 {
                 return Err(VariableGenesError::TooFewCells { batch: "the matrix".into(), n_cells });
@@ -162,21 +162,21 @@ impl Batches {
         self.names.len()
     }
 
-    fn moments(&self, counts: &Counts, change: impl Fn(f32) -> f64) -> Vec<Moments> {
-        moments(counts, self.of_cell.as_deref(), self.len(), change)
+    fn moments(&self, cells: CellView<'_>, change: impl Fn(f32) -> f64) -> Vec<Moments> {
+        moments(cells, self.of_cell.as_deref(), self.len(), change)
     }
 }
 
 fn by_dispersion(
-    counts: &Counts,
+    cells: CellView<'_>,
     config: &VariableGenesConfig,
     batches: &Batches,
 ) -> Result<VariableGenes, VariableGenesError> {
     // The logarithm is taken back, except by Cell Ranger's rule, which takes the values as they are.
     let scale = config.log_base.map_or(1.0, f64::ln);
     let of_batch = match config.flavor {
-        VariableGenesFlavor::Seurat => batches.moments(counts, |value| (f64::from(value) * scale).exp_m1()),
-        _ => batches.moments(counts, f64::from),
+        VariableGenesFlavor::Seurat => batches.moments(cells, |value| (f64::from(value) * scale).exp_m1()),
+        _ => batches.moments(cells, f64::from),
     };
     require_numbers(&of_batch, "use values that are scaled by library size and logged (log1p)")?;
     let has_batches = batches.of_cell.is_some();
@@ -257,16 +257,16 @@ fn mean_of_numbers(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 fn by_variance(
-    counts: &Counts,
+    cells: CellView<'_>,
     config: &VariableGenesConfig,
     batches: &Batches,
 ) -> Result<VariableGenes, VariableGenesError> {
     let mut warnings = Vec::new();
-    let n_fractions = counts.values().filter(|value| value.fract() != 0.0).count();
+    let n_fractions = cells.values().filter(|value| value.fract() != 0.0).count();
     if n_fractions > 0 {
         warnings.push(format!("{n_fractions} values are no whole numbers; this choice of genes expects raw counts"));
     }
-    let of_batch = batches.moments(counts, f64::from);
+    let of_batch = batches.moments(cells, f64::from);
     require_numbers(&of_batch, "use raw counts")?;
     let fit = |(moments, batch): (_, &String)| {
         Standard::fit(moments, config.span).map_err(|reason| VariableGenesError::Fit { batch: batch.clone(), reason })
@@ -279,14 +279,11 @@ fn by_variance(
             standard.n_singular
         ));
     }
-    let normalized = variance::normalized(counts, batches.of_cell.as_deref(), &standards);
+    let normalized = variance::normalized(cells, batches.of_cell.as_deref(), &standards);
     let ranks = variance::rank(&normalized, config.n_top_genes.unwrap_or(N_TOP_V3), config.flavor);
-    let all = if batches.of_cell.is_some() {
-        moments(counts, None, 1, f64::from).swap_remove(0)
-    } else {
-        of_batch[0].clone()
-    };
-    let variances_norm = (0..counts.n_genes())
+    let all =
+        if batches.of_cell.is_some() { moments(cells, None, 1, f64::from).swap_remove(0) } else { of_batch[0].clone() };
+    let variances_norm = (0..cells.n_genes())
         .map(|gene| normalized.iter().map(|of_batch| of_batch[gene]).sum::<f64>() / normalized.len() as f64)
         .collect();
     Ok(VariableGenes {

@@ -3,11 +3,14 @@
 //! Every element carries its `encoding-type` and `encoding-version`. Long arrays are chunked, shuffled and deflated.
 //! Deliberately absent: raw, graphs (`obsp`), frames and sparse matrices in `obsm` and `uns`.
 
+mod values;
+
 use std::collections::BTreeMap;
 
-use hdf5_pure::{AttrValue, DatasetBuilder, FileBuilder, GroupBuilder};
+use hdf5_pure::{AttrValue, DatasetBuilder, EnumTypeBuilder, FileBuilder, GroupBuilder};
 
 use crate::counts::Counts;
+pub use crate::write::h5ad::values::Values;
 
 /// Elements per chunk, and the shortest array that is compressed.
 const CHUNK_ELEMENTS: u64 = 1 << 16;
@@ -70,46 +73,6 @@ impl Matrix {
         match self {
             Matrix::Csr(counts) => (counts.n_cells(), counts.n_genes()),
             Matrix::Dense { n_obs, n_vars, .. } => (*n_obs, *n_vars),
-        }
-    }
-}
-
-/// The values of a column of `obs` or `var`.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Values {
-    /// A category per row.
-    Categorical {
-        /// Index into `names` for each row; -1 where missing.
-        codes: Vec<i32>,
-        /// The categories, each once.
-        names: Vec<String>,
-    },
-    /// Text.
-    Text(Vec<String>),
-    /// Single precision.
-    F32(Vec<f32>),
-    /// Double precision.
-    F64(Vec<f64>),
-    /// Integers.
-    I64(Vec<i64>),
-}
-
-impl Values {
-    /// Categories from labels, in order of name.
-    pub fn categorical<S: AsRef<str>>(labels: &[S]) -> Values {
-        let distinct: BTreeMap<&str, i32> = labels.iter().map(|label| (label.as_ref(), 0)).collect();
-        let code_of: BTreeMap<&str, i32> = distinct.into_keys().zip(0..).collect();
-        let codes = labels.iter().map(|label| code_of[label.as_ref()]).collect();
-        Values::Categorical { codes, names: code_of.into_keys().map(str::to_owned).collect() }
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Values::Categorical { codes, .. } => codes.len(),
-            Values::Text(text) => text.len(),
-            Values::F32(values) => values.len(),
-            Values::F64(values) => values.len(),
-            Values::I64(values) => values.len(),
         }
     }
 }
@@ -296,6 +259,7 @@ fn write_frame(group: &mut GroupBuilder, object: &str, frame: &Frame, n_rows: us
             Values::F32(values) => write_numbers(group.create_dataset(name).with_f32_data(values), values.len()),
             Values::F64(values) => write_numbers(group.create_dataset(name).with_f64_data(values), values.len()),
             Values::I64(values) => write_numbers(group.create_dataset(name).with_i64_data(values), values.len()),
+            Values::Bool(values) => write_bools(group, name, values)?,
         }
     }
     Ok(())
@@ -325,6 +289,15 @@ fn write_text(group: &mut GroupBuilder, name: &str, values: &[String]) {
     let dataset = group.create_dataset(name);
     dataset.with_vlen_strings(&values);
     encode(dataset, "string-array", "0.2.0");
+}
+
+/// As h5py writes numpy's bool: an enumeration over one byte.
+fn write_bools(group: &mut GroupBuilder, name: &str, values: &[bool]) -> Result<(), WriteError> {
+    let truth = EnumTypeBuilder::u8_based().value("FALSE", 0).value("TRUE", 1).build();
+    let truth = truth.map_err(|error| WriteError::Hdf5(error.to_string()))?;
+    let bytes: Vec<u8> = values.iter().map(|value| u8::from(*value)).collect();
+    write_numbers(group.create_dataset(name).with_enum_u8_data(truth, &bytes), values.len());
+    Ok(())
 }
 
 fn write_numbers(dataset: &mut DatasetBuilder, n: usize) {

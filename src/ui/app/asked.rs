@@ -3,9 +3,9 @@
 use spec::labels::{LabelOptions, LabelTable, Reading};
 use spec::message::Request;
 use spec::prediction::Query;
-use spec::prepare::CellFilter;
+use spec::prepare::{CellFilter, MapConfig};
 
-use super::{Job, Shared, State};
+use super::{FileSet, Job, Shared, State};
 
 impl State {
     /// Asks for the response to the picked gene and mode; a question that still waits is replaced.
@@ -77,10 +77,34 @@ impl State {
         self.labels = Some(Shared::new(table));
     }
 
+    /// Asks for the maps of the prepared cells.
+    pub fn ask_for_maps(&mut self) {
+        self.enqueue(Job::new(Request::Embed { config: self.map_config.clone() }));
+    }
+
+    /// Makes the map of expression another way; the map of latent states stays.
+    pub fn map_by(&mut self, config: MapConfig) {
+        if self.map_config == config {
+            return;
+        }
+        self.map_config = config;
+        self.drop_maps_to_come();
+        if self.dataset.is_some() && !self.has_job(|request| matches!(request, Request::Prepare { .. })) {
+            self.ask_for_maps();
+        }
+    }
+
+    /// Takes the names of genes from a table, or from the files themselves again.
+    pub fn name_genes_by(&mut self, table: Option<FileSet>) {
+        self.queue.retain(|job| job.request != Request::GeneTable);
+        self.enqueue(Job { files: table, ..Job::new(Request::GeneTable) });
+    }
+
     /// Maps of cells that are about to change are not waited for.
     fn drop_maps_to_come(&mut self) {
-        self.queue.retain(|job| job.request != Request::Embed);
-        if self.running.as_ref().is_some_and(|running| running.job.request == Request::Embed) {
+        let is_embed = |request: &Request| matches!(request, Request::Embed { .. });
+        self.queue.retain(|job| !is_embed(&job.request));
+        if self.running.as_ref().is_some_and(|running| is_embed(&running.job.request)) {
             self.cancel();
         }
     }

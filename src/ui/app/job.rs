@@ -36,9 +36,10 @@ impl Job {
             Request::ReadLabels { column, .. } => format!("Reading the labels of {column}"),
             Request::Prepare { .. } => "Preparing the cells".into(),
             Request::Filter { .. } => "Filtering the cells".into(),
-            Request::Embed => "Mapping the cells".into(),
+            Request::GeneTable => "Reading the table of genes".into(),
+            Request::Embed { .. } => "Mapping the cells".into(),
             Request::Predict { query } => format!("Predicting {} {}", query.target, query.mode.label()),
-            Request::Export => "Writing the h5ad".into(),
+            Request::Export { kind } => format!("Writing {}", kind.label()),
             Request::Cancel { .. } => "Cancelling".into(),
         }
     }

@@ -4,12 +4,12 @@ use spec::dataset::{CellQuality, CellUnit, FileFormat};
 use spec::device::AttentionPath;
 use spec::labels::{LabelRow, LabelTable, Reading};
 use spec::model::ModelConfig;
-use spec::prepare::{CellFilter, SuggestedFilter};
+use spec::prepare::{CellFilter, MapConfig, SuggestedFilter};
 use spec::train::Baseline;
 
 use super::{
-    Backend, BackendChoice, CheckpointHeader, DeviceReport, Event, Job, Mode, Opened, Phase, PrepareOptions, Prepared,
-    Request, State, Support, TargetInfo,
+    Backend, BackendChoice, CheckpointHeader, DeviceReport, Event, FileSet, Job, Mode, Opened, Phase, Post,
+    PrepareOptions, Prepared, Request, State, Support, TargetInfo,
 };
 
 fn ready() -> Event {
@@ -54,6 +54,8 @@ fn prepared() -> Event {
         perturbation_of_cell: Vec::new(),
         suggested: SuggestedFilter::default(),
         reading: None,
+        naming: None,
+        label_columns: Vec::new(),
         coverage: None,
         warnings: Vec::new(),
     };
@@ -103,7 +105,7 @@ fn started() -> State {
     step(&mut state, checkpoint());
     step(&mut state, opened());
     step(&mut state, prepared());
-    step(&mut state, Event::Embedded { maps: Vec::new() });
+    step(&mut state, Event::Embedded { genes: None, maps: Vec::new() });
     state
 }
 
@@ -152,7 +154,7 @@ fn a_dead_engine_is_brought_back_to_where_it_was() {
     step(&mut state, checkpoint());
     step(&mut state, opened());
     step(&mut state, prepared());
-    step(&mut state, Event::Embedded { maps: Vec::new() });
+    step(&mut state, Event::Embedded { genes: None, maps: Vec::new() });
     assert_eq!(state.phase, Phase::Ready);
     for _ in 0..2 {
         state.restart("out of memory".into());
@@ -200,7 +202,7 @@ fn a_filter_is_replaced_while_it_waits_and_can_be_undone() {
     state.filter(filter(2.0));
     step(&mut state, prepared());
     assert_eq!(in_force(&state), Some(filter(2.0)));
-    assert!(state.maps.is_none() && state.has_job(|request| *request == Request::Embed));
+    assert!(state.maps.is_none() && state.has_job(|request| matches!(request, Request::Embed { .. })));
     // The maps of the cells before are not waited for.
     let embed = state.take_posts()[0].id;
     state.filter(filter(3.0));
@@ -208,11 +210,11 @@ fn a_filter_is_replaced_while_it_waits_and_can_be_undone() {
     state.apply(embed, Event::Cancelled);
     step(&mut state, prepared());
     assert_eq!(state.filter_history, [CellFilter::default(), filter(2.0)]);
-    step(&mut state, Event::Embedded { maps: Vec::new() });
+    step(&mut state, Event::Embedded { genes: None, maps: Vec::new() });
     state.undo_filter();
     step(&mut state, prepared());
     assert_eq!((in_force(&state), state.filter_history.len()), (Some(filter(2.0)), 1));
-    step(&mut state, Event::Embedded { maps: Vec::new() });
+    step(&mut state, Event::Embedded { genes: None, maps: Vec::new() });
     // What fails leaves all as it was.
     state.filter(filter(9.0));
     step(&mut state, Event::Failed { message: "the filters drop all 1 cells".into(), hint: String::new() });
@@ -257,4 +259,45 @@ fn labels_are_asked_for_taken_and_corrected() {
     assert!(state.labels.is_none() && state.options.corrections.is_empty());
     step(&mut state, Event::LabelsRead { table });
     assert!(state.labels.is_none() && state.options.corrections.is_empty());
+}
+
+#[test]
+fn a_table_of_genes_names_the_cells_again_and_outlives_the_engine() {
+    let mut state = started();
+    state.name_genes_by(Some(7));
+    let posts = state.take_posts();
+    assert_eq!((&posts[0].request, posts[0].files), (&Request::GeneTable, Some(7)));
+    state.apply(posts[0].id, Event::GeneTableRead { table: Some(("genes.tsv".into(), 9)) });
+    assert_eq!(state.gene_table.as_ref().map(|table| (table.name.as_str(), table.n_symbols)), Some(("genes.tsv", 9)));
+    assert!(state.holds(7) && state.has_job(|request| matches!(request, Request::Prepare { .. })));
+    step(&mut state, prepared());
+    step(&mut state, Event::Embedded { genes: None, maps: Vec::new() });
+
+    state.restart("out of memory".into());
+    let asked: Vec<FileSet> =
+        state.queue.iter().filter(|job| job.request == Request::GeneTable).filter_map(|job| job.files).collect();
+    assert_eq!(asked, [7]);
+
+    let mut state = started();
+    state.name_genes_by(Some(8));
+    step(&mut state, Event::Failed { message: "no column 'symbol'".into(), hint: String::new() });
+    assert!(state.gene_table.is_none() && !state.has_job(|_| true), "what was prepared stays");
+}
+
+#[test]
+fn another_map_replaces_the_one_that_is_awaited() {
+    let mut state = started();
+    let config = MapConfig { genes: None, ..MapConfig::default() };
+    state.map_by(config.clone());
+    state.map_by(MapConfig::default());
+    state.map_by(config.clone());
+    let posts = state.take_posts();
+    assert_eq!(
+        posts.iter().map(|post| &post.request).collect::<Vec<_>>(),
+        [&Request::Embed { config: config.clone() }]
+    );
+    state.map_by(MapConfig::default());
+    let posts = state.take_posts();
+    assert!(matches!(posts[..], [Post { request: Request::Cancel { .. }, .. }]), "{posts:?}");
+    assert!(state.has_job(|request| *request == Request::Embed { config: MapConfig::default() }));
 }

@@ -32,29 +32,33 @@ pub struct Points {
     pub y: Vec<f32>,
 }
 
-/// Maps coordinates to pixels, both axes on one scale.
+/// Maps coordinates to pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Frame {
-    scale: f64,
+    x_scale: f64,
+    y_scale: f64,
     left: f64,
     bottom: f64,
     width: f64,
 }
 
 impl Frame {
-    fn fit(points: &Points, width: f64, height: f64) -> Self {
+    /// `is_map`: both axes on one scale, so that distances mean something.
+    fn fit(points: &Points, is_map: bool, width: f64, height: f64) -> Self {
         let (x_low, x_high) = range(&points.x).unwrap_or((0.0, 1.0));
         let (y_low, y_high) = range(&points.y).unwrap_or((0.0, 1.0));
         let span = |low: f64, high: f64| (high - low).max(1e-9);
         let room = |size: f64| (size - 2.0 * MARGIN).max(1.0);
-        let scale = (room(width) / span(x_low, x_high)).min(room(height) / span(y_low, y_high));
-        let left = (width - scale * (x_low + x_high)) / 2.0;
-        let bottom = (height + scale * (y_low + y_high)) / 2.0;
-        Self { scale, left, bottom, width }
+        let (x_scale, y_scale) = (room(width) / span(x_low, x_high), room(height) / span(y_low, y_high));
+        let shared = x_scale.min(y_scale);
+        let (x_scale, y_scale) = if is_map { (shared, shared) } else { (x_scale, y_scale) };
+        let left = (width - x_scale * (x_low + x_high)) / 2.0;
+        let bottom = (height + y_scale * (y_low + y_high)) / 2.0;
+        Self { x_scale, y_scale, left, bottom, width }
     }
 
     fn place(&self, x: f32, y: f32) -> (f64, f64) {
-        (self.left + self.scale * f64::from(x), self.bottom - self.scale * f64::from(y))
+        (self.left + self.x_scale * f64::from(x), self.bottom - self.y_scale * f64::from(y))
     }
 
     /// How far a tooltip at `left` is shifted so that it stays on the page.
@@ -82,6 +86,9 @@ impl Frame {
 pub fn Scatter(
     points: Shared<Points>,
     axes: [String; 2],
+    /// Whether distances mean something, so that both axes have one scale.
+    #[prop(default = true)]
+    is_map: bool,
     #[prop(into)] paint: Signal<Shared<Paint>>,
     hovered: RwSignal<Option<usize>>,
     #[prop(into)] theme: Signal<Theme>,
@@ -91,7 +98,7 @@ pub fn Scatter(
 ) -> impl IntoView {
     let canvas: NodeRef<html::Canvas> = NodeRef::new();
     let frame = RwSignal::new(None::<Frame>);
-    keep_painted(canvas, frame, points.clone(), paint, theme);
+    keep_painted(canvas, frame, is_map, points.clone(), paint, theme);
     let moved = {
         let points = points.clone();
         move |event: leptos::ev::PointerEvent| {
@@ -123,6 +130,7 @@ pub fn Scatter(
 fn keep_painted(
     canvas: NodeRef<html::Canvas>,
     frame: RwSignal<Option<Frame>>,
+    is_map: bool,
     points: Shared<Points>,
     paint: Signal<Shared<Paint>>,
     theme: Signal<Theme>,
@@ -140,7 +148,7 @@ fn keep_painted(
         let points = points.clone();
         // After layout, when the canvas has its size.
         request_animation_frame(move || {
-            frame.set(Some(repaint(&canvas, &points, &paint)));
+            frame.set(Some(repaint(&canvas, is_map, &points, &paint)));
         });
     });
 }
@@ -156,9 +164,9 @@ fn mark(points: &Points, frame: Frame, cell: usize, text: String) -> Option<impl
 }
 
 /// Paints all dots and returns where they lie.
-fn repaint(canvas: &HtmlCanvasElement, points: &Points, paint: &Paint) -> Frame {
+fn repaint(canvas: &HtmlCanvasElement, is_map: bool, points: &Points, paint: &Paint) -> Frame {
     let (width, height) = (f64::from(canvas.client_width()), f64::from(canvas.client_height()));
-    let frame = Frame::fit(points, width, height);
+    let frame = Frame::fit(points, is_map, width, height);
     let density = window().device_pixel_ratio().max(1.0);
     canvas.set_width((width * density) as u32);
     canvas.set_height((height * density) as u32);
@@ -203,12 +211,15 @@ mod tests {
     #[test]
     fn dots_lie_inside_and_are_found() {
         let points = Points { x: vec![-2.0, 0.0, 4.0], y: vec![1.0, 0.0, -1.0] };
-        let frame = Frame::fit(&points, 400.0, 300.0);
-        for (i, (x, y)) in points.x.iter().zip(&points.y).enumerate() {
-            let (px, py) = frame.place(*x, *y);
-            assert!((0.0..=400.0).contains(&px) && (0.0..=300.0).contains(&py));
-            assert_eq!(frame.nearest(&points, (px + 2.0, py - 2.0)), Some(i));
+        for is_map in [true, false] {
+            let frame = Frame::fit(&points, is_map, 400.0, 300.0);
+            for (i, (x, y)) in points.x.iter().zip(&points.y).enumerate() {
+                let (px, py) = frame.place(*x, *y);
+                assert!((0.0..=400.0).contains(&px) && (0.0..=300.0).contains(&py));
+                assert_eq!(frame.nearest(&points, (px + 2.0, py - 2.0)), Some(i));
+            }
+            assert_eq!(frame.nearest(&points, (399.0, 1.0)), None);
+            assert_eq!(frame.x_scale == frame.y_scale, is_map);
         }
-        assert_eq!(frame.nearest(&points, (399.0, 1.0)), None);
     }
 }

@@ -8,6 +8,7 @@ use spec::reading::ValueScale;
 
 use crate::app::{OpenedFile, Shared};
 use crate::format::{count, plural};
+use crate::views::naming::NamingChoice;
 use crate::views::opened::matrix;
 use crate::views::shell::use_control;
 
@@ -23,6 +24,7 @@ pub fn Choices(file: Shared<OpenedFile>) -> impl IntoView {
             <LibrarySizeChoice file=file.clone() />
             <MaxCells file=file.clone() />
             <StratifyChoice file />
+            <NamingChoice />
         </div>
     }
 }
@@ -245,7 +247,7 @@ fn columns(file: &OpenedFile, none: &str, text: impl Fn(&ColumnInfo) -> Option<S
 
 /// A labelled select box.
 #[component]
-fn Choice(
+pub fn Choice(
     label: &'static str,
     testid: &'static str,
     hint: &'static str,

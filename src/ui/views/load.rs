@@ -10,6 +10,7 @@ use spec::reading::ValueReading;
 
 use crate::format::{count, percent, plural, sentence};
 use crate::views::card::{CardPanel, ExampleCard};
+use crate::views::naming::Naming;
 use crate::views::opened::OpenedPanel;
 use crate::views::shell::use_control;
 
@@ -148,11 +149,13 @@ fn PreparedPanel() -> impl IntoView {
         dataset.get().map(|dataset| {
             let warnings = dataset.prepared.warnings.clone();
             let reading = dataset.prepared.reading.clone();
+            let naming = dataset.prepared.naming.clone();
             view! {
                 <div class="panel ready" data-testid="prepared-summary">
                     <h2>"In use: "{dataset.name.clone()}</h2>
                     <p>{summary(&dataset)}</p>
                     <Evidence reading />
+                    <Naming naming />
                     <Warnings warnings />
                     <div class="row">
                         <button type="button" on:click=go(Screen::Look)>"Look at the cells"</button>

@@ -4,10 +4,11 @@ use leptos::prelude::*;
 use spec::dataset::{CellUnit, GeneCoverage};
 use spec::message::{EmbeddingMap, Request};
 
-use crate::app::{Dataset, Job, Shared};
+use crate::app::{Dataset, Shared, State};
 use crate::format::{count, percent, significant};
 use crate::plots::axis::range;
 use crate::plots::scatter::{Paint, Points, Scatter};
+use crate::views::genes::Genes;
 use crate::views::load::{Warnings, unit_count};
 use crate::views::quality::Quality;
 use crate::views::shell::{Theme, use_control};
@@ -80,6 +81,7 @@ fn Cells(dataset: Shared<Dataset>) -> impl IntoView {
     let coverage = dataset.prepared.coverage.clone();
     view! {
         <Maps dataset=dataset.clone() />
+        <Genes label_columns=dataset.prepared.label_columns.clone() />
         <Coverage coverage />
         <Warnings warnings />
     }
@@ -110,7 +112,7 @@ fn Maps(dataset: Shared<Dataset>) -> impl IntoView {
     let control = use_control();
     let theme = expect_context::<RwSignal<Theme>>();
     let maps = control.part(|state| state.maps.clone());
-    let is_mapping = control.part(|state| state.has_job(|request| *request == Request::Embed));
+    let is_mapping = control.part(|state| state.has_job(|request| matches!(request, Request::Embed { .. })));
     let has_groups = dataset.prepared.perturbations.len() > 1;
     let colour_by = RwSignal::new(if has_groups { ColourBy::Perturbed } else { ColourBy::TotalCounts });
     let hovered = RwSignal::new(None::<usize>);
@@ -132,7 +134,7 @@ fn Maps(dataset: Shared<Dataset>) -> impl IntoView {
                     type="button"
                     class="small"
                     data-testid="compute-maps"
-                    on:click=move |_| control.change(|state| state.enqueue(Job::new(Request::Embed)))
+                    on:click=move |_| control.change(State::ask_for_maps)
                 >
                     "Compute the maps"
                 </button>

@@ -2,13 +2,14 @@
 
 use leptos::prelude::*;
 use spec::dataset::{CellQuality, CellUnit};
-use spec::message::Request;
+use spec::message::{ExportKind, Request};
 use spec::prepare::CellFilter;
 
 use crate::app::{Job, Shared};
 use crate::control::Control;
 use crate::format::{count, percent};
 use crate::plots::histogram::{Cut, Histogram};
+use crate::views::before_after::BeforeAfter;
 use crate::views::shell::use_control;
 
 /// A bound among the filters.
@@ -62,6 +63,28 @@ const MITOCHONDRIAL: [Bound; 1] = [Bound {
     set: |filter, bound| filter.max_pct_mitochondrial = bound,
 }];
 
+/// What can be saved: as what, and in words.
+const SAVES: [(ExportKind, &str, &str, &str); 3] = [
+    (
+        ExportKind::H5ad,
+        "save-h5ad",
+        "Save as h5ad",
+        "Expression, counts, quality, maps and predictions of the cells that are kept, for scanpy",
+    ),
+    (
+        ExportKind::CellsCsv,
+        "save-cells",
+        "Cells as csv",
+        "Columns of the file, quality and maps of the cells that are kept",
+    ),
+    (
+        ExportKind::Recipe,
+        "save-recipe",
+        "Recipe",
+        "How these cells were read and prepared; waddington convert --recipe does it again",
+    ),
+];
+
 /// The histograms, with the bounds in force and those being drawn.
 #[component]
 pub fn Quality(quality: Shared<CellQuality>, unit: CellUnit) -> impl IntoView {
@@ -97,6 +120,7 @@ pub fn Quality(quality: Shared<CellQuality>, unit: CellUnit) -> impl IntoView {
                 <Histogram quality=quality.clone() values=|quality| &quality.n_genes_by_counts cuts=cuts(&GENES) title="Genes found" label="genes with a count above 0".to_string() unit=units testid="qc-n-genes" />
                 <Histogram quality=quality.clone() values=|quality| &quality.pct_counts_mt cuts=cuts(&MITOCHONDRIAL) title="Mitochondrial, %" label="% of counts in mitochondrial (MT-) genes".to_string() unit=units testid="qc-pct-mt" />
             </div>
+            <BeforeAfter quality=quality.clone() unit draft />
             <div class="row kept">
                 <span data-testid="kept" aria-live="polite">{move || kept(n_kept.get(), n_read, units)}</span>
                 <WayBack draft />
@@ -152,7 +176,7 @@ fn WayBack(draft: RwSignal<CellFilter>) -> impl IntoView {
             count(n as u64)
         )
     };
-    let is_writing = control.part(|state| state.has_job(|request| *request == Request::Export));
+    let is_writing = control.part(|state| state.has_job(|request| matches!(request, Request::Export { .. })));
     let undo = move |_| control.change(|state| state.undo_filter());
     let clear = move |_| {
         draft.set(CellFilter::default());
@@ -179,15 +203,17 @@ fn WayBack(draft: RwSignal<CellFilter>) -> impl IntoView {
         >
             "Keep all"
         </button>
-        <button
-            type="button"
-            class="small"
-            data-testid="save-h5ad"
-            title="Expression, counts, quality, maps and predictions of the cells that are kept, for scanpy"
-            prop:disabled=move || is_writing.get()
-            on:click=move |_| control.change(|state| state.enqueue(Job::new(Request::Export)))
-        >
-            "Save as h5ad"
-        </button>
+        {SAVES.map(|(kind, testid, label, title)| view! {
+            <button
+                type="button"
+                class="small"
+                data-testid=testid
+                title=title
+                prop:disabled=move || is_writing.get()
+                on:click=move |_| control.change(|state| state.enqueue(Job::new(Request::Export { kind })))
+            >
+                {label}
+            </button>
+        }).collect_view()}
     }
 }

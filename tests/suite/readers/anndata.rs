@@ -17,6 +17,7 @@ assert list(a.obs["condition"].cat.categories) == ["JAK2", "control"]
 assert a.uns["waddington"]["unit"] == "metacell" and a.obsm["X_pca"].shape == (7, 2)
 assert (a.layers["counts"].toarray() == x).all()
 assert a.obs["n_cells"].dtype == "int64" and a.obs["note"].iloc[0] == "grüße"
+assert a.obs["is_kept"].dtype == bool and a.obs["is_kept"].sum() == 6 and not a.obs["is_kept"].iloc[2]
 assert a.uns["pca"]["ratio"].shape == (2, 2) and a.uns["pca"]["n"] == 50 and ",".join(a.uns["colors"]) == "red,blue"
 print(a.shape, x.sum(), list(a.var_names))
 "#;
@@ -34,6 +35,7 @@ fn anndata_reads_what_is_written() {
     file.obs.columns = vec![
         ("condition".into(), Values::categorical(&["control", "JAK2", "JAK2", "control", "JAK2", "JAK2", "JAK2"])),
         ("n_cells".into(), Values::I64(vec![40; CELLS])),
+        ("is_kept".into(), Values::Bool((0..CELLS).map(|cell| cell != 2).collect())),
         ("note".into(), Values::Text(vec!["grüße".into(); CELLS])),
     ];
     file.layers.push(("counts".into(), Counts::from_dense(&dense(), GENES).unwrap()));

@@ -7,12 +7,12 @@ use cells::write::h5ad::UnsArray;
 use spec::dataset::PrepareOptions;
 use spec::device::{AttentionPath, BackendChoice};
 use spec::labels::{LabelOptions, Reading};
-use spec::message::{Event, Request};
+use spec::message::{Event, ExportKind, Request};
 use spec::model::Mode;
 use spec::prediction::{Prediction, Query};
 use spec::prepare::CellFilter;
 
-use super::{GENES, LOAD, Person, cells_file, failure, file_of_cells};
+use super::{GENES, LOAD, Person, cells_file, embed, failure, file_of_cells};
 
 #[test]
 fn a_file_of_ensembl_ids_meets_the_model_that_ships() {
@@ -88,8 +88,8 @@ fn filtered_cells_are_as_if_the_file_had_no_others() {
         other => panic!("{other:?}"),
     });
     assert_eq!(answers[0], answers[1]);
-    let maps = [person.ask(Request::Embed, vec![]), other.ask(Request::Embed, vec![])].map(|answer| match answer {
-        Event::Embedded { maps } => maps,
+    let maps = [person.ask(embed(), vec![]), other.ask(embed(), vec![])].map(|answer| match answer {
+        Event::Embedded { maps, .. } => maps,
         other => panic!("{other:?}"),
     });
     for (all, some) in maps[0].iter().zip(&maps[1]) {
@@ -104,7 +104,7 @@ fn filtered_cells_are_as_if_the_file_had_no_others() {
     // Bounds that leave nothing change nothing; none bring all back.
     let nothing = CellFilter { min_genes: Some(1_000_000), ..CellFilter::default() };
     assert!(failure(person.ask(Request::Filter { filter: nothing }, vec![])).contains("all 12 cells"));
-    let Event::Embedded { maps: same } = person.ask(Request::Embed, vec![]) else { panic!("the cells are there") };
+    let Event::Embedded { maps: same, .. } = person.ask(embed(), vec![]) else { panic!("the cells are there") };
     assert!(dropped.iter().all(|cell| same[0].x[*cell].is_nan()));
     let all = person.ask(Request::Filter { filter: CellFilter::default() }, vec![]);
     let Event::Prepared { prepared } = all else { panic!("{all:?}") };
@@ -137,17 +137,19 @@ fn what_is_saved_opens_again_with_all_that_was_found() {
     let mut person = Person::with_model_and_cells();
     let filter = CellFilter { min_counts: Some(26.0), ..CellFilter::default() };
     let Event::Prepared { prepared } = person.ask(Request::Filter { filter }, vec![]) else { panic!("filtered") };
-    let Event::Embedded { maps } = person.ask(Request::Embed, vec![]) else { panic!("maps") };
+    let Event::Embedded { maps, .. } = person.ask(embed(), vec![]) else { panic!("maps") };
     let query = Query { target: "JAK2".into(), mode: Mode::Knockout };
     let Event::Predicted { prediction } = person.ask(Request::Predict { query }, vec![]) else { panic!("an answer") };
-    let Event::Exported { name, bytes } = person.ask(Request::Export, vec![]) else { panic!("a file") };
+    let Event::Exported { name, bytes } = person.ask(Request::Export { kind: ExportKind::H5ad }, vec![]) else {
+        panic!("a file")
+    };
     assert_eq!(name, "cells_waddington.h5ad");
 
     let opened = cells::read::open(vec![NamedSource::from_bytes(&*name, bytes.clone())], 1 << 30).expect("an h5ad");
     let names: Vec<&str> = opened.opened().matrices.iter().map(|matrix| matrix.name.as_str()).collect();
     assert_eq!((names, opened.opened().matrices[0].n_cells), (vec!["X", "layers/counts"], prepared.n_cells));
     let columns: Vec<&str> = opened.opened().columns.iter().map(|column| column.name.as_str()).collect();
-    assert_eq!(columns, ["total_counts", "n_genes_by_counts", "pct_counts_mt", "perturbation"]);
+    assert_eq!(columns, ["condition", "total_counts", "n_genes_by_counts", "pct_counts_mt", "perturbation"]);
     let beside = opened.beside(&PrepareOptions::default()).expect("it was written");
     let x: Vec<f32> = maps[0].x.iter().copied().filter(|x| x.is_finite()).collect();
     let saved = beside.obsm.iter().find(|embedding| embedding.name == "X_pca").expect("the map of expression");
@@ -156,7 +158,7 @@ fn what_is_saved_opens_again_with_all_that_was_found() {
     let Some((_, UnsArray::Numbers { values, .. })) = delta else { panic!("{:?}", beside.uns_arrays) };
     assert_eq!(values.iter().map(|value| *value as f32).collect::<Vec<f32>>(), prediction.delta);
     let run: serde_json::Value = serde_json::from_str(&beside.uns[0].1).expect("JSON");
-    assert_eq!(run["options"]["filter"]["min_counts"], 26.0);
+    assert_eq!(run["recipe"]["options"]["filter"]["min_counts"], 26.0);
 
     // Opened as any file, its counts give the same answer.
     let mut again = Person::with_model_and_cells();

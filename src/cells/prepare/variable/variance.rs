@@ -2,7 +2,7 @@
 
 use spec::prepare::VariableGenesFlavor;
 
-use crate::counts::Counts;
+use crate::counts::CellView;
 use crate::prepare::moments::Moments;
 use crate::prepare::quantile::median;
 use crate::prepare::variable::loess::{Loess, LoessError};
@@ -55,9 +55,9 @@ struct CutSums {
 }
 
 /// Variance of each gene in each batch after standardising and cutting off; one more pass over the counts.
-pub(super) fn normalized(counts: &Counts, batch_of: Option<&[u32]>, standards: &[Standard<'_>]) -> Vec<Vec<f64>> {
-    let mut sums = vec![vec![CutSums::default(); counts.n_genes()]; standards.len()];
-    for (cell, row) in counts.rows().enumerate() {
+pub(super) fn normalized(cells: CellView<'_>, batch_of: Option<&[u32]>, standards: &[Standard<'_>]) -> Vec<Vec<f64>> {
+    let mut sums = vec![vec![CutSums::default(); cells.n_genes()]; standards.len()];
+    for (cell, row) in cells.rows().enumerate() {
         let batch = batch_of.map_or(0, |batch_of| batch_of[cell] as usize);
         let (sums, most) = (&mut sums[batch], &standards[batch].most);
         row.for_each(|(gene, value)| {
