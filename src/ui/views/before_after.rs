@@ -7,8 +7,8 @@ use spec::prepare::CellFilter;
 use crate::app::Shared;
 use crate::format::{count, significant};
 
-/// One row of the table: what it is of, and how its number is written.
-struct Row {
+/// One column of the table: what it is of, and how its number is written.
+struct Column {
     name: String,
     of: fn(&CellQuality) -> &Vec<f32>,
     write: fn(f64) -> String,
@@ -19,10 +19,10 @@ struct Row {
 pub fn BeforeAfter(quality: Shared<CellQuality>, unit: CellUnit, draft: RwSignal<CellFilter>) -> impl IntoView {
     let whole = |value: f64| count(value.round().max(0.0) as u64);
     let one = unit.singular();
-    let rows = [
-        Row { name: format!("median counts per {one}"), of: |quality| &quality.total_counts, write: whole },
-        Row { name: format!("median genes per {one}"), of: |quality| &quality.n_genes_by_counts, write: whole },
-        Row { name: "median mitochondrial, %".into(), of: |quality| &quality.pct_counts_mt, write: significant },
+    let columns = [
+        Column { name: format!("median counts per {one}"), of: |quality| &quality.total_counts, write: whole },
+        Column { name: format!("median genes per {one}"), of: |quality| &quality.n_genes_by_counts, write: whole },
+        Column { name: "median mitochondrial, %".into(), of: |quality| &quality.pct_counts_mt, write: significant },
     ];
     let n_read = quality.total_counts.len();
     let kept = {
@@ -32,25 +32,28 @@ pub fn BeforeAfter(quality: Shared<CellQuality>, unit: CellUnit, draft: RwSignal
             (0..n_read).filter(|&cell| filter.keeps(&quality, cell)).collect::<Vec<usize>>()
         })
     };
-    let medians = rows.map(|Row { name, of, write }| {
+    let heads = columns.iter().map(|column| view! { <th scope="col">{column.name.clone()}</th> }).collect_view();
+    let before =
+        columns.iter().map(|column| view! { <td>{written(median((column.of)(&quality).clone()), column.write)}</td> });
+    let before = before.collect_view();
+    let after = columns.map(|Column { of, write, .. }| {
         let quality = quality.clone();
-        let before = written(median(of(&quality).clone()), write);
-        let after = move || {
+        let median = move || {
             let values = of(&quality);
             kept.with(|kept| written(median(kept.iter().map(|&cell| values[cell]).collect()), write))
         };
-        view! { <tr><th scope="row">{name}</th><td>{before}</td><td>{after}</td></tr> }
+        view! { <td>{median}</td> }
     });
     view! {
         <table class="before-after" data-testid="before-after">
-            <thead><tr><th></th><th scope="col">"before"</th><th scope="col">"after"</th></tr></thead>
+            <thead><tr><td></td><th scope="col">{unit.plural()}</th>{heads}</tr></thead>
             <tbody>
+                <tr><th scope="row">"before"</th><td>{count(n_read as u64)}</td>{before}</tr>
                 <tr>
-                    <th scope="row">{unit.plural()}</th>
-                    <td>{count(n_read as u64)}</td>
+                    <th scope="row">"after"</th>
                     <td data-testid="n-after">{move || count(kept.with(Vec::len) as u64)}</td>
+                    {after.collect_view()}
                 </tr>
-                {medians.collect_view()}
             </tbody>
         </table>
     }

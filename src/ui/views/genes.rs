@@ -38,6 +38,7 @@ pub fn Genes(label_columns: Vec<String>) -> impl IntoView {
     let summary = move || {
         let n_all = count(n_genes.get() as u64);
         let what = match table.get() {
+            Some(table) if table.chosen.len() == n_genes.get() => format!("all {n_all}"),
             Some(table) => format!("{} of {n_all}, those that vary most", count(table.chosen.len() as u64)),
             None if is_mapping.get() => "being chosen".into(),
             None => format!("all {n_all}"),

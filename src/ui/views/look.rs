@@ -1,7 +1,8 @@
 //! Step 2: the quality of the cells and two maps of them.
 
 use leptos::prelude::*;
-use spec::dataset::{CellUnit, GeneCoverage};
+use spec::dataset::{CellUnit, GeneCoverage, Prepared};
+use spec::labels::UNLABELLED;
 use spec::message::{EmbeddingMap, Request};
 
 use crate::app::{Dataset, Shared, State};
@@ -188,7 +189,8 @@ fn describer(dataset: Shared<Dataset>) -> impl Fn(usize) -> String + Send + Sync
         let prepared = &dataset.prepared;
         let unit = prepared.unit.singular();
         let label = prepared.perturbation_of_cell.get(cell).and_then(|i| prepared.perturbations.get(*i as usize));
-        let label = label.map(|(label, _)| format!("{label} · ")).unwrap_or_default();
+        let label = label.map(|(label, _)| if label == UNLABELLED { "not assigned" } else { label });
+        let label = label.map(|label| format!("{label} · ")).unwrap_or_default();
         let total = dataset.quality.total_counts.get(cell).copied().unwrap_or_default();
         format!("{label}{unit} {} · {} counts", count(cell as u64 + 1), count(total.max(0.0) as u64))
     }
@@ -204,6 +206,7 @@ fn ColourChoice(dataset: Shared<Dataset>, colour_by: RwSignal<ColourBy>) -> impl
             .iter()
             .enumerate()
             .skip(1)
+            .filter(|(_, (label, _))| label != UNLABELLED)
             .map(|(i, (label, n))| (ColourBy::One(i), format!("{label} ({})", count(*n as u64))));
         choices.extend(ones);
     }
@@ -222,6 +225,12 @@ fn ColourChoice(dataset: Shared<Dataset>, colour_by: RwSignal<ColourBy>) -> impl
     }
 }
 
+/// Cells that were assigned to no perturbation: their place among the labels, and how many there are.
+fn not_assigned(prepared: &Prepared) -> Option<(usize, usize)> {
+    let at = prepared.perturbations.iter().position(|(label, _)| label == UNLABELLED)?;
+    Some((at, prepared.perturbations[at].1))
+}
+
 fn painted(dataset: &Dataset, by: &ColourBy) -> Paint {
     let prepared = &dataset.prepared;
     match by {
@@ -233,10 +242,16 @@ fn painted(dataset: &Dataset, by: &ColourBy) -> Paint {
             Paint { class_of_cell: values.iter().map(class).collect(), palette: ramp() }
         }
         ColourBy::Perturbed => {
+            let not_assigned = not_assigned(prepared).map(|(i, _)| i);
             // The controls are few: painted last, they stay visible.
-            let class = |i: &u32| u8::from(*i == 0);
+            let class = |i: &u32| match *i as usize {
+                0 => 2,
+                i if Some(i) == not_assigned => 0,
+                _ => 1,
+            };
             let class_of_cell = prepared.perturbation_of_cell.iter().map(class).collect();
-            Paint { class_of_cell, palette: vec!["var(--c-perturbed)".into(), "var(--c-control)".into()] }
+            let palette = ["var(--c-rest)", "var(--c-perturbed)", "var(--c-control)"].map(String::from).into();
+            Paint { class_of_cell, palette }
         }
         ColourBy::One(one) => {
             let class = |i: &u32| match *i as usize {
@@ -271,10 +286,16 @@ fn Legend(dataset: Shared<Dataset>, by: ColourBy) -> impl IntoView {
             }
             .into_any();
         }
-        ColourBy::Perturbed => vec![
-            entry("var(--c-control)", with_count(&first.0, first.1)),
-            entry("var(--c-perturbed)", with_count("perturbed", n_all - first.1)),
-        ],
+        ColourBy::Perturbed => {
+            let n_unassigned = not_assigned(prepared).map_or(0, |(_, n)| n);
+            let mut entries = vec![
+                entry("var(--c-control)", with_count(&first.0, first.1)),
+                entry("var(--c-perturbed)", with_count("perturbed", n_all - first.1 - n_unassigned)),
+            ];
+            entries
+                .extend((n_unassigned > 0).then(|| entry("var(--c-rest)", with_count("not assigned", n_unassigned))));
+            entries
+        }
         ColourBy::One(i) => {
             let (label, n) = prepared.perturbations.get(i).cloned().unwrap_or_default();
             vec![

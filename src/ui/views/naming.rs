@@ -45,10 +45,10 @@ pub fn NamingChoice() -> impl IntoView {
     view! {
         <div class="choice">
             <span>"Names of genes"</span>
-            <span class="row">
+            <div class="row">
                 {source}
                 <button type="button" class="small" data-testid="choose-gene-names" on:click=choose>"From a table…"</button>
-            </span>
+            </div>
             <input
                 type="file"
                 class="hidden"
