@@ -28,6 +28,8 @@ pub struct Arguments {
     /// Seed of that draw.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    #[command(flatten)]
+    genes: dataset::Genes,
     /// Overwrite what is there already.
     #[arg(long)]
     force: bool,
@@ -44,9 +46,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         max_cells: arguments.max_cells,
         seed: arguments.seed,
         stratify_by: arguments.stratify_by.clone(),
+        genes: arguments.genes.selection()?,
         ..PrepareOptions::default()
     };
-    let opened = dataset::open(files)?;
+    let opened = dataset::open(files, arguments.genes.join)?;
     let h5ad = converted(&opened, &options).with_context(|| dataset::shown(files))?;
     let (n_cells, n_genes, n_layers) = (h5ad.obs.index.len(), h5ad.var.index.len(), h5ad.layers.len());
     crate::file::write(out, &write_h5ad(&h5ad)?)?;

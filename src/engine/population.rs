@@ -3,7 +3,7 @@
 use cells::counts::Counts;
 use cells::data::{CellData, Labels};
 use cells::genes::Alignment;
-use cells::prepare::{calculate_qc_metrics, log1p, normalize_total, suggest_filter, to_linear};
+use cells::prepare::{log1p, normalize_total, suggest_filter, to_linear};
 use cells::read::OpenedFile;
 use spec::checkpoint::CheckpointHeader;
 use spec::dataset::{CellUnit, GeneCoverage, PrepareOptions, Prepared};
@@ -57,7 +57,7 @@ impl Population {
         let alignment = header.map(|header| data.genes.align(&header.genes, &header.gene_ids)).transpose()?;
         let target_sum = options.target_sum.or(header.map(|header| header.target_sum)).unwrap_or(DEFAULT_TARGET_SUM);
 
-        let quality = calculate_qc_metrics(&data.counts, &data.genes);
+        let quality = data.quality();
         let suggested = suggest_filter(&quality, &OutlierConfig::default());
         let mut warnings = data.warnings;
         warnings.extend(linear.warnings);

@@ -275,11 +275,11 @@ impl State {
         }
         if let Some(dataset) = self.dataset.clone() {
             self.options = dataset.options.clone();
-            self.enqueue(Job::with_files(Request::Open, dataset.files));
+            self.enqueue(Job::with_files(Request::OPEN, dataset.files));
             self.enqueue(Job::with_files(Request::Prepare { options: dataset.options.clone() }, dataset.files));
         } else if let Some(opened) = &self.opened {
             let files = opened.files;
-            self.enqueue(Job::with_files(Request::Open, files));
+            self.enqueue(Job::with_files(Request::OPEN, files));
         }
     }
 
@@ -357,7 +357,7 @@ impl State {
     /// Prepares again what was prepared before this checkpoint came: its library size and genes count from now on.
     fn prepare_for_checkpoint(&mut self) {
         let (Some(dataset), Some(opened)) = (&self.dataset, &self.opened) else { return };
-        let is_replaced = self.has_job(|request| matches!(request, Request::Open | Request::Prepare { .. }));
+        let is_replaced = self.has_job(|request| matches!(request, Request::Open { .. } | Request::Prepare { .. }));
         if dataset.files == opened.files && !is_replaced {
             let job = Job::with_files(Request::Prepare { options: dataset.options.clone() }, dataset.files);
             self.enqueue(job);
@@ -445,7 +445,7 @@ impl State {
     fn drop_dependents(&mut self, job: &Job) {
         match job.request {
             Request::Start { .. } => self.queue.clear(),
-            Request::Open | Request::Prepare { .. } => {
+            Request::Open { .. } | Request::Prepare { .. } => {
                 self.queue.retain(|next| !matches!(next.request, Request::Prepare { .. } | Request::Embed));
             }
             _ => {}

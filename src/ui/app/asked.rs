@@ -26,7 +26,7 @@ impl State {
     /// Prepares the opened file as chosen; maps of the old cells are no longer waited for.
     pub fn prepare(&mut self) {
         // The choices on screen are of the file that is open, not of one that is being opened.
-        if self.opened.is_none() || self.has_job(|request| *request == Request::Open) {
+        if self.opened.is_none() || self.has_job(|request| matches!(request, Request::Open { .. })) {
             return;
         }
         self.drop_maps_to_come();

@@ -187,7 +187,7 @@ fn a_study_is_planned_with_its_largest_sample_beside_it() {
 
 #[test]
 fn what_is_dropped_together_is_one_matrix_or_a_study() {
-    let open = |files: Vec<NamedSource>| cells::read::open_study(files, PLENTY).unwrap();
+    let open = |files: Vec<NamedSource>| cells::read::open_study(files, GeneJoin::Union, PLENTY).unwrap();
     let columns =
         |opened: &OpenedFile| opened.opened().columns.iter().map(|column| column.name.clone()).collect::<Vec<String>>();
     let study = open(three());

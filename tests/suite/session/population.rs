@@ -27,7 +27,7 @@ fn a_file_of_ensembl_ids_meets_the_model_that_ships() {
     let Event::CheckpointLoaded { header, .. } = loaded else { panic!("{loaded:?}") };
     let ids: Vec<String> = header.gene_ids.iter().filter(|id| !id.is_empty()).map(|id| format!("{id}.7")).collect();
     assert!(ids.len() > 250, "{} ids", ids.len());
-    let opened = person.ask(Request::Open, vec![cells_file(&ids.iter().map(String::as_str).collect::<Vec<_>>())]);
+    let opened = person.ask(Request::OPEN, vec![cells_file(&ids.iter().map(String::as_str).collect::<Vec<_>>())]);
     let Event::Opened { opened } = opened else { panic!("{opened:?}") };
     let prepared = person.ask(Request::Prepare { options: opened.suggested }, vec![]);
     let Event::Prepared { prepared } = prepared else { panic!("{prepared:?}") };
@@ -41,7 +41,7 @@ fn a_file_of_ensembl_ids_meets_the_model_that_ships() {
 fn genes_that_the_file_lacks_are_no_measurement() {
     let ask = |genes: &[&str]| {
         let mut person = Person::with_model_and_cells();
-        let Event::Opened { opened } = person.ask(Request::Open, vec![cells_file(genes)]) else { panic!("opened") };
+        let Event::Opened { opened } = person.ask(Request::OPEN, vec![cells_file(genes)]) else { panic!("opened") };
         person.ask(Request::Prepare { options: opened.suggested }, vec![]);
         let query = Query { target: "JAK2".into(), mode: Mode::Knockout };
         let Event::Predicted { prediction } = person.ask(Request::Predict { query }, vec![]) else {
@@ -80,7 +80,7 @@ fn filtered_cells_are_as_if_the_file_had_no_others() {
     assert_eq!(prepared.perturbations.iter().map(|(_, n)| n).sum::<usize>(), kept.len());
 
     let mut other = Person::with_model_and_cells();
-    let opened = other.ask(Request::Open, vec![file_of_cells(&GENES, &kept)]);
+    let opened = other.ask(Request::OPEN, vec![file_of_cells(&GENES, &kept)]);
     let Event::Opened { opened } = opened else { panic!("{opened:?}") };
     other.ask(Request::Prepare { options: opened.suggested.clone() }, vec![]);
     let answers = [person.ask(ask("STAT1"), vec![]), other.ask(ask("STAT1"), vec![])].map(|answer| match answer {
@@ -98,7 +98,7 @@ fn filtered_cells_are_as_if_the_file_had_no_others() {
     }
 
     // The same from the start, as a run file says it.
-    person.ask(Request::Open, vec![cells_file(&GENES)]);
+    person.ask(Request::OPEN, vec![cells_file(&GENES)]);
     let again = person.ask(Request::Prepare { options: PrepareOptions { filter, ..opened.suggested } }, vec![]);
     assert_eq!(again, Event::Prepared { prepared });
     // Bounds that leave nothing change nothing; none bring all back.
@@ -160,7 +160,7 @@ fn what_is_saved_opens_again_with_all_that_was_found() {
 
     // Opened as any file, its counts give the same answer.
     let mut again = Person::with_model_and_cells();
-    let opened = again.ask(Request::Open, vec![NamedSource::from_bytes(&*name, bytes)]);
+    let opened = again.ask(Request::OPEN, vec![NamedSource::from_bytes(&*name, bytes)]);
     let Event::Opened { opened } = opened else { panic!("{opened:?}") };
     assert_eq!(opened.suggested.matrix.as_deref(), Some("layers/counts"));
     again.ask(Request::Prepare { options: opened.suggested }, vec![]);
