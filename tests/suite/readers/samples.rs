@@ -205,6 +205,9 @@ fn what_is_dropped_together_is_one_matrix_or_a_study() {
     let tables = ["a.csv", "b.csv", "c.csv"].map(|name| named(name, &table("1,2"))).into();
     assert_eq!(open(tables).opened().matrices[0].n_cells, 6);
 
+    let common = cells::read::open_study(three(), GeneJoin::Intersection, PLENTY).unwrap();
+    assert_eq!((common.opened().matrices[0].n_genes, study.opened().matrices[0].n_genes), (1, 4));
+
     let one = open(vec![NamedSource::from_bytes("one.zip", zip(&trio("GSM1_", true), false))]);
     assert_eq!(one.opened().name, "one.zip");
 }

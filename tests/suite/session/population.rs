@@ -4,7 +4,7 @@ use std::path::Path;
 
 use cells::source::NamedSource;
 use cells::write::h5ad::UnsArray;
-use spec::dataset::PrepareOptions;
+use spec::dataset::{GeneSelection, PrepareOptions};
 use spec::device::{AttentionPath, BackendChoice};
 use spec::labels::{LabelOptions, Reading};
 use spec::message::{Event, Request};
@@ -62,6 +62,44 @@ fn genes_that_the_file_lacks_are_no_measurement() {
     let none = part.agreement.iter().find(|score| score.method == "no change").expect("it is scored");
     let expected = measured.delta[..2].iter().map(|delta| f64::from(*delta).powi(2)).sum::<f64>() / 2.0;
     assert!((none.mse - expected).abs() <= 1e-6 * expected, "{} is not {expected}", none.mse);
+}
+
+#[test]
+fn samples_share_the_genes_that_are_asked_for() {
+    let samples = || {
+        let of = |name: &str, genes: &[&str]| NamedSource { name: name.into(), ..cells_file(genes) };
+        vec![of("a.h5ad", &GENES[..4]), of("b.h5ad", &GENES[2..])]
+    };
+    let mut person = Person::new();
+    let asked = [r#"{"type": "open"}"#, r#"{"type": "open", "join": "intersection"}"#];
+    for (request, n_genes) in asked.into_iter().zip([GENES.len(), 2]) {
+        let request: Request = serde_json::from_str(request).expect("a request");
+        let Event::Opened { opened } = person.ask(request, samples()) else { panic!("opened") };
+        assert_eq!((opened.matrices[0].n_cells, opened.matrices[0].n_genes), (24, n_genes));
+    }
+}
+
+/// Quality and expression of genes that are read alone are those they have among all.
+#[test]
+fn chosen_genes_are_prepared_as_among_all() {
+    let mut person = Person::new();
+    let Event::Opened { opened } = person.ask(Request::OPEN, vec![cells_file(&GENES)]) else { panic!("opened") };
+    let mut prepare = |genes: Option<&[&str]>| {
+        let names = |genes: &[&str]| genes.iter().map(|gene| (*gene).to_owned()).collect();
+        let genes = genes.map(|genes| GeneSelection::new(names(genes)).expect("they are names"));
+        let options = PrepareOptions { genes, ..opened.suggested.clone() };
+        let Event::Prepared { prepared } = person.ask(Request::Prepare { options }, vec![]) else { panic!("prepared") };
+        let Event::Exported { bytes, .. } = person.ask(Request::Export, vec![]) else { panic!("exported") };
+        let file = cells::read::open(vec![NamedSource::from_bytes("p.h5ad", bytes)], 1 << 30).expect("an h5ad");
+        let mut reading = file.begin(&PrepareOptions::default()).expect("it has an X");
+        while reading.advance().expect("its values can be read").is_some() {}
+        (prepared, reading.finish().expect("all of it was read"))
+    };
+    let (whole, all) = prepare(None);
+    let (part, some) = prepare(Some(&GENES[1..3]));
+    assert_eq!((part.n_genes, &part.quality), (2, &whole.quality));
+    assert_eq!(some.genes.symbols, GENES[1..3]);
+    assert!(some.counts == all.counts.select_columns(&[Some(1), Some(2)]), "the same values after scaling");
 }
 
 #[test]
