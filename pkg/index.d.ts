@@ -129,6 +129,8 @@ export interface PrepareOptions {
   seed?: number;
   /** Column of labels that keep their shares in the subsample. */
   stratify_by?: string | null;
+  /** Genes that are kept, by symbol or id; library sizes and quality stay those of all. */
+  genes?: string[] | null;
   filter?: CellFilter;
   /** What the values are. Default: told from the values. */
   values?: ValueScale | null;
@@ -273,7 +275,8 @@ export class Waddington {
   /** `nHeads`: attention heads of a model whose file does not say it, such as a PyTorch `.pt`. */
   loadCheckpoint(files: Iterable<File>, options?: RequestOptions & { nHeads?: number }): Promise<Checkpoint>;
   loadDemo(baseUrl: string | URL, options?: RequestOptions): Promise<{ checkpoint: Checkpoint; cells: File }>;
-  open(files: File | Iterable<File>, options?: RequestOptions): Promise<Opened>;
+  /** `join`: which genes samples share, where several files are the samples of a study. */
+  open(files: File | Iterable<File>, options?: RequestOptions & { join?: "union" | "intersection" }): Promise<Opened>;
   readLabels(column: string, labelOptions?: LabelOptions, options?: RequestOptions): Promise<LabelTable>;
   prepare(choices?: PrepareOptions, options?: RequestOptions): Promise<Prepared>;
   filter(filter?: CellFilter, options?: RequestOptions): Promise<Prepared>;

@@ -59,9 +59,9 @@ export class Waddington {
   }
 
   /** Understands one file, or the several that make one matrix; reads no value of it yet. */
-  async open(files, options) {
+  async open(files, { join = "union", ...options } = {}) {
     const list = files instanceof Blob ? [files] : [...files];
-    return (await this.#ask({ type: "open" }, { ...options, files: list })).opened;
+    return (await this.#ask({ type: "open", join }, { ...options, files: list })).opened;
   }
 
   /** Says what the labels of a column mean; `corrections` of the choices of `prepare` take other readings. */

@@ -2,11 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use spec::dataset::CellUnit;
+use spec::dataset::{CellQuality, CellUnit};
 pub use spec::labels::UNLABELLED;
 
 use crate::counts::Counts;
 use crate::genes::GeneNames;
+use crate::prepare::calculate_qc_metrics;
+use crate::totals::CellTotals;
 
 /// Cells as read, before any preparation. All per-cell columns are in row order.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,14 +21,24 @@ pub struct CellData {
     pub barcodes: Vec<String>,
     /// Which perturbation each cell received; none where no column was chosen.
     pub perturbations: Option<Labels>,
-    /// Library size of each cell (counts), from the chosen column; none where no column was chosen.
+    /// Library size of each cell (counts), from the chosen column; none where no column was chosen, until
+    /// [`to_linear`](crate::prepare::to_linear) takes them from `totals`.
     pub library_sizes: Option<Vec<f64>>,
+    /// What all genes of the file say of each cell; none where all are in `counts`, which say it themselves.
+    pub totals: Option<CellTotals>,
     /// What one row is.
     pub unit: CellUnit,
     /// Cells that each metacell is the mean of; none for single cells.
     pub cell_weights: Option<Vec<f64>>,
     /// What a person should know, in plain words.
     pub warnings: Vec<String>,
+}
+
+impl CellData {
+    /// Quality of each cell over all genes of its file, whichever of them were read.
+    pub fn quality(&self) -> CellQuality {
+        self.totals.as_ref().map_or_else(|| calculate_qc_metrics(&self.counts, &self.genes), CellTotals::quality)
+    }
 }
 
 /// A label per cell.

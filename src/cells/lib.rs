@@ -18,4 +18,5 @@ pub mod prepare;
 pub mod read;
 pub mod source;
 pub mod split;
+pub mod totals;
 pub mod write;

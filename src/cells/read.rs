@@ -12,6 +12,7 @@ mod compound;
 mod container;
 mod dtype;
 mod error;
+mod features;
 mod fields;
 mod filters;
 mod frame;
@@ -30,17 +31,19 @@ mod plan;
 mod rows;
 mod samples;
 mod scatter;
+mod selection;
 mod sniff;
 mod stream;
 mod suggest;
 mod table;
+mod tally;
 mod tenx_h5;
 mod tenx_mtx;
 pub(crate) mod text;
 mod tree;
 mod zarr;
 
-use spec::dataset::{CellUnit, ColumnInfo, ColumnKind, Opened, PrepareOptions};
+use spec::dataset::{CellUnit, ColumnInfo, ColumnKind, MatrixInfo, Opened, PrepareOptions};
 
 pub use crate::read::beside::Beside;
 pub(crate) use crate::read::error::listed;
@@ -50,12 +53,14 @@ pub use crate::read::samples::GeneJoin;
 pub(crate) use crate::read::suggest::counts_layer;
 
 use crate::data::{CellData, Labels};
+use crate::genes::GeneNames;
 use crate::read::container::Container;
 use crate::read::dtype::number_label;
 use crate::read::frame::Column;
-use crate::read::matrix::MatrixReader;
-use crate::read::plan::{ValueWidth, bytes_needed, fitting_cells, proportional};
+use crate::read::matrix::{MatrixReader, Taken};
+use crate::read::plan::{Plan, ValueWidth};
 use crate::read::rows::Rows;
+use crate::read::selection::Columns;
 use crate::source::NamedSource;
 use crate::write::h5ad::Values;
 
@@ -103,21 +108,23 @@ pub fn open_samples(samples: Vec<Sample>, join: GeneJoin, bytes_available: u64) 
         containers.push((name, found.container));
     }
     let study = samples::Study::open(containers, join)?;
-    plan_of(name, n_bytes, Box::new(study), left, warnings)
+    let mut opened = plan_of(name, n_bytes, Box::new(study), left, warnings)?;
+    opened.opened.join = Some(join);
+    Ok(opened)
 }
 
 /// Opens whatever files came together: one matrix as [`open`] does, several as the samples of one study, their genes
-/// united. A table beside a single matrix, or beside one other table, is its labels.
+/// joined as `join` says. A table beside a single matrix, or beside one other table, is its labels.
 ///
 /// # Errors
 /// As [`open`] and [`open_samples`].
-pub fn open_study(files: Vec<NamedSource>, bytes_available: u64) -> Result<OpenedFile, ReadError> {
+pub fn open_study(files: Vec<NamedSource>, join: GeneJoin, bytes_available: u64) -> Result<OpenedFile, ReadError> {
     let alone = (files.len() == 1).then(|| files[0].name.clone());
     let samples = group_samples(files, bytes_available)?;
     let n_tables = samples.iter().filter(|sample| sample.is_table()).count();
     let n_matrices = samples.len() - n_tables;
     if n_matrices > 1 || (n_matrices == 0 && n_tables > 2) {
-        return open_samples(samples, GeneJoin::Union, bytes_available);
+        return open_samples(samples, join, bytes_available);
     }
     let mut opened = open(samples.into_iter().flat_map(|sample| sample.files).collect(), bytes_available)?;
     if let Some(name) = alone {
@@ -166,13 +173,12 @@ fn plan_of(
         n_bytes,
         format: container.format(),
         unit: container.unit(),
-        bytes_fixed: matrices.first().map_or(0, |info| {
-            let none = Rows::Some { chosen: Vec::new(), n_all: info.n_cells };
-            bytes_needed(info, &none, 0, ValueWidth::of(info, None))
-        }),
+        join: None,
+        bytes_fixed: matrices.first().map_or(0, fixed_bytes),
         bytes_needed: matrices.first().map_or(0, |info| {
-            bytes_needed(info, &Rows::All(info.n_cells), info.n_stored, width(container.as_ref(), 0))
-                .saturating_add(container.bytes_beside(0))
+            let (rows, columns) = (Rows::All(info.n_cells), Columns::all(info.n_genes));
+            let (width, beside) = (width(container.as_ref(), 0), container.bytes_beside(0));
+            Plan { info, rows: &rows, columns: &columns, n_values: info.n_stored, width, beside }.n_bytes()
         }),
         matrices,
         columns,
@@ -187,6 +193,12 @@ fn plan_of(
 /// Whether a value below 0 is among the first of a matrix.
 fn has_negative(container: &dyn Container, matrix: usize) -> bool {
     container.sample(matrix).is_some_and(|values| values.iter().any(|value| *value < 0.0))
+}
+
+/// Bytes that reading takes however few cells are read.
+fn fixed_bytes(info: &MatrixInfo) -> u64 {
+    let (rows, columns) = (Rows::Some { chosen: Vec::new(), n_all: info.n_cells }, Columns::all(info.n_genes));
+    Plan { info, rows: &rows, columns: &columns, n_values: 0, width: ValueWidth::of(info, None), beside: 0 }.n_bytes()
 }
 
 fn width(container: &dyn Container, matrix: usize) -> ValueWidth {
@@ -242,14 +254,13 @@ impl OpenedFile {
             return Err(ReadError::Option("max_cells is 0; it must be at least 1, or absent to read all cells".into()));
         }
         // Before anything of the file's length is held or read.
-        self.check_budget(matrix, &Rows::All(0), 0, ValueWidth::of(info, None))?;
-        let width = width(self.container.as_ref(), matrix);
-        if options.max_cells.is_none() {
-            self.check_budget(matrix, &Rows::All(info.n_cells), info.n_stored, width)?;
-        }
+        let (none, every) = (Rows::Some { chosen: Vec::new(), n_all: info.n_cells }, Columns::all(info.n_genes));
+        self.check_budget(matrix, &none, &every, 0)?;
         let rows = self.rows(options)?;
-        self.check_budget(matrix, &rows, self.container.n_values(matrix, &rows)?, width)?;
         let mut warnings = Vec::new();
+        let columns = self.columns(matrix, options, rows.len(), &mut warnings)?;
+        let n_values = self.container.n_values(matrix, &rows, &columns)?;
+        self.check_budget(matrix, &rows, &columns, n_values)?;
         if let Rows::Some { chosen, n_all } = &rows {
             let evenly = options.stratify_by.as_ref().map_or_else(String::new, |name| format!(", by shares of {name}"));
             warnings.push(format!(
@@ -261,12 +272,14 @@ impl OpenedFile {
         let perturbations = self.perturbations(options, &rows, &mut warnings)?;
         let library_sizes = self.library_sizes(options, &rows)?;
         let cell_weights = self.cell_weights(&rows)?;
-        let budget = self.opened.bytes_available.saturating_sub(bytes_needed(info, &rows, 0, width));
-        let reader = self.container.reader(matrix, rows.clone(), budget)?;
+        let beside = self.plan(matrix, &rows, &columns, 0).n_bytes();
+        let budget = self.opened.bytes_available.saturating_sub(beside);
+        let reader = self.container.reader(matrix, rows.clone(), columns.clone(), budget)?;
         Ok(Reading {
             file: self,
             matrix,
             rows,
+            columns,
             reader,
             n_done: None,
             is_done: false,
@@ -286,13 +299,33 @@ impl OpenedFile {
         self.container.beside(&rows, self.opened.bytes_available)
     }
 
+    /// The columns that `options` choose, for so many rows.
+    fn columns(
+        &self,
+        matrix: usize,
+        options: &PrepareOptions,
+        n_rows: usize,
+        warnings: &mut Vec<String>,
+    ) -> Result<Columns, ReadError> {
+        let Some(wanted) = &options.genes else { return Ok(Columns::all(self.opened.matrices[matrix].n_genes)) };
+        let genes = self.container.genes(matrix)?;
+        let sample = self.container.sample(matrix);
+        let may_be_logged = sample.is_none_or(|values| values.iter().any(|value| value.fract() != 0.0));
+        let (columns, missing) = Columns::of_genes(&genes, wanted, n_rows, may_be_logged)?;
+        let (n_read, n_all) = (columns.n_read(), columns.n_all());
+        warnings.push(format!("{n_read} of {n_all} genes are kept; library sizes and quality are of all"));
+        warnings.extend(missing);
+        Ok(columns)
+    }
+
     /// The rows that `options` choose.
     fn rows(&self, options: &PrepareOptions) -> Result<Rows, ReadError> {
-        let n_cells = self.opened.matrices[0].n_cells;
+        // Each genome of an older 10x file has cells of its own.
+        let n_cells = self.opened.matrices[self.matrix(options.matrix.as_deref())?].n_cells;
         let (Some(name), Some(max_cells)) = (&options.stratify_by, options.max_cells) else {
             return Ok(Rows::draw(n_cells, options.max_cells, options.seed));
         };
-        let Column::Labels { codes, names } = self.column(name)? else {
+        let Column::Labels { codes, names } = self.column(name, n_cells)? else {
             return Err(ReadError::Option(format!(
                 "stratify_by is {name}, which holds numbers; choose a column of labels"
             )));
@@ -309,7 +342,7 @@ impl OpenedFile {
     pub fn obs(&self, options: &PrepareOptions) -> Result<Vec<(String, Values)>, ReadError> {
         let rows = self.rows(options)?;
         let columns = self.opened.columns.iter().map(|column| {
-            let values = match self.column(&column.name)? {
+            let values = match self.column(&column.name, rows.n_all())? {
                 Column::Numbers(values) => Values::F64(rows.pick(values)),
                 Column::Labels { codes, names } => {
                     let code = |code: Option<u32>| code.map_or(-1, |code| code as i32);
@@ -329,32 +362,29 @@ impl OpenedFile {
         })
     }
 
-    fn check_budget(&self, matrix: usize, rows: &Rows, n_values: u64, width: ValueWidth) -> Result<(), ReadError> {
+    fn plan<'a>(&'a self, matrix: usize, rows: &'a Rows, columns: &'a Columns, n_values: u64) -> Plan<'a> {
         let info = &self.opened.matrices[matrix];
-        let beside = self.container.bytes_beside(matrix);
-        let beside =
-            u64::try_from(u128::from(beside) * rows.len() as u128 / info.n_cells.max(1) as u128).unwrap_or(beside);
-        let needed = bytes_needed(info, rows, n_values, width).saturating_add(beside);
-        let available = self.opened.bytes_available;
+        let beside = u128::from(self.container.bytes_beside(matrix)) * u128::from(n_values);
+        let beside = u64::try_from(beside / u128::from(info.n_stored.max(1))).unwrap_or(u64::MAX);
+        Plan { info, rows, columns, n_values, width: width(self.container.as_ref(), matrix), beside }
+    }
+
+    fn check_budget(&self, matrix: usize, rows: &Rows, columns: &Columns, n_values: u64) -> Result<(), ReadError> {
+        let plan = self.plan(matrix, rows, columns, n_values);
+        let (needed, available) = (plan.n_bytes(), self.opened.bytes_available);
         if needed <= available {
             return Ok(());
         }
-        // Where a sample lies beside the result, it takes no more than the result does.
-        let fitting = fitting_cells(info, width, if beside > 0 { available / 2 } else { available });
-        let advice = if fitting > 0 {
-            format!("read at most {fitting} of its {} cells (max_cells), drawn evenly", info.n_cells)
-        } else {
-            "use a machine with more memory, or a smaller file".to_owned()
-        };
-        Err(ReadError::OverBudget { object: format!("reading {}", info.name), needed, available, advice })
+        let object = format!("reading {}", plan.info.name);
+        Err(ReadError::OverBudget { object, needed, available, advice: plan.advice(available) })
     }
 
-    fn column(&self, name: &str) -> Result<Column, ReadError> {
+    /// A column of `obs`, for so many cells.
+    fn column(&self, name: &str, n_cells: usize) -> Result<Column, ReadError> {
         let column = self.container.column(name)?.ok_or_else(|| ReadError::Malformed {
             object: format!("obs column {name}"),
             what: "is of a kind that is not read; choose a column of labels or numbers".into(),
         })?;
-        let n_cells = self.opened.matrices[0].n_cells;
         if column.len() == n_cells {
             return Ok(column);
         }
@@ -364,7 +394,7 @@ impl OpenedFile {
 
     fn library_sizes(&self, options: &PrepareOptions, rows: &Rows) -> Result<Option<Vec<f64>>, ReadError> {
         let Some(name) = &options.library_size_column else { return Ok(None) };
-        let Column::Numbers(values) = self.column(name)? else {
+        let Column::Numbers(values) = self.column(name, rows.n_all())? else {
             let object = format!("obs column {name}");
             return Err(ReadError::Malformed { object, what: "holds labels; library sizes are numbers".into() });
         };
@@ -376,7 +406,7 @@ impl OpenedFile {
         if self.container.unit() != CellUnit::Metacell {
             return Ok(None);
         }
-        match self.column(WEIGHT_COLUMN)? {
+        match self.column(WEIGHT_COLUMN, rows.n_all())? {
             Column::Numbers(values) => {
                 check_above_zero(WEIGHT_COLUMN, &values)?;
                 Ok(Some(rows.pick(values)))
@@ -409,6 +439,7 @@ pub struct Reading<'a> {
     file: &'a OpenedFile,
     matrix: usize,
     rows: Rows,
+    columns: Columns,
     reader: Box<dyn MatrixReader + 'a>,
     n_done: Option<usize>,
     is_done: bool,
@@ -449,13 +480,18 @@ impl Reading<'_> {
         let container = &self.file.container;
         let mut warnings = self.file.opened.warnings.clone();
         warnings.extend(self.warnings);
-        let (counts, of_reading) = self.reader.finish()?;
+        let Taken { counts, totals, warnings: of_reading } = self.reader.finish()?;
         warnings.extend(of_reading);
-        let n_empty = counts.rows().filter(|row| row.len() == 0).count();
+        let n_empty = match &totals {
+            Some(totals) => totals.n_genes().iter().filter(|n_genes| **n_genes == 0).count(),
+            None => counts.rows().filter(|row| row.len() == 0).count(),
+        };
         if n_empty > 0 {
             warnings.push(format!("{n_empty} of {} cells have no counts; they are kept", counts.n_cells()));
         }
         let genes = container.genes(self.matrix)?;
+        let ids = genes.ids.map(|ids| self.columns.pick(ids));
+        let genes = GeneNames { symbols: self.columns.pick(genes.symbols), ids };
         warnings.extend(repeated("gene", &genes.symbols));
         let barcodes = self.rows.pick(container.barcodes(self.matrix)?);
         warnings.extend(repeated("cell", &barcodes));
@@ -464,6 +500,7 @@ impl Reading<'_> {
             genes,
             barcodes,
             perturbations: self.perturbations,
+            totals,
             library_sizes: self.library_sizes,
             unit: container.unit(),
             cell_weights: self.cell_weights,

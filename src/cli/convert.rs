@@ -5,10 +5,14 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 use engine::cells::counts::Counts;
 use engine::cells::read::OpenedFile;
+use engine::cells::totals::CellTotals;
 use engine::cells::write::h5ad::{Frame, H5ad, Matrix, Values, write_h5ad};
 use spec::dataset::PrepareOptions;
 
 use crate::dataset;
+
+/// The column of library sizes over all genes.
+const SIZES_COLUMN: &str = "n_counts_all_genes";
 
 /// Arguments of `convert`.
 #[derive(Debug, clap::Args)]
@@ -28,6 +32,8 @@ pub struct Arguments {
     /// Seed of that draw.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    #[command(flatten)]
+    genes: dataset::Genes,
     /// Overwrite what is there already.
     #[arg(long)]
     force: bool,
@@ -44,14 +50,24 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         max_cells: arguments.max_cells,
         seed: arguments.seed,
         stratify_by: arguments.stratify_by.clone(),
+        genes: arguments.genes.selection()?,
         ..PrepareOptions::default()
     };
-    let opened = dataset::open(files)?;
+    let opened = dataset::open(files, arguments.genes.join)?;
     let h5ad = converted(&opened, &options).with_context(|| dataset::shown(files))?;
     let (n_cells, n_genes, n_layers) = (h5ad.obs.index.len(), h5ad.var.index.len(), h5ad.layers.len());
     crate::file::write(out, &write_h5ad(&h5ad)?)?;
     eprintln!("{n_cells} cells x {n_genes} genes, {n_layers} layers: wrote {}", out.display());
     Ok(())
+}
+
+/// The counts over all genes, where some alone are written: what reads the file again takes them for library sizes, which
+/// are above 0. None where the values are no counts.
+fn library_sizes(totals: &CellTotals, columns: &[(String, Values)]) -> Option<(String, Values)> {
+    let sizes = totals.total_counts();
+    let is_new = columns.iter().all(|(name, _)| name != SIZES_COLUMN);
+    let are_sizes = sizes.iter().all(|size| *size > 0.0 && size.fract() == 0.0);
+    (is_new && are_sizes).then(|| (SIZES_COLUMN.to_owned(), Values::F64(sizes.to_vec())))
 }
 
 /// Everything of a file that an h5ad of ours can hold.
@@ -75,11 +91,13 @@ fn converted(opened: &OpenedFile, options: &PrepareOptions) -> Result<H5ad> {
         ensure!((layer.counts.n_cells(), layer.counts.n_genes()) == shape, "{} has another shape", matrix.name);
         layers.push((name.to_owned(), layer.counts));
     }
+    let mut columns = opened.obs(options)?;
+    columns.extend(data.totals.as_ref().and_then(|totals| library_sizes(totals, &columns)));
     let ids = data.genes.ids.map(|ids| ("gene_ids".to_owned(), Values::Text(ids)));
     Ok(H5ad {
         x: Matrix::Csr(data.counts),
         layers,
-        obs: Frame { index: data.barcodes, columns: opened.obs(options)? },
+        obs: Frame { index: data.barcodes, columns },
         var: Frame { index: data.genes.symbols, columns: ids.into_iter().collect() },
         obsm: beside.obsm,
         uns: beside.uns,

@@ -1,8 +1,8 @@
 //! A data file, read and prepared for the model: log1p of counts scaled to a target sum, genes in the model's order.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use engine::cells::counts::Counts;
 use engine::cells::data::{CellData, Labels};
 use engine::cells::prepare::{Expressed, express};
@@ -10,7 +10,7 @@ use engine::cells::read::{OpenedFile, open_study};
 use engine::jepa::eval::response::{GroupMean, Response, group_mean, response};
 use indicatif::{ProgressBar, ProgressStyle};
 use spec::checkpoint::CheckpointHeader;
-use spec::dataset::{CellUnit, PrepareOptions};
+use spec::dataset::{CellUnit, GeneJoin, GeneSelection, PrepareOptions};
 use spec::prepare::CellFilter;
 
 /// Library size that cells are scaled to where neither the options nor a checkpoint says (counts).
@@ -31,6 +31,9 @@ pub struct Columns {
     /// Which matrix: X, raw/X, layers/<name>.
     #[arg(long)]
     matrix: Option<String>,
+    /// Which genes samples of a study share: union or intersection.
+    #[arg(long, value_name = "JOIN", default_value = "union")]
+    pub join: GeneJoin,
     /// Drop cells with fewer counts.
     #[arg(long, value_name = "COUNTS")]
     min_counts: Option<f64>,
@@ -68,6 +71,32 @@ impl Columns {
     }
 }
 
+/// Which genes of a file are kept, and which genes several files share.
+#[derive(Debug, clap::Args)]
+pub struct Genes {
+    /// Genes that are kept, by symbol or id: names with commas between, or a file of names. Default: all.
+    #[arg(long, value_name = "FILE|A,B,C")]
+    genes: Option<String>,
+    /// Which genes samples of a study share: union or intersection.
+    #[arg(long, value_name = "JOIN", default_value = "union")]
+    pub join: GeneJoin,
+}
+
+impl Genes {
+    /// The genes that are kept.
+    pub fn selection(&self) -> Result<Option<GeneSelection>> {
+        let Some(genes) = &self.genes else { return Ok(None) };
+        let path = Path::new(genes);
+        let text = match path.is_file() {
+            true => String::from_utf8(crate::file::read(path)?).with_context(|| format!("{genes} is no text"))?,
+            false => genes.clone(),
+        };
+        let names = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|name| !name.is_empty());
+        let selection = GeneSelection::new(names.map(str::to_owned).collect());
+        selection.map(Some).map_err(|error| anyhow!("--genes {genes}: {error}"))
+    }
+}
+
 /// Prepared cells.
 pub struct Dataset {
     /// log1p expression, `[cells, genes]`.
@@ -92,8 +121,8 @@ pub fn shown(paths: &[PathBuf]) -> String {
 }
 
 /// Understands files: one matrix, or the samples of a study.
-pub fn open(paths: &[PathBuf]) -> Result<OpenedFile> {
-    open_study(crate::file::open(paths)?, crate::file::memory_available()).with_context(|| shown(paths))
+pub fn open(paths: &[PathBuf], join: GeneJoin) -> Result<OpenedFile> {
+    open_study(crate::file::open(paths)?, join, crate::file::memory_available()).with_context(|| shown(paths))
 }
 
 /// The options, with the file's own suggestions where they say nothing.
@@ -126,11 +155,12 @@ pub fn read(opened: &OpenedFile, options: &PrepareOptions) -> Result<CellData> {
 pub fn load(
     paths: &[PathBuf],
     options: &PrepareOptions,
+    join: GeneJoin,
     header: Option<&CheckpointHeader>,
     target_sum: f64,
 ) -> Result<Dataset> {
     let shown = shown(paths);
-    let opened = open(paths)?;
+    let opened = open(paths, join)?;
     let options = completed(options, &opened);
     let data = read(&opened, &options).with_context(|| shown.clone())?;
     let prepared = express(data, &opened.opened().matrices, &options, target_sum, None);

@@ -91,7 +91,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let device = block_on(crate::train::open_device(arguments.cpu))?;
     let predictor = Predictor::from_bytes(&crate::file::read(&model)?, &device)?;
     let header = predictor.header().clone();
-    let dataset = dataset::load(data, &config.data, Some(&header), header.target_sum)?;
+    let dataset = dataset::load(data, &config.data, config.join, Some(&header), header.target_sum)?;
     let measured = dataset.measured()?;
     let evaluation = block_on(crate::evaluate::evaluate(&predictor, &bank, &dataset, &measured, None))?;
 

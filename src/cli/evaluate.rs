@@ -54,7 +54,7 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<()> {
     let predictor = arguments.model.predictor()?;
     let header = predictor.header();
     let options = arguments.columns.options();
-    let dataset = dataset::load(&arguments.data, &options, Some(header), header.target_sum)?;
+    let dataset = dataset::load(&arguments.data, &options, arguments.columns.join, Some(header), header.target_sum)?;
     let measured = dataset.measured()?;
     let evaluation = block_on(evaluate(&predictor, &bank, &dataset, &measured, arguments.control_cells))?;
     if arguments.json {

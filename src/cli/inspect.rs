@@ -16,6 +16,8 @@ pub struct Arguments {
     /// The file, or the files that make one matrix (matrix.mtx, barcodes, features); a table beside them holds labels.
     #[arg(required = true)]
     files: Vec<PathBuf>,
+    #[command(flatten)]
+    genes: dataset::Genes,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -29,7 +31,7 @@ struct Values {
 }
 
 pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<()> {
-    let opened = dataset::open(&arguments.files)?;
+    let opened = dataset::open(&arguments.files, arguments.genes.join)?;
     let suggestions = opened.suggest_columns().with_context(|| dataset::shown(&arguments.files))?;
     if !arguments.json {
         // What is known from the metadata is said before the values are read, which may take long.
@@ -37,7 +39,8 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<()> {
         print_suggestions(&suggestions, out)?;
         out.flush()?;
     }
-    let data = dataset::read(&opened, &PrepareOptions::default()).with_context(|| dataset::shown(&arguments.files))?;
+    let options = PrepareOptions { genes: arguments.genes.selection()?, ..PrepareOptions::default() };
+    let data = dataset::read(&opened, &options).with_context(|| dataset::shown(&arguments.files))?;
     let values = Values { n_nonzero: data.counts.n_nonzero(), sum: data.counts.sum(), unit: data.unit };
     let warnings: Vec<&String> = data.warnings.iter().collect();
     if arguments.json {

@@ -72,7 +72,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         eprintln!("note: the checkpoint was not trained on {}; expect nothing of it", mode.label());
     }
     let options = arguments.columns.options();
-    let dataset = dataset::load(&arguments.data, &options, Some(&header), header.target_sum)?;
+    let dataset = dataset::load(&arguments.data, &options, arguments.columns.join, Some(&header), header.target_sum)?;
     if dataset.labels.is_none() {
         eprintln!("note: the file names no perturbations: every cell is taken for a control cell");
     }

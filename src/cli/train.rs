@@ -132,7 +132,7 @@ fn first_unknown(written: &toml::Table, known: &toml::Table) -> Option<String> {
 /// Trains from `data` and writes the checkpoint to `out`.
 pub fn train(config: &TrainConfig, data: &[PathBuf], bank: &Bank, out: &Path, steps: &Steps, cpu: bool) -> Result<()> {
     let target_sum = config.data.target_sum.unwrap_or(dataset::DEFAULT_TARGET_SUM);
-    let dataset = dataset::load(data, &config.data, None, target_sum)?;
+    let dataset = dataset::load(data, &config.data, config.join, None, target_sum)?;
     let mut config = config.clone();
     config.model.n_genes = dataset.genes.len();
     config.model.composer.n_protein = bank.width();

@@ -107,8 +107,8 @@ impl Session {
                 }
                 event
             }
-            Request::Open => {
-                let opened = cells::read::open_study(files, self.bytes_available)?;
+            Request::Open { join } => {
+                let opened = cells::read::open_study(files, join, self.bytes_available)?;
                 let event = Event::Opened { opened: opened.opened().clone() };
                 self.opened = Some(opened);
                 event

@@ -113,6 +113,8 @@ pub struct Opened {
     pub format: FileFormat,
     /// What one row is.
     pub unit: CellUnit,
+    /// Which genes its samples share; none where it is one matrix.
+    pub join: Option<GeneJoin>,
     /// The matrices that can be read as counts; the first is the default. Never empty.
     pub matrices: Vec<MatrixInfo>,
     /// Columns of `obs`, in the file's order.
@@ -152,6 +154,9 @@ pub struct PrepareOptions {
     /// Column of `obs` whose labels keep their shares in the subsample; each keeps at least one cell where there is room
     /// for it. Default: none, every cell is as likely.
     pub stratify_by: Option<String>,
+    /// Which genes are kept. Library sizes and quality are of all genes all the same. Default: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub genes: Option<GeneSelection>,
     /// Which cells are kept, by their quality. Default: all.
     pub filter: CellFilter,
     /// What the values are. Default: told from the values.
@@ -160,6 +165,68 @@ pub struct PrepareOptions {
     /// are refused. Default: none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub corrections: Vec<(String, Reading)>,
+}
+
+/// Which genes the samples of a study share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GeneJoin {
+    /// All genes of any sample; a sample has zeros for those it lacks.
+    #[default]
+    Union,
+    /// The genes of every sample.
+    Intersection,
+}
+
+impl std::str::FromStr for GeneJoin {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "union" => Ok(Self::Union),
+            "intersection" => Ok(Self::Intersection),
+            other => Err(format!("join is {other}; it must be union or intersection")),
+        }
+    }
+}
+
+/// Genes by symbol or stable id, as they are matched everywhere; the order of the file is kept. Written as a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<String>", into = "Vec<String>")]
+pub struct GeneSelection(Vec<String>);
+
+impl GeneSelection {
+    /// Some names, without white space around them.
+    ///
+    /// # Errors
+    /// Where there is none, or one is empty.
+    pub fn new(names: Vec<String>) -> Result<Self, String> {
+        let names: Vec<String> = names.into_iter().map(|name| name.trim().to_owned()).collect();
+        match names.iter().position(String::is_empty) {
+            _ if names.is_empty() => Err("genes names no gene; name at least one, or leave it out to keep all".into()),
+            Some(at) => Err(format!("genes has an empty name at position {at}; give a symbol or an id")),
+            None => Ok(Self(names)),
+        }
+    }
+
+    /// The names.
+    pub fn names(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl TryFrom<Vec<String>> for GeneSelection {
+    type Error = String;
+
+    fn try_from(names: Vec<String>) -> Result<Self, String> {
+        Self::new(names)
+    }
+}
+
+impl From<GeneSelection> for Vec<String> {
+    fn from(selection: GeneSelection) -> Self {
+        selection.0
+    }
 }
 
 /// Quality of each cell; one value per cell that was read, dropped ones included.

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{Card, CheckpointHeader};
-use crate::dataset::{Opened, PrepareOptions, Prepared};
+use crate::dataset::{GeneJoin, Opened, PrepareOptions, Prepared};
 use crate::device::{AttentionPath, BackendChoice, DeviceReport};
 use crate::genes::VariableGenesTable;
 use crate::labels::{LabelOptions, LabelTable};
@@ -35,9 +35,13 @@ pub enum Request {
         #[serde(default)]
         n_heads: Option<usize>,
     },
-    /// Understand one file, or the several that make one matrix, handed over beside the message.
+    /// Understand one file, the several that make one matrix, or the samples of a study, handed over beside the message.
     /// Answered by [`Event::Opened`].
-    Open,
+    Open {
+        /// Which genes samples share.
+        #[serde(default)]
+        join: GeneJoin,
+    },
     /// Say what the labels of a column of the opened file mean. Answered by [`Event::LabelsRead`].
     ReadLabels {
         /// The column of `obs`.
@@ -81,6 +85,11 @@ pub enum Request {
         /// The request to stop.
         request: u32,
     },
+}
+
+impl Request {
+    /// To open files; the genes of samples are united.
+    pub const OPEN: Request = Request::Open { join: GeneJoin::Union };
 }
 
 /// What a person takes away.

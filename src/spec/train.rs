@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::PrepareOptions;
+use crate::dataset::{GeneJoin, PrepareOptions};
 use crate::device::AttentionPath;
 use crate::model::{Mode, ModelConfig};
 
@@ -99,6 +99,8 @@ pub struct TrainConfig {
     pub model: ModelConfig,
     /// How attention is computed; the result is the same to rounding. Default: plain.
     pub attention: AttentionPath,
+    /// Which genes samples share, where the data are several of one study. Default: union.
+    pub join: GeneJoin,
     /// How the file is read and prepared.
     pub data: PrepareOptions,
     /// How the perturbations act. Default: knockout.
@@ -140,6 +142,7 @@ impl Default for TrainConfig {
             seed: 1337,
             model: ModelConfig::default(),
             attention: AttentionPath::default(),
+            join: GeneJoin::Union,
             data: PrepareOptions::default(),
             mode: Mode::Knockout,
             held_out: Vec::new(),

@@ -286,11 +286,12 @@ impl State {
         }
         if let Some(dataset) = self.dataset.clone() {
             self.options = dataset.options.clone();
-            self.enqueue(Job::with_files(Request::Open, dataset.files));
+            let join = self.opened.as_ref().and_then(|file| file.opened.join).unwrap_or_default();
+            self.enqueue(Job::with_files(Request::Open { join }, dataset.files));
             self.enqueue(Job::with_files(Request::Prepare { options: dataset.options.clone() }, dataset.files));
         } else if let Some(opened) = &self.opened {
             let files = opened.files;
-            self.enqueue(Job::with_files(Request::Open, files));
+            self.enqueue(Job::with_files(Request::OPEN, files));
         }
     }
 

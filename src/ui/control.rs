@@ -77,7 +77,7 @@ impl Control {
             .into_iter()
             .partition(|file| has_model && (ends(file, &MODEL_ENDINGS) || ends(file, &BESIDE_MODEL_ENDINGS)));
         self.open_as(Request::LoadCheckpoint { n_heads: None }, model);
-        self.open_as(Request::Open, cells);
+        self.open_as(Request::OPEN, cells);
     }
 
     /// Opens a drop, once all files of its folders are listed.
@@ -148,11 +148,16 @@ impl Control {
                 if has_own && !is_asked_for {
                     return;
                 }
-                let is_in_use = state.opened.is_some() || state.has_job(|request| *request == Request::Open);
-                let at = state.queue.iter().position(|job| job.request == Request::Open).unwrap_or(state.queue.len());
+                let is_in_use =
+                    state.opened.is_some() || state.has_job(|request| matches!(request, Request::Open { .. }));
+                let at = state
+                    .queue
+                    .iter()
+                    .position(|job| matches!(job.request, Request::Open { .. }))
+                    .unwrap_or(state.queue.len());
                 state.queue.insert(at, Job::with_files(Request::LoadCheckpoint { n_heads: None }, checkpoint));
                 if is_asked_for || !is_in_use {
-                    state.enqueue(Job { prepare_at_once: true, ..Job::with_files(Request::Open, cells) });
+                    state.enqueue(Job { prepare_at_once: true, ..Job::with_files(Request::OPEN, cells) });
                 }
             });
         });

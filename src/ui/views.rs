@@ -1,7 +1,7 @@
 //! What is on screen, one file per part. Their `data-testid`s: shell: `nav-load`, `nav-look`, `nav-perturb`,
 //! `device-chip`, `privacy-chip`, `theme-toggle`, `progress`, `cancel`, `error`, `notice` (each with `-dismiss`); load:
 //! `drop-zone`, `file-input`, `folder-input`, `open-example`, `opened-summary`, `matrix-select`, `values`,
-//! `perturbation-column`, `control-label`, `library-size-column`, `max-cells`, `stratify-by`, `over-budget`,
+//! `perturbation-column`, `control-label`, `library-size-column`, `genes-to-read`, `genes-named`, `gene-join`, `max-cells`, `stratify-by`, `use-model-genes`, `over-budget`,
 //! `use-subsample`, `labels`, `label-row`, `prepare`, `prepared-summary`, `evidence`, `gene-names`,
 //! `choose-gene-names`, `gene-names-input`, `forget-gene-names`, `naming`; look: `qc-total-counts`,
 //! `qc-n-genes`, `qc-pct-mt`, `kept`, `suggest-filter`, `undo-filter`, `keep-all`, `save-h5ad`, `save-cells`, `save-recipe`, `before-after`, `n-after`,
@@ -25,6 +25,7 @@ pub mod picker;
 pub mod privacy;
 pub mod quality;
 pub mod result;
+pub mod selection;
 pub mod shell;
 pub mod table;
 pub mod task;

@@ -4,6 +4,7 @@ mod anndata;
 mod archives;
 mod bad_input;
 mod build;
+mod chosen_genes;
 mod filters;
 mod formats;
 mod fuzz;

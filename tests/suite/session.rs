@@ -73,7 +73,7 @@ impl Person {
         person.ask(Request::Start { backend: BackendChoice::Cpu, attention: AttentionPath::default() }, vec![]);
         let loaded = person.ask(LOAD, checkpoint_files());
         assert!(matches!(loaded, Event::CheckpointLoaded { .. }), "{loaded:?}");
-        let opened = person.ask(Request::Open, vec![cells_file(&GENES)]);
+        let opened = person.ask(Request::OPEN, vec![cells_file(&GENES)]);
         let Event::Opened { opened } = opened else { panic!("{opened:?}") };
         let prepared = person.ask(Request::Prepare { options: opened.suggested }, vec![]);
         assert!(matches!(prepared, Event::Prepared { .. }), "{prepared:?}");
@@ -214,7 +214,7 @@ fn requests_out_of_order_are_refused_and_the_session_goes_on() {
 fn a_bad_file_loses_nothing() {
     let mut person = Person::with_model_and_cells();
     let bad = NamedSource::from_bytes("notes.h5ad", b"dear diary".to_vec());
-    let message = failure(person.ask(Request::Open, vec![bad]));
+    let message = failure(person.ask(Request::OPEN, vec![bad]));
     assert!(message.contains("notes.h5ad") || message.contains("HDF5"), "{message}");
     let query = Query { target: "TP53".into(), mode: Mode::Knockout };
     let predicted = person.ask(Request::Predict { query }, vec![]);
@@ -224,7 +224,7 @@ fn a_bad_file_loses_nothing() {
 #[test]
 fn no_gene_in_common_shows_both_sides() {
     let mut person = Person::with_model_and_cells();
-    person.ask(Request::Open, vec![cells_file(&["Xkr4", "Gm1992", "Rp1", "Sox17", "Mrpl15"])]);
+    person.ask(Request::OPEN, vec![cells_file(&["Xkr4", "Gm1992", "Rp1", "Sox17", "Mrpl15"])]);
     let options = PrepareOptions::default();
     let message = failure(person.ask(Request::Prepare { options }, vec![]));
     assert!(message.contains("STAT1") && message.contains("Xkr4"), "{message}");
@@ -292,7 +292,7 @@ fn bare_parameters_without_genes_take_those_that_are_open_or_ask_for_them() {
     assert!(warnings.contains("genes are those of the cells that are open"), "{warnings}");
 
     let fewer = cells_file(&GENES[..5]);
-    person.ask(Request::Open, vec![fewer]);
+    person.ask(Request::OPEN, vec![fewer]);
     person.ask(Request::Prepare { options: PrepareOptions::default() }, vec![]);
     let [model, ..] = bare_files();
     let said = failure(person.ask(LOAD, vec![model]));

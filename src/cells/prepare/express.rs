@@ -10,7 +10,7 @@ use spec::reading::ValueReading;
 use crate::check::NotCounts;
 use crate::data::CellData;
 use crate::genes::table::GeneTable;
-use crate::prepare::{NormalizeError, calculate_qc_metrics, log1p, normalize_total, to_linear};
+use crate::prepare::{NormalizeError, log1p, normalize_total, to_linear};
 
 /// Cells whose counts have become expression.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,7 +56,7 @@ pub fn express(
     });
     let linear = to_linear(&mut data, matrices, options.matrix.as_deref(), options.values)?;
     data.warnings.extend(linear.warnings);
-    let quality = calculate_qc_metrics(&data.counts, &data.genes);
+    let quality = data.quality();
     if linear.may_scale {
         normalize_total(&mut data.counts, Some(target_sum), data.library_sizes.as_deref())?;
     }
@@ -84,6 +84,7 @@ impl CellData {
             barcodes: cells.iter().map(|&cell| self.barcodes[cell].clone()).collect(),
             perturbations: self.perturbations.map(|labels| labels.select(cells)),
             library_sizes: self.library_sizes.map(pick),
+            totals: self.totals.map(|totals| totals.select(cells)),
             cell_weights: self.cell_weights.map(pick),
             ..self
         }

@@ -5,9 +5,10 @@
 //! proportional to its counts, which is all that scaling to a library size needs.
 
 use spec::dataset::{CellUnit, MatrixInfo};
-use spec::reading::{ReadingConfig, ValueReading, ValueScale};
+use spec::reading::{ReadingConfig, Undo, ValueReading, ValueScale};
 
 use crate::check::{NotCounts, require_counts, require_not_negative};
+use crate::counts::Counts;
 use crate::data::CellData;
 use crate::prepare::reading::read_values;
 
@@ -41,9 +42,13 @@ pub fn to_linear(
     let others = &others;
     if data.unit == CellUnit::Metacell {
         require_counts(data, others)?;
+        size_by_all_genes(data);
         return Ok(Linear { reading: None, may_scale: true, warnings: Vec::new() });
     }
-    let reading = read_values(&data.counts, &ReadingConfig::default());
+    // Where some genes were left out, some cells were kept whole to be looked at.
+    let looked_at = data.totals.as_ref().and_then(|totals| totals.looked_at().ok());
+    let mut reading = read_values(looked_at.as_ref().unwrap_or(&data.counts), &ReadingConfig::default());
+    reading.n_cells = data.counts.n_cells();
     let scale = wanted.unwrap_or(reading.scale);
     let mut warnings = Vec::new();
     let base = match scale {
@@ -51,6 +56,7 @@ pub fn to_linear(
         ValueScale::Logged { base } => Some(base),
         ValueScale::Counts | ValueScale::Scaled | ValueScale::Empty | ValueScale::Unknown => {
             require_counts(data, others)?;
+            size_by_all_genes(data);
             return Ok(Linear { reading: Some(reading), may_scale: true, warnings });
         }
     };
@@ -59,7 +65,9 @@ pub fn to_linear(
     let undone = |value: f32| factor.map_or(f64::from(value), |factor| (f64::from(value) * factor).exp_m1());
     // Counts that were logged without being scaled are counts again; the rounding of f32 grows with them.
     let is_count = |value: f64| (value - value.round()).abs() < 1e-3 + 1e-5 * value;
-    let are_counts = base.is_some() && data.counts.values().all(|value| is_count(undone(value)));
+    let mut seen = looked_at.iter().flat_map(Counts::values).chain(data.counts.values());
+    let are_counts = base.is_some() && seen.all(|value| is_count(undone(value)));
+    drop(seen);
     if base.is_some() {
         data.counts.map_values(|value| (if are_counts { undone(value).round() } else { undone(value) }) as f32);
     }
@@ -73,6 +81,12 @@ pub fn to_linear(
         // Library sizes of the counts are not those of values that were scaled since.
         data.library_sizes = None;
     }
+    let undo = base.map_or(Undo::Nothing, |base| Undo::Log1p { base });
+    if data.totals.as_mut().is_some_and(|totals| !totals.undo(undo, are_counts)) {
+        data.totals = None;
+        warnings.push("Library sizes and quality are of the genes that are kept alone.".to_owned());
+    }
+    size_by_all_genes(data);
     let may_scale = are_counts || reading.target_sum.is_some();
     warnings.push(if may_scale {
         format!("The values are {name} ({said}): they were brought back to the scale of counts and prepared from there.")
@@ -83,4 +97,11 @@ pub fn to_linear(
         )
     });
     Ok(Linear { reading: Some(reading), may_scale, warnings })
+}
+
+/// Where genes were left out and no column says the library sizes, those of all genes are the cells'.
+fn size_by_all_genes(data: &mut CellData) {
+    if let (None, Some(totals)) = (&data.library_sizes, &data.totals) {
+        data.library_sizes = Some(totals.total_counts().to_vec());
+    }
 }

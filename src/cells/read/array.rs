@@ -113,10 +113,19 @@ impl Array {
 
     /// The first values as f32; none where they cannot be had without decoding much.
     pub(crate) fn sample(&self) -> Option<Vec<f32>> {
+        self.f32s(0, self.sample_rows()?).ok()
+    }
+
+    /// The same as i64.
+    pub(crate) fn sample_indices(&self) -> Option<Vec<i64>> {
+        self.i64s(0, self.sample_rows()?).ok()
+    }
+
+    fn sample_rows(&self) -> Option<u64> {
         let per_row = self.shape.iter().skip(1).fold(1u64, |n, extent| n.saturating_mul(*extent));
         let n_rows = (SAMPLE_VALUES / per_row.max(1)).max(1).min(self.n_rows());
         let decoded = self.chunk_rows().unwrap_or(1).max(n_rows).saturating_mul(self.row_bytes());
-        if decoded > SAMPLE_BYTES { None } else { self.f32s(0, n_rows).ok() }
+        (decoded <= SAMPLE_BYTES).then_some(n_rows)
     }
 
     /// Values of a range of rows as f64.

@@ -8,6 +8,7 @@ use crate::read::error::ReadError;
 use crate::read::frame::Column;
 use crate::read::matrix::MatrixReader;
 use crate::read::rows::Rows;
+use crate::read::selection::Columns;
 
 /// An open file of any format.
 pub(crate) trait Container: Send + Sync {
@@ -38,8 +39,9 @@ pub(crate) trait Container: Send + Sync {
     /// Warnings from opening.
     fn warnings(&self) -> &[String];
 
-    /// Values that the given rows hold, where the metadata tell: exactly, or at most.
-    fn n_values(&self, matrix: usize, rows: &Rows) -> Result<u64, ReadError>;
+    /// Values that the given rows hold in the given columns, where the metadata tell: exactly, or at most. Where they do
+    /// not tell the values of each gene, about so many, by the first values of the matrix.
+    fn n_values(&self, matrix: usize, rows: &Rows, columns: &Columns) -> Result<u64, ReadError>;
 
     /// The first values of a matrix, at most [`SAMPLE_VALUES`](crate::read::plan::SAMPLE_VALUES); none where they cannot
     /// be had at little cost.
@@ -58,5 +60,11 @@ pub(crate) trait Container: Send + Sync {
     }
 
     /// Begins to read a matrix. `budget` bounds the bytes of the result.
-    fn reader(&self, matrix: usize, rows: Rows, budget: u64) -> Result<Box<dyn MatrixReader + '_>, ReadError>;
+    fn reader(
+        &self,
+        matrix: usize,
+        rows: Rows,
+        columns: Columns,
+        budget: u64,
+    ) -> Result<Box<dyn MatrixReader + '_>, ReadError>;
 }

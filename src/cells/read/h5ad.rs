@@ -9,7 +9,9 @@ use crate::read::container::Container;
 use crate::read::error::{ReadError, listed};
 use crate::read::frame::{Column, Frame};
 use crate::read::matrix::{CscReader, CsrReader, DenseReader, MatrixReader, SparseArrays};
+use crate::read::plan::{csr_values, gene_share, proportional};
 use crate::read::rows::Rows;
+use crate::read::selection::Columns;
 use crate::read::tree::{Kind, Tree};
 
 /// Columns of `var` that hold symbols, where the index holds ids.
@@ -198,15 +200,23 @@ impl Container for H5adFile {
         &self.warnings
     }
 
-    fn n_values(&self, matrix: usize, rows: &Rows) -> Result<u64, ReadError> {
+    fn n_values(&self, matrix: usize, rows: &Rows, columns: &Columns) -> Result<u64, ReadError> {
         let info = &self.matrices[matrix];
-        Ok(match (info.encoding, rows) {
-            (_, Rows::All(_)) => info.n_stored,
-            (MatrixEncoding::Csr, _) => {
-                let indptr = self.sparse(matrix)?.read_indptr(info.n_cells)?;
-                rows.iter().map(|row| indptr[row + 1] - indptr[row]).sum()
+        Ok(match info.encoding {
+            _ if rows.are_all() && columns.are_all() => info.n_stored,
+            MatrixEncoding::Csr => {
+                let arrays = self.sparse(matrix)?;
+                let share = gene_share(arrays.indices.sample_indices(), columns);
+                csr_values(&arrays.read_indptr(info.n_cells)?, rows, columns, share)
             }
-            _ => super::proportional(info.n_stored, rows),
+            MatrixEncoding::Csc => {
+                let indptr = self.sparse(matrix)?.read_indptr(info.n_genes)?;
+                let read = (0..info.n_genes).filter(|column| columns.fate(*column).new.is_some());
+                proportional(read.map(|column| indptr[column + 1] - indptr[column]).sum(), rows)
+            }
+            MatrixEncoding::Dense | MatrixEncoding::Coordinate => {
+                proportional(info.n_stored, rows).min(columns.most_values(rows))
+            }
         })
     }
 
@@ -221,22 +231,28 @@ impl Container for H5adFile {
         beside::read(&self.h5, self.matrices[0].n_cells, rows, budget)
     }
 
-    fn reader(&self, matrix: usize, rows: Rows, budget: u64) -> Result<Box<dyn MatrixReader + '_>, ReadError> {
+    fn reader(
+        &self,
+        matrix: usize,
+        rows: Rows,
+        columns: Columns,
+        budget: u64,
+    ) -> Result<Box<dyn MatrixReader + '_>, ReadError> {
         let info = &self.matrices[matrix];
         Ok(match info.encoding {
             MatrixEncoding::Csr => {
                 let arrays = self.sparse(matrix)?;
                 let indptr = arrays.read_indptr(info.n_cells)?;
-                Box::new(CsrReader::new(arrays, indptr, rows, info.n_genes, budget)?)
+                Box::new(CsrReader::new(arrays, indptr, rows, columns, budget)?)
             }
             MatrixEncoding::Csc => {
                 let arrays = self.sparse(matrix)?;
                 let indptr = arrays.read_indptr(info.n_genes)?;
-                Box::new(CscReader::new(arrays, indptr, rows, info.n_genes, budget)?)
+                Box::new(CscReader::new(arrays, indptr, rows, columns, budget)?)
             }
             MatrixEncoding::Dense | MatrixEncoding::Coordinate => {
                 let array = self.h5.array(&self.paths[matrix].0)?;
-                Box::new(DenseReader::new(array, info.n_genes, rows, budget)?)
+                Box::new(DenseReader::new(array, rows, columns, budget)?)
             }
         })
     }

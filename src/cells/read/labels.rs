@@ -12,6 +12,7 @@ use crate::read::frame::Column;
 use crate::read::layout::Layout;
 use crate::read::matrix::MatrixReader;
 use crate::read::rows::Rows;
+use crate::read::selection::Columns;
 use crate::read::table::{column_of, scan};
 use crate::source::NamedSource;
 
@@ -156,8 +157,8 @@ impl Container for Labelled {
         &self.warnings
     }
 
-    fn n_values(&self, matrix: usize, rows: &Rows) -> Result<u64, ReadError> {
-        self.inner.n_values(matrix, rows)
+    fn n_values(&self, matrix: usize, rows: &Rows, columns: &Columns) -> Result<u64, ReadError> {
+        self.inner.n_values(matrix, rows, columns)
     }
 
     fn sample(&self, matrix: usize) -> Option<Vec<f32>> {
@@ -172,7 +173,13 @@ impl Container for Labelled {
         self.inner.beside(rows, budget)
     }
 
-    fn reader(&self, matrix: usize, rows: Rows, budget: u64) -> Result<Box<dyn MatrixReader + '_>, ReadError> {
-        self.inner.reader(matrix, rows, budget)
+    fn reader(
+        &self,
+        matrix: usize,
+        rows: Rows,
+        columns: Columns,
+        budget: u64,
+    ) -> Result<Box<dyn MatrixReader + '_>, ReadError> {
+        self.inner.reader(matrix, rows, columns, budget)
     }
 }

@@ -3,15 +3,16 @@
 
 use spec::dataset::{CellUnit, FileFormat, MatrixEncoding, MatrixInfo};
 
-use crate::counts::Counts;
 use crate::genes::{GeneNames, is_ensembl};
 use crate::read::array::{Array, WINDOW_VALUES};
 use crate::read::container::Container;
 use crate::read::error::{ReadError, listed};
 use crate::read::frame::{Column, Frame};
-use crate::read::matrix::{DENSE_WINDOW_BYTES, MatrixReader};
+use crate::read::matrix::{DENSE_WINDOW_BYTES, MatrixReader, Taken};
+use crate::read::plan::proportional;
 use crate::read::rows::Rows;
 use crate::read::scatter::Scatter;
+use crate::read::selection::Columns;
 use crate::read::tree::{Kind, Tree};
 
 /// Attributes of cells that name them, the likeliest first.
@@ -159,18 +160,24 @@ impl Container for LoomFile {
         &self.warnings
     }
 
-    fn n_values(&self, matrix: usize, rows: &Rows) -> Result<u64, ReadError> {
-        Ok(super::proportional(self.matrices[matrix].n_stored, rows))
+    fn n_values(&self, matrix: usize, rows: &Rows, columns: &Columns) -> Result<u64, ReadError> {
+        Ok(proportional(self.matrices[matrix].n_stored, rows).min(columns.most_values(rows)))
     }
 
     fn sample(&self, matrix: usize) -> Option<Vec<f32>> {
         self.h5.array(&self.matrices[matrix].name).ok()?.sample()
     }
 
-    fn reader(&self, matrix: usize, rows: Rows, budget: u64) -> Result<Box<dyn MatrixReader + '_>, ReadError> {
+    fn reader(
+        &self,
+        matrix: usize,
+        rows: Rows,
+        columns: Columns,
+        budget: u64,
+    ) -> Result<Box<dyn MatrixReader + '_>, ReadError> {
         let info = &self.matrices[matrix];
         let array = self.h5.array(&info.name)?;
-        Ok(Box::new(TransposedReader::new(array, info, rows, budget)))
+        Ok(Box::new(TransposedReader::new(array, info, rows, columns, budget)))
     }
 }
 
@@ -204,12 +211,12 @@ struct TransposedReader {
 }
 
 impl TransposedReader {
-    fn new(array: Array, info: &MatrixInfo, rows: Rows, budget: u64) -> Self {
+    fn new(array: Array, info: &MatrixInfo, rows: Rows, columns: Columns, budget: u64) -> Self {
         let most = (DENSE_WINDOW_BYTES / array.row_bytes().max(1)).max(1);
         let chunk = array.chunk_rows().unwrap_or(1);
         let target = (WINDOW_VALUES / info.n_cells.max(1) as u64).max(1);
         let window_rows = target.div_ceil(chunk).saturating_mul(chunk).min(most);
-        let scatter = Scatter::new(array.path(), rows, info.n_genes, budget);
+        let scatter = Scatter::new(array.path(), rows, columns, budget);
         Self { array, n_cells: info.n_cells, n_genes: info.n_genes as u64, next: 0, window_rows, scatter }
     }
 
@@ -224,7 +231,7 @@ impl TransposedReader {
                 if self.scatter.is_placing() {
                     self.scatter.place(cell, gene as u32, value);
                 } else {
-                    self.scatter.count(cell);
+                    self.scatter.count(cell, gene as u32);
                 }
             }
         }
@@ -250,7 +257,7 @@ impl MatrixReader for TransposedReader {
         Ok(Some(if self.scatter.is_placing() { half + share(n - half) } else { share(half) }))
     }
 
-    fn finish(self: Box<Self>) -> Result<(Counts, Vec<String>), ReadError> {
+    fn finish(self: Box<Self>) -> Result<Taken, ReadError> {
         self.scatter.finish()
     }
 }

@@ -9,15 +9,25 @@ use crate::read::array::{Array, WINDOW_VALUES};
 use crate::read::error::ReadError;
 use crate::read::rows::{RowBuilder, Rows, checked_indptr};
 use crate::read::scatter::Scatter;
+use crate::read::selection::Columns;
 use crate::read::stream::Stream;
+use crate::totals::CellTotals;
 
 /// Reads a matrix window by window.
 pub(crate) trait MatrixReader {
     /// Reads one window; none when all is read. Gives the share of the work that is done, in cells.
     fn advance(&mut self) -> Result<Option<usize>, ReadError>;
 
-    /// What was read, and warnings.
-    fn finish(self: Box<Self>) -> Result<(Counts, Vec<String>), ReadError>;
+    /// What was read.
+    fn finish(self: Box<Self>) -> Result<Taken, ReadError>;
+}
+
+/// What was read of a matrix.
+pub(crate) struct Taken {
+    pub(crate) counts: Counts,
+    /// What all genes say of each cell; none where all are read.
+    pub(crate) totals: Option<CellTotals>,
+    pub(crate) warnings: Vec<String>,
 }
 
 /// The three datasets of a sparse matrix.
@@ -52,8 +62,6 @@ pub(crate) struct CsrReader {
     row_indices: Vec<i64>,
     row_values: Vec<f32>,
     budget: u64,
-    /// Of each column of the file its column among those read; empty where all are.
-    new_of: Vec<Option<u32>>,
     out: RowBuilder,
 }
 
@@ -62,11 +70,11 @@ impl CsrReader {
         arrays: SparseArrays,
         indptr: Vec<u64>,
         rows: Rows,
-        n_genes: usize,
+        columns: Columns,
         budget: u64,
     ) -> Result<Self, ReadError> {
         let n_values: u64 = rows.iter().map(|row| indptr[row + 1] - indptr[row]).sum();
-        let out = RowBuilder::new(&arrays.name, n_genes, rows.len(), n_values)?;
+        let out = RowBuilder::new(&arrays.name, columns, rows.len(), n_values)?;
         Ok(Self {
             indptr,
             rows,
@@ -76,41 +84,8 @@ impl CsrReader {
             row_indices: Vec::new(),
             row_values: Vec::new(),
             budget,
-            new_of: Vec::new(),
             out,
         })
-    }
-
-    /// Reads some columns alone, ascending.
-    pub(crate) fn of_columns(mut self, columns: &[u32], n_genes: usize) -> Result<Self, ReadError> {
-        self.new_of = vec![None; self.out.n_genes()];
-        for (new, column) in (0..).zip(columns) {
-            if let Some(place) = self.new_of.get_mut(*column as usize) {
-                *place = Some(new);
-            }
-        }
-        self.out = RowBuilder::new(self.out.matrix(), n_genes, self.rows.len(), 0)?;
-        Ok(self)
-    }
-
-    /// Keeps the columns that are read, under their new numbers.
-    fn renumber(&mut self, start: u64) -> Result<(), ReadError> {
-        let mut kept = 0;
-        for at in 0..self.row_indices.len() {
-            let index = self.row_indices[at];
-            let place = usize::try_from(index).ok().and_then(|index| self.new_of.get(index)).ok_or_else(|| {
-                let (matrix, limit) = (self.out.matrix().to_owned(), self.new_of.len());
-                ReadError::IndexOutOfRange { matrix, index, position: start + at as u64, limit }
-            })?;
-            if let Some(new) = place {
-                self.row_indices[kept] = i64::from(*new);
-                self.row_values[kept] = self.row_values[at];
-                kept += 1;
-            }
-        }
-        self.row_indices.truncate(kept);
-        self.row_values.truncate(kept);
-        Ok(())
     }
 }
 
@@ -123,12 +98,9 @@ impl MatrixReader for CsrReader {
         while self.next < self.rows.len() && n_values < WINDOW_VALUES {
             let row = self.rows.get(self.next);
             let (start, end) = (self.indptr[row], self.indptr[row + 1]);
-            self.out.check_row_length(row, end - start, self.new_of.len())?;
+            self.out.check_row_length(row, end - start)?;
             self.indices.copy_to(start, end, &mut self.row_indices)?;
             self.values.copy_to(start, end, &mut self.row_values)?;
-            if !self.new_of.is_empty() {
-                self.renumber(start)?;
-            }
             self.out.push(start, &self.row_indices, &self.row_values)?;
             // An empty row is work too.
             n_values += 1 + end - start;
@@ -138,7 +110,7 @@ impl MatrixReader for CsrReader {
         Ok(Some(self.next))
     }
 
-    fn finish(self: Box<Self>) -> Result<(Counts, Vec<String>), ReadError> {
+    fn finish(self: Box<Self>) -> Result<Taken, ReadError> {
         self.out.finish()
     }
 }
@@ -153,6 +125,7 @@ pub(crate) struct CscReader {
     at: u64,
     column: usize,
     window: Vec<f32>,
+    columns: Columns,
     scatter: Scatter,
 }
 
@@ -161,7 +134,7 @@ impl CscReader {
         arrays: SparseArrays,
         indptr: Vec<u64>,
         rows: Rows,
-        n_genes: usize,
+        columns: Columns,
         budget: u64,
     ) -> Result<Self, ReadError> {
         Ok(Self {
@@ -171,7 +144,8 @@ impl CscReader {
             column: 0,
             window: Vec::new(),
             n_rows: rows.n_all(),
-            scatter: Scatter::new(&arrays.name, rows, n_genes, budget),
+            scatter: Scatter::new(&arrays.name, rows, columns.clone(), budget),
+            columns,
             name: arrays.name,
             indptr,
         })
@@ -188,10 +162,18 @@ impl CscReader {
 
     fn count_window(&mut self, end: u64) -> Result<(), ReadError> {
         while self.at < end {
+            while self.indptr[self.column + 1] <= self.at {
+                self.column += 1;
+            }
+            let end = end.min(self.indptr[self.column + 1]);
+            if !self.columns.are_all() && self.columns.fate(self.column).new.is_none() {
+                self.at = end;
+                continue;
+            }
             let piece = self.indices.piece(self.at, end)?.to_vec();
             for (position, index) in (self.at..).zip(&piece) {
                 let row = self.check_row(*index, position)?;
-                self.scatter.count(row);
+                self.scatter.count(row, self.column as u32);
             }
             self.at += piece.len() as u64;
         }
@@ -206,8 +188,9 @@ impl CscReader {
                 while self.indptr[self.column + 1] <= position {
                     self.column += 1;
                 }
-                // The first pass has checked this index.
-                self.scatter.place(*index as usize, self.column as u32, *value);
+                // The first pass has passed over columns that are not read.
+                let row = self.check_row(*index, position)?;
+                self.scatter.place(row, self.column as u32, *value);
             }
             self.at += piece.len() as u64;
         }
@@ -223,7 +206,7 @@ impl MatrixReader for CscReader {
             self.count_window(end)?;
             if self.at == total {
                 self.scatter.begin_placing()?;
-                self.at = 0;
+                (self.at, self.column) = (0, 0);
             }
             return Ok(Some(share(self.scatter.n_rows(), self.at, total) / 2));
         }
@@ -236,7 +219,7 @@ impl MatrixReader for CscReader {
         Ok(Some(if self.at == total { self.scatter.n_rows() } else { half + share(half, self.at, total) / 2 }))
     }
 
-    fn finish(self: Box<Self>) -> Result<(Counts, Vec<String>), ReadError> {
+    fn finish(self: Box<Self>) -> Result<Taken, ReadError> {
         self.scatter.finish()
     }
 }
@@ -256,13 +239,14 @@ pub(crate) struct DenseReader {
 pub(crate) const DENSE_WINDOW_BYTES: u64 = 64 << 20;
 
 impl DenseReader {
-    pub(crate) fn new(array: Array, n_genes: usize, rows: Rows, budget: u64) -> Result<Self, ReadError> {
+    pub(crate) fn new(array: Array, rows: Rows, columns: Columns, budget: u64) -> Result<Self, ReadError> {
+        let n_genes = columns.n_all();
         let row_bytes = array.row_bytes().max(1);
         let most = (DENSE_WINDOW_BYTES / row_bytes).max(1);
         let chunk = array.chunk_rows().unwrap_or(1);
         let target = (WINDOW_VALUES / n_genes.max(1) as u64).max(1);
         let window_rows = target.div_ceil(chunk).saturating_mul(chunk).min(most);
-        let out = RowBuilder::new(array.path(), n_genes, rows.len(), 0)?;
+        let out = RowBuilder::new(array.path(), columns, rows.len(), 0)?;
         Ok(Self { array, n_genes, rows, next: 0, window_rows, budget, out })
     }
 }
@@ -286,7 +270,7 @@ impl MatrixReader for DenseReader {
         Ok(Some(self.next))
     }
 
-    fn finish(self: Box<Self>) -> Result<(Counts, Vec<String>), ReadError> {
+    fn finish(self: Box<Self>) -> Result<Taken, ReadError> {
         self.out.finish()
     }
 }

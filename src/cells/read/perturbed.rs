@@ -31,9 +31,10 @@ impl OpenedFile {
     /// # Errors
     /// Where there is no such column, or the names of the genes cannot be read.
     pub fn label_table(&self, column: &str, options: &LabelOptions) -> Result<LabelTable, ReadError> {
-        let genes = self.container.genes(self.matrix(self.opened.suggested.matrix.as_deref())?)?;
-        let text = |name: &String| self.column(name).map(|column| column.to_text(""));
-        let labels = self.column(column)?.to_text(UNLABELLED);
+        let matrix = self.matrix(self.opened.suggested.matrix.as_deref())?;
+        let (genes, n_cells) = (self.container.genes(matrix)?, self.opened.matrices[matrix].n_cells);
+        let text = |name: &String| self.column(name, n_cells).map(|column| column.to_text(""));
+        let labels = self.column(column, n_cells)?.to_text(UNLABELLED);
         let amounts = options.dose_column.as_ref().map(text).transpose()?;
         let units = options.dose_unit_column.as_ref().map(text).transpose()?;
         let of_cells =
@@ -58,7 +59,7 @@ impl OpenedFile {
                 }
             };
         };
-        let column = self.column(name)?;
+        let column = self.column(name, rows.n_all())?;
         let n_missing = match &column {
             Column::Labels { codes, .. } => codes.iter().filter(|code| code.is_none()).count(),
             Column::Numbers(values) => values.iter().filter(|value| value.is_nan()).count(),

@@ -1,7 +1,10 @@
 //! Which rows are read, and [`RowBuilder`], which gathers rows that come in order.
 
-use crate::counts::{Counts, CountsBuilder, CountsError};
+use crate::counts::{CountsBuilder, CountsError};
 use crate::read::error::ReadError;
+use crate::read::matrix::Taken;
+use crate::read::selection::Columns;
+use crate::read::tally::Tally;
 
 /// The rows to read, ascending.
 #[derive(Debug, Clone)]
@@ -58,6 +61,10 @@ impl Rows {
             *to_come -= 1;
         }
         Rows::Some { chosen, n_all }
+    }
+
+    pub(crate) fn are_all(&self) -> bool {
+        matches!(self, Rows::All(_))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -165,39 +172,32 @@ pub(crate) fn check_held(matrix: &str, held: u64, budget: u64, n_rows: usize) ->
     if held <= budget {
         return Ok(());
     }
-    let advice = format!("{n_rows} cells fitted: read fewer (max_cells)");
+    let advice = format!("{n_rows} cells fitted: read fewer (max_cells), or fewer genes (genes)");
     Err(ReadError::OverBudget { object: matrix.to_owned(), needed: held, available: budget, advice })
 }
 
 /// Gathers rows that come in order.
 pub(crate) struct RowBuilder {
     matrix: String,
-    n_genes: usize,
+    columns: Columns,
     counts: CountsBuilder,
+    tally: Option<Tally>,
     row: Vec<(u32, f32)>,
     n_merged: usize,
 }
 
 impl RowBuilder {
     /// For `n_rows` rows that hold `n_values` values in all, as far as is known.
-    pub(crate) fn new(matrix: &str, n_genes: usize, n_rows: usize, n_values: u64) -> Result<Self, ReadError> {
-        let mut counts = CountsBuilder::new(n_genes, n_rows).map_err(|error| refused(matrix, error))?;
+    pub(crate) fn new(matrix: &str, columns: Columns, n_rows: usize, n_values: u64) -> Result<Self, ReadError> {
+        let mut counts = CountsBuilder::new(columns.n_read(), n_rows).map_err(|error| refused(matrix, error))?;
         counts.reserve_block(n_rows, n_values).map_err(|error| refused(matrix, error))?;
-        Ok(Self { matrix: matrix.to_owned(), n_genes, counts, row: Vec::new(), n_merged: 0 })
+        let tally = Tally::new(&columns, n_rows);
+        Ok(Self { matrix: matrix.to_owned(), columns, counts, tally, row: Vec::new(), n_merged: 0 })
     }
 
-    pub(crate) fn n_genes(&self) -> usize {
-        self.n_genes
-    }
-
-    pub(crate) fn matrix(&self) -> &str {
-        &self.matrix
-    }
-
-    /// Refuses a row with more values than there are genes in the file, if that has more than are read, before it is
-    /// read.
-    pub(crate) fn check_row_length(&self, row: usize, n_values: u64, n_in_file: usize) -> Result<(), ReadError> {
-        let n_genes = self.n_genes.max(n_in_file);
+    /// Refuses a row with more values than there are genes in the file, before it is read.
+    pub(crate) fn check_row_length(&self, row: usize, n_values: u64) -> Result<(), ReadError> {
+        let n_genes = self.columns.n_all();
         if n_values <= n_genes as u64 {
             return Ok(());
         }
@@ -210,8 +210,8 @@ impl RowBuilder {
         let mut last = -1;
         let mut is_ascending = true;
         for (position, &index) in (start..).zip(indices) {
-            if index < 0 || index >= self.n_genes as i64 {
-                let (matrix, limit) = (self.matrix.clone(), self.n_genes);
+            if index < 0 || index >= self.columns.n_all() as i64 {
+                let (matrix, limit) = (self.matrix.clone(), self.columns.n_all());
                 return Err(ReadError::IndexOutOfRange { matrix, index, position, limit });
             }
             is_ascending &= index > last;
@@ -219,23 +219,41 @@ impl RowBuilder {
         }
         let row = indices.iter().zip(values).map(|(index, value)| (*index as u32, *value));
         if is_ascending {
-            row.for_each(|(index, value)| self.counts.push(index, value));
+            self.push_ascending(row);
         } else {
-            self.row.clear();
-            self.row.extend(row);
-            self.row.sort_by_key(|(index, _)| *index);
-            let before = self.row.len();
-            merge_duplicates(&mut self.row);
-            self.n_merged += before - self.row.len();
-            self.row.iter().for_each(|(index, value)| self.counts.push(*index, *value));
+            let mut sorted = std::mem::take(&mut self.row);
+            sorted.clear();
+            sorted.extend(row);
+            sorted.sort_by_key(|(index, _)| *index);
+            let before = sorted.len();
+            merge_duplicates(&mut sorted);
+            self.n_merged += before - sorted.len();
+            self.push_ascending(sorted.iter().copied());
+            self.row = sorted;
         }
         self.end_row()
     }
 
-    /// Adds a dense row of `n_genes` values.
+    /// Adds a dense row, a value for each gene of the file.
     pub(crate) fn push_dense(&mut self, row: &[f32]) -> Result<(), ReadError> {
-        (0u32..).zip(row).for_each(|(index, value)| self.counts.push(index, *value));
+        self.push_ascending((0u32..).zip(row.iter().copied()));
         self.end_row()
+    }
+
+    fn push_ascending(&mut self, row: impl Iterator<Item = (u32, f32)>) {
+        if self.columns.are_all() {
+            return row.for_each(|(index, value)| self.counts.push(index, value));
+        }
+        let cell = self.counts.n_rows();
+        for (index, value) in row {
+            let fate = self.columns.fate(index as usize);
+            if let Some(tally) = &mut self.tally {
+                tally.add(cell, index, fate, value);
+            }
+            if let Some(new) = fate.new {
+                self.counts.push(new, value);
+            }
+        }
     }
 
     /// Refuses once what was gathered outgrows the memory.
@@ -243,13 +261,13 @@ impl RowBuilder {
         check_held(&self.matrix, self.counts.n_bytes(), budget, self.counts.n_rows())
     }
 
-    pub(crate) fn finish(self) -> Result<(Counts, Vec<String>), ReadError> {
+    pub(crate) fn finish(self) -> Result<Taken, ReadError> {
         let mut warnings = Vec::new();
         if self.n_merged > 0 {
             warnings.push(format!("{}: {} repeated entries were summed", self.matrix, self.n_merged));
         }
         let counts = self.counts.finish().map_err(|error| refused(&self.matrix, error))?;
-        Ok((counts, warnings))
+        Ok(Taken { counts, totals: self.tally.map(Tally::finish), warnings })
     }
 
     fn end_row(&mut self) -> Result<(), ReadError> {

@@ -17,12 +17,14 @@ use crate::genes::GeneNames;
 use crate::read::container::Container;
 use crate::read::error::{ReadError, listed};
 use crate::read::frame::Column;
-use crate::read::matrix::MatrixReader;
-use crate::read::plan::{ValueWidth, bytes_needed};
+use crate::read::matrix::{MatrixReader, Taken};
+use crate::read::plan::{Plan, ValueWidth};
 use crate::read::rows::{Rows, check_held, refused};
 use crate::read::samples::columns::united;
 pub use crate::read::samples::joined::GeneJoin;
 use crate::read::samples::joined::Joined;
+use crate::read::selection::Columns;
+use crate::totals::CellTotals;
 
 /// The column that names the sample of each cell; where a sample has one of that name, the next is taken.
 const SAMPLE_COLUMNS: [&str; 3] = ["sample", "study_sample", "study_sample_name"];
@@ -91,7 +93,13 @@ impl Study {
         self.add_matrix(vec![0; self.samples.len()], join)?;
         for info in &first[1..] {
             let place = |sample: &Sampled| sample.matrices().iter().position(|other| other.name == info.name);
-            if let Some(places) = self.samples.iter().map(place).collect::<Option<Vec<usize>>>() {
+            let places = self.samples.iter().map(place).collect::<Option<Vec<usize>>>();
+            // Cells are those of the first matrix of each sample; a second genome may have others.
+            let is_of_same_cells = |places: &Vec<usize>| {
+                let mut all = self.samples.iter().zip(places).map(|(sample, place)| (sample.matrices(), *place));
+                all.all(|(matrices, place)| matrices[place].n_cells == matrices[0].n_cells)
+            };
+            if let Some(places) = places.filter(is_of_same_cells) {
                 self.add_matrix(places, join)?;
             }
         }
@@ -216,10 +224,12 @@ impl Container for Study {
         &self.warnings
     }
 
-    fn n_values(&self, matrix: usize, rows: &Rows) -> Result<u64, ReadError> {
+    fn n_values(&self, matrix: usize, rows: &Rows, columns: &Columns) -> Result<u64, ReadError> {
         let mut sum = 0u64;
         for (at, sample) in self.samples.iter().enumerate() {
-            sum = sum.saturating_add(sample.n_values(self.matrix_of[matrix][at], &self.rows_of(at, rows))?);
+            let (rows, place) = (self.rows_of(at, rows), self.matrix_of[matrix][at]);
+            let (columns, _) = columns.within(self.joined[matrix].genes_of(at), 0..rows.len());
+            sum = sum.saturating_add(sample.n_values(place, &rows, &columns)?);
         }
         Ok(sum)
     }
@@ -234,24 +244,33 @@ impl Container for Study {
         let of = |(sample, place): (&Sampled, &usize)| {
             let info = &sample.matrices()[*place];
             let width = ValueWidth::of(info, sample.sample(*place).as_deref());
-            bytes_needed(info, &Rows::All(info.n_cells), info.n_stored, width)
+            let (rows, columns) = (Rows::All(info.n_cells), Columns::all(info.n_genes));
+            Plan { info, rows: &rows, columns: &columns, n_values: info.n_stored, width, beside: 0 }.n_bytes()
         };
         self.samples.iter().zip(&self.matrix_of[matrix]).map(of).max().unwrap_or(0)
     }
 
-    fn reader(&self, matrix: usize, rows: Rows, budget: u64) -> Result<Box<dyn MatrixReader + '_>, ReadError> {
+    fn reader(
+        &self,
+        matrix: usize,
+        rows: Rows,
+        columns: Columns,
+        budget: u64,
+    ) -> Result<Box<dyn MatrixReader + '_>, ReadError> {
         let name = self.matrices[matrix].name.clone();
-        let out =
-            CountsBuilder::new(self.matrices[matrix].n_genes, rows.len()).map_err(|error| refused(&name, error))?;
+        let out = CountsBuilder::new(columns.n_read(), rows.len()).map_err(|error| refused(&name, error))?;
         Ok(Box::new(StudyReader {
             study: self,
             matrix,
             rows,
+            columns,
             budget,
             next: 0,
             n_done: 0,
             reading: None,
+            gene_of: Vec::new(),
             out,
+            totals: None,
             warnings: Vec::new(),
         }))
     }
@@ -261,12 +280,16 @@ struct StudyReader<'a> {
     study: &'a Study,
     matrix: usize,
     rows: Rows,
+    columns: Columns,
     budget: u64,
     /// The sample being read, or to be read next.
     next: usize,
     n_done: usize,
     reading: Option<Box<dyn MatrixReader + 'a>>,
+    /// Of each gene that is read of it the gene of the result.
+    gene_of: Vec<u32>,
     out: CountsBuilder,
+    totals: Option<CellTotals>,
     warnings: Vec<String>,
 }
 
@@ -274,11 +297,10 @@ impl StudyReader<'_> {
     /// Adds the rows of a sample, its genes renumbered.
     fn take(&mut self, counts: &Counts) -> Result<(), ReadError> {
         let name = &self.study.matrices[self.matrix].name;
-        let gene_of = self.study.joined[self.matrix].genes_of(self.next);
         let mut row: Vec<(u32, f32)> = Vec::new();
         for cell in counts.rows() {
             row.clear();
-            row.extend(cell.filter_map(|(gene, value)| Some(((*gene_of.get(gene as usize)?)?, value))));
+            row.extend(cell.filter_map(|(gene, value)| Some((*self.gene_of.get(gene as usize)?, value))));
             row.sort_unstable_by_key(|(gene, _)| *gene);
             self.out.push_row(row.iter().copied()).map_err(|error| refused(name, error))?;
         }
@@ -297,7 +319,10 @@ impl MatrixReader for StudyReader<'_> {
         if self.reading.is_none() && n_rows > 0 {
             let left = self.budget.saturating_sub(self.out.n_bytes());
             let place = study.matrix_of[self.matrix][self.next];
-            self.reading = Some(study.samples[self.next].reader(place, rows, left)?);
+            let gene_of = study.joined[self.matrix].genes_of(self.next);
+            let (columns, gene_of) = self.columns.within(gene_of, self.n_done..self.n_done + n_rows);
+            self.gene_of = gene_of;
+            self.reading = Some(study.samples[self.next].reader(place, rows, columns, left)?);
         }
         if let Some(reading) = &mut self.reading
             && let Some(n) = reading.advance()?
@@ -305,18 +330,23 @@ impl MatrixReader for StudyReader<'_> {
             return Ok(Some(self.n_done + n));
         }
         if let Some(reading) = self.reading.take() {
-            let (counts, warnings) = reading.finish()?;
+            let Taken { counts, totals, warnings } = reading.finish()?;
             let name = &study.names[self.next];
             self.warnings.extend(warnings.into_iter().map(|what| format!("{name}: {what}")));
             self.take(&counts)?;
+            match (&mut self.totals, totals) {
+                (Some(all), Some(of_sample)) => all.append(of_sample),
+                (none, of_sample) => *none = of_sample,
+            }
         }
         self.n_done += n_rows;
         self.next += 1;
         Ok(Some(self.n_done))
     }
 
-    fn finish(self: Box<Self>) -> Result<(Counts, Vec<String>), ReadError> {
+    fn finish(self: Box<Self>) -> Result<Taken, ReadError> {
         let name = &self.study.matrices[self.matrix].name;
-        Ok((self.out.finish().map_err(|error| refused(name, error))?, self.warnings))
+        let counts = self.out.finish().map_err(|error| refused(name, error))?;
+        Ok(Taken { counts, totals: self.totals, warnings: self.warnings })
     }
 }

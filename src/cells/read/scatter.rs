@@ -3,15 +3,19 @@
 //! Places are kept as narrow as the matrix will be: a byte for each value, and beside it the few that need more. Where
 //! many do, the block becomes f32. At the end each block is packed and given back before the next.
 
-use crate::counts::{BLOCK_ROWS, Counts, CountsBuilder, CountsError, Genes, code_u8, gene_bytes, reserved};
+use crate::counts::{BLOCK_ROWS, CountsBuilder, CountsError, Genes, code_u8, gene_bytes, reserved};
 use crate::read::error::ReadError;
+use crate::read::matrix::Taken;
 use crate::read::rows::{Rows, check_held, merge_duplicates, refused};
+use crate::read::selection::Columns;
+use crate::read::tally::Tally;
 
 /// Gathers values of rows in any order.
 pub(crate) struct Scatter {
     matrix: String,
     rows: Rows,
-    n_genes: usize,
+    columns: Columns,
+    tally: Option<Tally>,
     budget: u64,
     /// Of each row in the file its place among the rows read, or none (`u32::MAX`); empty where all are read.
     place_of: Vec<u32>,
@@ -23,7 +27,7 @@ pub(crate) struct Scatter {
 }
 
 impl Scatter {
-    pub(crate) fn new(matrix: &str, rows: Rows, n_genes: usize, budget: u64) -> Self {
+    pub(crate) fn new(matrix: &str, rows: Rows, columns: Columns, budget: u64) -> Self {
         let place_of = match &rows {
             Rows::All(_) => Vec::new(),
             Rows::Some { chosen, n_all } => {
@@ -37,8 +41,9 @@ impl Scatter {
         Self {
             matrix: matrix.to_owned(),
             cursor: vec![0; rows.len()],
+            tally: Tally::new(&columns, rows.len()),
             rows,
-            n_genes,
+            columns,
             budget,
             place_of,
             blocks: Vec::new(),
@@ -55,9 +60,10 @@ impl Scatter {
         self.is_placing
     }
 
-    /// Counts a value of a row of the file.
-    pub(crate) fn count(&mut self, row: usize) {
-        if let Some(place) = self.place_in(row) {
+    /// Counts a value of a row and a column of the file.
+    pub(crate) fn count(&mut self, row: usize, column: u32) {
+        let is_read = self.columns.are_all() || self.columns.fate(column as usize).new.is_some();
+        if let Some(place) = self.place_in(row).filter(|_| is_read) {
             self.cursor[place] += 1;
         }
     }
@@ -65,19 +71,20 @@ impl Scatter {
     /// Makes room for what was counted.
     pub(crate) fn begin_placing(&mut self) -> Result<(), ReadError> {
         let n_values: usize = self.cursor.iter().sum();
-        let needed = (1 + gene_bytes(self.n_genes)).saturating_mul(n_values as u64) + 16 * self.cursor.len() as u64;
+        let needed =
+            (1 + gene_bytes(self.columns.n_read())).saturating_mul(n_values as u64) + 16 * self.cursor.len() as u64;
         if needed > self.budget {
             return Err(ReadError::OverBudget {
                 object: self.matrix.clone(),
                 needed,
                 available: self.budget,
-                advice: "read fewer cells (max_cells)".into(),
+                advice: "read fewer cells (max_cells) or genes (genes)".into(),
             });
         }
         let refused = |error| refused(&self.matrix, error);
         self.blocks = reserved(self.cursor.len().div_ceil(BLOCK_ROWS)).map_err(refused)?;
         for cursors in self.cursor.chunks_mut(BLOCK_ROWS) {
-            let block = Places::new(cursors, self.n_genes).map_err(refused)?;
+            let block = Places::new(cursors, self.columns.n_read()).map_err(refused)?;
             self.held += block.n_bytes();
             self.blocks.push(block);
         }
@@ -88,6 +95,11 @@ impl Scatter {
     /// Places a value; every value placed was counted before.
     pub(crate) fn place(&mut self, row: usize, column: u32, value: f32) {
         let Some(place) = self.place_in(row) else { return };
+        let fate = self.columns.fate(column as usize);
+        if let Some(tally) = &mut self.tally {
+            tally.add(place, column, fate, value);
+        }
+        let Some(column) = fate.new else { return };
         let at = self.cursor[place];
         let block = &mut self.blocks[place / BLOCK_ROWS];
         // A file that changes between the passes could hold more than was counted.
@@ -102,14 +114,15 @@ impl Scatter {
         check_held(&self.matrix, self.held, self.budget, 0)
     }
 
-    pub(crate) fn finish(self) -> Result<(Counts, Vec<String>), ReadError> {
-        let Scatter { matrix, n_genes, blocks, rows, .. } = self;
+    pub(crate) fn finish(self) -> Result<Taken, ReadError> {
+        let Scatter { matrix, columns, tally, blocks, rows, .. } = self;
         let packed = || {
-            let mut counts = CountsBuilder::new(n_genes, rows.len())?;
+            let mut counts = CountsBuilder::new(columns.n_read(), rows.len())?;
             blocks.into_iter().try_for_each(|block| block.pack_into(&mut counts))?;
             counts.finish()
         };
-        Ok((packed().map_err(|error| refused(&matrix, error))?, Vec::new()))
+        let counts = packed().map_err(|error| refused(&matrix, error))?;
+        Ok(Taken { counts, totals: tally.map(Tally::finish), warnings: Vec::new() })
     }
 
     fn place_in(&self, row: usize) -> Option<usize> {

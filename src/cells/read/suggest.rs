@@ -9,7 +9,7 @@ use spec::labels::{ColumnSuggestion, ControlSuggestion, LabelOptions, LabelRow, 
 use crate::genes::GeneNames;
 use crate::labels;
 
-use crate::read::tenx_h5::GENES_ALONE;
+use crate::read::features::GENES_ALONE;
 
 /// Names of columns that hold perturbations, the likeliest first; compared in lower case.
 const PERTURBATION_COLUMNS: [&str; 18] = [

@@ -5,7 +5,6 @@
 
 use spec::dataset::{CellUnit, FileFormat, MatrixEncoding, MatrixInfo};
 
-use crate::counts::Counts;
 use crate::genes::{GeneNames, is_ensembl};
 use crate::read::array::WINDOW_VALUES;
 use crate::read::container::Container;
@@ -13,10 +12,11 @@ use crate::read::error::{ReadError, listed};
 use crate::read::fields::Fields;
 use crate::read::frame::Column;
 use crate::read::layout::{Layout, folded, next_row};
-use crate::read::matrix::MatrixReader;
-use crate::read::plan::SAMPLE_VALUES;
+use crate::read::matrix::{MatrixReader, Taken};
+use crate::read::plan::{SAMPLE_VALUES, proportional};
 use crate::read::rows::{RowBuilder, Rows};
 use crate::read::scatter::Scatter;
+use crate::read::selection::Columns;
 use crate::read::text::Lines;
 use crate::source::NamedSource;
 
@@ -247,8 +247,8 @@ impl Container for TableFile {
         &self.warnings
     }
 
-    fn n_values(&self, matrix: usize, rows: &Rows) -> Result<u64, ReadError> {
-        Ok(super::proportional(self.matrices[matrix].n_stored, rows))
+    fn n_values(&self, matrix: usize, rows: &Rows, columns: &Columns) -> Result<u64, ReadError> {
+        Ok(proportional(self.matrices[matrix].n_stored, rows).min(columns.most_values(rows)))
     }
 
     fn sample(&self, _matrix: usize) -> Option<Vec<f32>> {
@@ -269,13 +269,18 @@ impl Container for TableFile {
         Some(values)
     }
 
-    fn reader(&self, matrix: usize, rows: Rows, budget: u64) -> Result<Box<dyn MatrixReader + '_>, ReadError> {
-        let info = &self.matrices[matrix];
+    fn reader(
+        &self,
+        _matrix: usize,
+        rows: Rows,
+        columns: Columns,
+        budget: u64,
+    ) -> Result<Box<dyn MatrixReader + '_>, ReadError> {
         let lines = rows_of(&self.file, &self.layout, self.longest_line)?;
         let out = if self.rows_are_genes {
-            Out::Scattered(Scatter::new(&self.file.name, rows.clone(), info.n_genes, budget))
+            Out::Scattered(Scatter::new(&self.file.name, rows.clone(), columns, budget))
         } else {
-            Out::InOrder(RowBuilder::new(&self.file.name, info.n_genes, rows.len(), 0)?)
+            Out::InOrder(RowBuilder::new(&self.file.name, columns, rows.len(), 0)?)
         };
         Ok(Box::new(TableReader { table: self, lines, rows, budget, next: 0, n_taken: 0, row: Vec::new(), out }))
     }
@@ -376,7 +381,7 @@ impl TableReader<'_> {
                 if scatter.is_placing() {
                     scatter.place(cell, self.next as u32, *value);
                 } else {
-                    scatter.count(cell);
+                    scatter.count(cell, self.next as u32);
                 }
             }
             self.next += 1;
@@ -395,7 +400,7 @@ impl MatrixReader for TableReader<'_> {
         if self.table.rows_are_genes { self.advance_genes() } else { self.advance_cells() }
     }
 
-    fn finish(self: Box<Self>) -> Result<(Counts, Vec<String>), ReadError> {
+    fn finish(self: Box<Self>) -> Result<Taken, ReadError> {
         match self.out {
             Out::InOrder(out) => out.finish(),
             Out::Scattered(scatter) => scatter.finish(),

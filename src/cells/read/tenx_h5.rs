@@ -6,13 +6,13 @@ use spec::dataset::{CellUnit, FileFormat, MatrixEncoding, MatrixInfo};
 use crate::genes::GeneNames;
 use crate::read::container::Container;
 use crate::read::error::{ReadError, listed};
+use crate::read::features::{View, other_features};
 use crate::read::frame::Column;
 use crate::read::matrix::{CsrReader, MatrixReader, SparseArrays};
+use crate::read::plan::{csr_values, gene_share};
 use crate::read::rows::Rows;
+use crate::read::selection::Columns;
 use crate::read::tree::{Kind, Tree};
-
-/// Types of feature or genomes that are told apart, at most.
-const MAX_VIEWS: usize = 16;
 
 /// An open 10x HDF5 file.
 pub(crate) struct TenxH5File {
@@ -21,13 +21,10 @@ pub(crate) struct TenxH5File {
     matrices: Vec<MatrixInfo>,
     /// The group of each matrix.
     groups: Vec<String>,
-    /// Of each matrix the features of its group that it has; none where it has all.
-    views: Vec<Option<Vec<u32>>>,
+    /// Of each matrix the view of its group that it is; none where it is the whole.
+    views: Vec<Option<View>>,
     warnings: Vec<String>,
 }
-
-/// Ends the name of the matrix of genes alone, in a file that has other features too.
-pub(crate) const GENES_ALONE: &str = ": Gene Expression";
 
 impl TenxH5File {
     /// Opens the groups that look like 10x matrices; none where there is no such group.
@@ -46,7 +43,7 @@ impl TenxH5File {
         }
         let format = if is_v3 { FileFormat::TenxH5V3 } else { FileFormat::TenxH5V2 };
         let matrices = names.iter().map(|name| matrix_info(&h5, name)).collect::<Result<Vec<_>, _>>()?;
-        let views = vec![None; names.len()];
+        let views = names.iter().map(|_| None).collect();
         let mut file = TenxH5File { h5, format, matrices, groups: names.clone(), views, warnings: Vec::new() };
         if names.len() > 1 {
             file.warnings
@@ -72,18 +69,10 @@ impl TenxH5File {
         if by == "feature_type" {
             self.warnings.extend(other_features(&codes, &names));
         }
-        // Features without a genome, as antibodies are, are no genome of their own.
-        let named: Vec<usize> = (0..names.len()).filter(|code| !names[*code].is_empty()).collect();
-        if codes.len() != self.matrices[0].n_genes || !(2..=MAX_VIEWS).contains(&named.len()) {
-            return Ok(());
-        }
-        for code in named {
-            let features = codes.iter().zip(0..).filter(|(of, _)| **of == Some(code as u32));
-            let features: Vec<u32> = features.map(|(_, feature)| feature).collect();
-            let name = format!("{}: {}", self.groups[0], names[code]);
-            self.matrices.push(MatrixInfo { name, n_genes: features.len(), ..self.matrices[0].clone() });
+        for view in View::of_each(&self.matrices[0], &codes, &names) {
+            self.matrices.push(view.info.clone());
             self.groups.push(self.groups[0].clone());
-            self.views.push(Some(features));
+            self.views.push(Some(view));
         }
         Ok(())
     }
@@ -91,8 +80,16 @@ impl TenxH5File {
     /// Of names of all features those of a matrix.
     fn viewed(&self, matrix: usize, names: Vec<String>) -> Vec<String> {
         match &self.views[matrix] {
-            Some(features) => features.iter().filter_map(|feature| names.get(*feature as usize).cloned()).collect(),
+            Some(view) => view.pick(&names),
             None => names,
+        }
+    }
+
+    /// The columns of a matrix as those of its group: views are of the one group there is.
+    fn in_group(&self, matrix: usize, columns: &Columns) -> Columns {
+        match &self.views[matrix] {
+            Some(view) => view.in_whole(columns),
+            None => columns.clone(),
         }
     }
 
@@ -122,22 +119,6 @@ impl TenxH5File {
             values: self.h5.array(&format!("{name}/data"))?,
         })
     }
-}
-
-/// A warning about features that are not genes, if there are any.
-pub(crate) fn other_features(codes: &[Option<u32>], names: &[String]) -> Option<String> {
-    let others: Vec<String> = names
-        .iter()
-        .enumerate()
-        .filter(|(_, name)| *name != "Gene Expression" && !name.is_empty())
-        .map(|(code, name)| {
-            let n = codes.iter().filter(|of_feature| **of_feature == Some(code as u32)).count();
-            format!("{n} of type {name}")
-        })
-        .collect();
-    (!others.is_empty()).then(|| {
-        format!("not all features are genes: {} are read along, unless another matrix is chosen", listed(&others, 5))
-    })
 }
 
 impl Container for TenxH5File {
@@ -201,27 +182,30 @@ impl Container for TenxH5File {
         &self.warnings
     }
 
-    fn n_values(&self, matrix: usize, rows: &Rows) -> Result<u64, ReadError> {
-        let Rows::Some { .. } = rows else { return Ok(self.matrices[matrix].n_stored) };
-        let indptr = self.sparse(matrix)?.read_indptr(self.matrices[matrix].n_cells)?;
-        Ok(rows.iter().map(|row| indptr[row + 1] - indptr[row]).sum())
+    fn n_values(&self, matrix: usize, rows: &Rows, columns: &Columns) -> Result<u64, ReadError> {
+        if rows.are_all() && columns.are_all() {
+            return Ok(self.matrices[matrix].n_stored);
+        }
+        let (arrays, columns) = (self.sparse(matrix)?, self.in_group(matrix, columns));
+        let indptr = arrays.read_indptr(self.matrices[matrix].n_cells)?;
+        Ok(csr_values(&indptr, rows, &columns, gene_share(arrays.indices.sample_indices(), &columns)))
     }
 
     fn sample(&self, matrix: usize) -> Option<Vec<f32>> {
         self.h5.array(&format!("{}/data", self.groups[matrix])).ok()?.sample()
     }
 
-    fn reader(&self, matrix: usize, rows: Rows, budget: u64) -> Result<Box<dyn MatrixReader + '_>, ReadError> {
+    fn reader(
+        &self,
+        matrix: usize,
+        rows: Rows,
+        columns: Columns,
+        budget: u64,
+    ) -> Result<Box<dyn MatrixReader + '_>, ReadError> {
         let info = &self.matrices[matrix];
         let arrays = self.sparse(matrix)?;
         let indptr = arrays.read_indptr(info.n_cells)?;
-        // Views are of the one group there is.
-        let n_features = if self.views[matrix].is_some() { self.matrices[0].n_genes } else { info.n_genes };
-        let reader = CsrReader::new(arrays, indptr, rows, n_features, budget)?;
-        Ok(Box::new(match &self.views[matrix] {
-            Some(features) => reader.of_columns(features, info.n_genes)?,
-            None => reader,
-        }))
+        Ok(Box::new(CsrReader::new(arrays, indptr, rows, self.in_group(matrix, &columns), budget)?))
     }
 }
 

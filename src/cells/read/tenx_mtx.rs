@@ -5,17 +5,17 @@
 
 use spec::dataset::{CellUnit, FileFormat, MatrixEncoding, MatrixInfo};
 
-use crate::counts::Counts;
 use crate::genes::GeneNames;
 use crate::read::array::WINDOW_VALUES;
 use crate::read::container::Container;
 use crate::read::error::ReadError;
+use crate::read::features::{View, other_features};
 use crate::read::frame::Column;
-use crate::read::matrix::MatrixReader;
-use crate::read::plan::SAMPLE_VALUES;
+use crate::read::matrix::{MatrixReader, Taken};
+use crate::read::plan::{SAMPLE_VALUES, gene_share, proportional};
 use crate::read::rows::{RowBuilder, Rows};
 use crate::read::scatter::Scatter;
-use crate::read::tenx_h5::other_features;
+use crate::read::selection::Columns;
 use crate::read::text::Lines;
 use crate::source::NamedSource;
 
@@ -26,7 +26,9 @@ const MAX_RATIO: u64 = 1032;
 /// The files of a 10x matrix.
 pub(crate) struct TenxMtxFiles {
     matrix: NamedSource,
+    /// The whole, and then each type of its features where there are several.
     matrices: Vec<MatrixInfo>,
+    views: Vec<View>,
     genes: GeneNames,
     barcodes: Vec<String>,
     is_cells_by_genes: bool,
@@ -46,7 +48,8 @@ impl TenxMtxFiles {
     pub(crate) fn open(matrix: NamedSource, barcodes: &NamedSource, features: &NamedSource) -> Result<Self, ReadError> {
         let header = read_header(&mut Lines::open(&matrix)?, &matrix)?;
         let barcodes_read = read_barcodes(barcodes)?;
-        let (genes, mut warnings) = read_features(features)?;
+        let Features { genes, codes, types } = read_features(features)?;
+        let mut warnings: Vec<String> = other_features(&codes, &types).into_iter().collect();
         let shape = (header.n_rows, header.n_columns);
         let is_cells_by_genes = if shape == (genes.len(), barcodes_read.len()) {
             false
@@ -74,9 +77,38 @@ impl TenxMtxFiles {
             dtype: if header.field == "real" { "float64".into() } else { "int64".into() },
         };
         let has_values = header.field != "pattern";
-        let (matrices, barcodes) = (vec![info], barcodes_read);
-        Ok(Self { matrix, matrices, genes, barcodes, is_cells_by_genes, has_values, warnings })
+        let views = View::of_each(&info, &codes, &types);
+        let matrices = std::iter::once(info).chain(views.iter().map(|view| view.info.clone())).collect();
+        let barcodes = barcodes_read;
+        Ok(Self { matrix, matrices, views, genes, barcodes, is_cells_by_genes, has_values, warnings })
     }
+
+    /// The first entries: cell, gene, value.
+    fn first_entries(&self) -> Option<Vec<(usize, u32, f32)>> {
+        let (rows, columns) = (Rows::All(0), Columns::all(0));
+        let phase = Phase::Scattered(Scatter::new(&self.matrix.name, rows.clone(), columns.clone(), 0));
+        let mut reader = MtxReader { files: self, lines: None, rows, columns, budget: 0, n_done: 0, phase };
+        reader.rewind().ok()?;
+        let mut entries = Vec::new();
+        while (entries.len() as u64) < SAMPLE_VALUES
+            && let Some(entry) = reader.next_entry().ok()?
+        {
+            entries.push(entry);
+        }
+        Some(entries)
+    }
+
+    /// The view that a matrix is; none for the whole.
+    fn view(&self, matrix: usize) -> Option<&View> {
+        self.views.get(matrix.checked_sub(1)?)
+    }
+}
+
+/// The features as they are named, and of each the place of its type among `types`.
+struct Features {
+    genes: GeneNames,
+    codes: Vec<Option<u32>>,
+    types: Vec<String>,
 }
 
 fn read_header(lines: &mut Lines<'_>, matrix: &NamedSource) -> Result<Header, ReadError> {
@@ -124,7 +156,7 @@ fn read_barcodes(file: &NamedSource) -> Result<Vec<String>, ReadError> {
     Ok(barcodes)
 }
 
-fn read_features(file: &NamedSource) -> Result<(GeneNames, Vec<String>), ReadError> {
+fn read_features(file: &NamedSource) -> Result<Features, ReadError> {
     let mut lines = Lines::open(file)?;
     let (mut ids, mut symbols, mut types) = (Vec::new(), Vec::new(), Vec::new());
     while let Some(line) = lines.next_line()? {
@@ -135,11 +167,11 @@ fn read_features(file: &NamedSource) -> Result<(GeneNames, Vec<String>), ReadErr
         types.push(cells.next().unwrap_or_default().to_owned());
         ids.push(id);
     }
-    let warning = match Column::from_text(types) {
-        Column::Labels { codes, names } => other_features(&codes, &names),
-        Column::Numbers(_) => None,
-    };
-    Ok((GeneNames { symbols, ids: Some(ids) }, warning.into_iter().collect()))
+    let genes = GeneNames { symbols, ids: Some(ids) };
+    Ok(match Column::from_text(types) {
+        Column::Labels { codes, names } => Features { genes, codes, types: names },
+        Column::Numbers(_) => Features { genes, codes: Vec::new(), types: Vec::new() },
+    })
 }
 
 impl Container for TenxMtxFiles {
@@ -151,12 +183,14 @@ impl Container for TenxMtxFiles {
         &self.matrices
     }
 
-    fn genes(&self, _matrix: usize) -> Result<GeneNames, ReadError> {
-        Ok(self.genes.clone())
+    fn genes(&self, matrix: usize) -> Result<GeneNames, ReadError> {
+        let Some(view) = self.view(matrix) else { return Ok(self.genes.clone()) };
+        let ids = self.genes.ids.as_ref().map(|ids| view.pick(ids));
+        Ok(GeneNames { symbols: view.pick(&self.genes.symbols), ids })
     }
 
-    fn first_genes(&self, _matrix: usize, count: usize) -> Result<Vec<String>, ReadError> {
-        Ok(self.genes.symbols.iter().take(count).cloned().collect())
+    fn first_genes(&self, matrix: usize, count: usize) -> Result<Vec<String>, ReadError> {
+        Ok(self.genes(matrix)?.symbols.into_iter().take(count).collect())
     }
 
     fn barcodes(&self, _matrix: usize) -> Result<Vec<String>, ReadError> {
@@ -179,33 +213,36 @@ impl Container for TenxMtxFiles {
         &self.warnings
     }
 
-    fn n_values(&self, matrix: usize, rows: &Rows) -> Result<u64, ReadError> {
-        Ok(super::proportional(self.matrices[matrix].n_stored, rows))
+    fn n_values(&self, matrix: usize, rows: &Rows, columns: &Columns) -> Result<u64, ReadError> {
+        let n_values = proportional(self.matrices[matrix].n_stored, rows);
+        // The first entries tell of all genes where they come cell by cell.
+        let first =
+            columns.totals().and_then(|_| self.first_entries()).filter(|first| first.is_sorted_by_key(|of| of.0));
+        let genes = first.map(|first| first.into_iter().map(|(_, gene, _)| i64::from(gene)).collect());
+        let columns = self.view(matrix).map_or(columns.clone(), |view| view.in_whole(columns));
+        let share = gene_share(genes, &columns).unwrap_or(1.0);
+        Ok(((n_values as f64 * share) as u64).min(columns.most_values(rows)))
     }
 
     fn sample(&self, _matrix: usize) -> Option<Vec<f32>> {
-        let rows = Rows::All(0);
-        let scatter = Scatter::new(&self.matrix.name, rows.clone(), 0, 0);
-        let mut reader =
-            MtxReader { files: self, lines: None, rows, budget: 0, n_done: 0, phase: Phase::Scattered(scatter) };
-        reader.rewind().ok()?;
-        let mut values = Vec::new();
-        while (values.len() as u64) < SAMPLE_VALUES
-            && let Some((_, _, value)) = reader.next_entry().ok()?
-        {
-            values.push(value);
-        }
-        Some(values)
+        Some(self.first_entries()?.into_iter().map(|(_, _, value)| value).collect())
     }
 
-    fn reader(&self, matrix: usize, rows: Rows, budget: u64) -> Result<Box<dyn MatrixReader + '_>, ReadError> {
-        let info = &self.matrices[matrix];
+    fn reader(
+        &self,
+        matrix: usize,
+        rows: Rows,
+        columns: Columns,
+        budget: u64,
+    ) -> Result<Box<dyn MatrixReader + '_>, ReadError> {
+        let (info, columns) =
+            (&self.matrices[0], self.view(matrix).map_or(columns.clone(), |view| view.in_whole(&columns)));
         // Compressed, an entry takes a byte at least in practice: more is not reserved on the header's word alone.
-        let n_values = super::proportional(info.n_stored, &rows).min(self.matrix.source.len());
-        let out = RowBuilder::new(&self.matrix.name, info.n_genes, rows.len(), n_values)?;
+        let n_values = proportional(info.n_stored, &rows).min(self.matrix.source.len());
+        let out = RowBuilder::new(&self.matrix.name, columns.clone(), rows.len(), n_values)?;
         let gathering = Gathering { next: 0, last: 0, indices: Vec::new(), values: Vec::new(), out };
-        let mut reader =
-            MtxReader { files: self, lines: None, rows, budget, n_done: 0, phase: Phase::InOrder(gathering) };
+        let phase = Phase::InOrder(gathering);
+        let mut reader = MtxReader { files: self, lines: None, rows, columns, budget, n_done: 0, phase };
         reader.rewind()?;
         Ok(Box::new(reader))
     }
@@ -244,6 +281,7 @@ struct MtxReader<'a> {
     files: &'a TenxMtxFiles,
     lines: Option<Lines<'a>>,
     rows: Rows,
+    columns: Columns,
     budget: u64,
     n_done: u64,
     phase: Phase,
@@ -301,8 +339,8 @@ impl MtxReader<'_> {
 
     /// Entries that do not come cell by cell: begin again, counting first.
     fn scatter(&mut self) -> Result<(), ReadError> {
-        let n_genes = self.files.matrices[0].n_genes;
-        self.phase = Phase::Scattered(Scatter::new(&self.files.matrix.name, self.rows.clone(), n_genes, self.budget));
+        let (rows, columns) = (self.rows.clone(), self.columns.clone());
+        self.phase = Phase::Scattered(Scatter::new(&self.files.matrix.name, rows, columns, self.budget));
         self.rewind()
     }
 }
@@ -335,7 +373,7 @@ impl MatrixReader for MtxReader<'_> {
                     if scatter.is_placing() {
                         scatter.place(cell, gene, value);
                     } else {
-                        scatter.count(cell);
+                        scatter.count(cell, gene);
                     }
                 }
                 (Phase::Scattered(scatter), None) => {
@@ -361,7 +399,7 @@ impl MatrixReader for MtxReader<'_> {
         }))
     }
 
-    fn finish(self: Box<Self>) -> Result<(Counts, Vec<String>), ReadError> {
+    fn finish(self: Box<Self>) -> Result<Taken, ReadError> {
         match self.phase {
             Phase::InOrder(gathering) => gathering.out.finish(),
             Phase::Scattered(scatter) => scatter.finish(),

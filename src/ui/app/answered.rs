@@ -77,7 +77,7 @@ impl State {
     /// from now on.
     fn prepare_again(&mut self) {
         let (Some(dataset), Some(opened)) = (&self.dataset, &self.opened) else { return };
-        let is_replaced = self.has_job(|request| matches!(request, Request::Open | Request::Prepare { .. }));
+        let is_replaced = self.has_job(|request| matches!(request, Request::Open { .. } | Request::Prepare { .. }));
         if dataset.files == opened.files && !is_replaced {
             let job = Job::with_files(Request::Prepare { options: dataset.options.clone() }, dataset.files);
             self.enqueue(job);
@@ -165,7 +165,7 @@ impl State {
     pub(super) fn drop_dependents(&mut self, job: &Job) {
         match job.request {
             Request::Start { .. } => self.queue.clear(),
-            Request::Open | Request::Prepare { .. } => {
+            Request::Open { .. } | Request::Prepare { .. } => {
                 self.queue.retain(|next| !matches!(next.request, Request::Prepare { .. } | Request::Embed { .. }));
             }
             _ => {}

@@ -1,5 +1,6 @@
 //! What a person asks for: which requests follow, and which of those that wait are replaced.
 
+use spec::dataset::GeneJoin;
 use spec::labels::{LabelOptions, LabelTable, Reading};
 use spec::message::Request;
 use spec::prediction::Query;
@@ -26,13 +27,19 @@ impl State {
     /// Prepares the opened file as chosen; maps of the old cells are no longer waited for.
     pub fn prepare(&mut self) {
         // The choices on screen are of the file that is open, not of one that is being opened.
-        if self.opened.is_none() || self.has_job(|request| *request == Request::Open) {
+        if self.opened.is_none() || self.has_job(|request| matches!(request, Request::Open { .. })) {
             return;
         }
         self.drop_maps_to_come();
         let Some(opened) = &self.opened else { return };
         let job = Job::with_files(Request::Prepare { options: self.options.clone() }, opened.files);
         self.enqueue(job);
+    }
+
+    /// Opens the samples of a study anew, their genes joined another way.
+    pub fn open_again(&mut self, files: FileSet, join: GeneJoin) {
+        self.queue.retain(|job| !matches!(job.request, Request::Open { .. }));
+        self.enqueue(Job::with_files(Request::Open { join }, files));
     }
 
     /// Keeps the cells within these bounds; a filter that still waits is replaced.

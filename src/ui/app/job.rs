@@ -32,7 +32,7 @@ impl Job {
         match &self.request {
             Request::Start { .. } => "Starting the engine".into(),
             Request::LoadCheckpoint { .. } => "Loading the model".into(),
-            Request::Open => "Opening the file".into(),
+            Request::Open { .. } => "Opening the file".into(),
             Request::ReadLabels { column, .. } => format!("Reading the labels of {column}"),
             Request::Prepare { .. } => "Preparing the cells".into(),
             Request::Filter { .. } => "Filtering the cells".into(),

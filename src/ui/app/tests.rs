@@ -30,6 +30,7 @@ fn opened() -> Event {
         n_bytes: 1,
         format: FileFormat::H5ad,
         unit: CellUnit::Cell,
+        join: None,
         matrices: Vec::new(),
         columns: Vec::new(),
         first_genes: Vec::new(),
@@ -100,7 +101,7 @@ fn started() -> State {
     let mut state = State::default();
     state.enqueue(Job::new(Request::Start { backend: BackendChoice::Auto, attention: AttentionPath::default() }));
     state.enqueue(Job::with_files(Request::LoadCheckpoint { n_heads: None }, 1));
-    state.enqueue(Job { prepare_at_once: true, ..Job::with_files(Request::Open, 2) });
+    state.enqueue(Job { prepare_at_once: true, ..Job::with_files(Request::OPEN, 2) });
     step(&mut state, ready());
     step(&mut state, checkpoint());
     step(&mut state, opened());
@@ -122,7 +123,7 @@ fn the_example_runs_through_to_the_maps() {
 #[test]
 fn a_failed_file_leaves_the_old_one() {
     let mut state = started();
-    state.enqueue(Job { prepare_at_once: true, ..Job::with_files(Request::Open, 3) });
+    state.enqueue(Job { prepare_at_once: true, ..Job::with_files(Request::OPEN, 3) });
     step(&mut state, Event::Failed { message: "X is missing".into(), hint: "Choose a layer".into() });
     assert_eq!(state.failure.as_ref().map(|failure| failure.message.as_str()), Some("X is missing"));
     assert_eq!(state.dataset.as_ref().map(|dataset| dataset.files), Some(2));
@@ -245,7 +246,7 @@ fn labels_are_asked_for_taken_and_corrected() {
         warnings: Vec::new(),
     };
     let mut state = started();
-    state.enqueue(Job::with_files(Request::Open, 3));
+    state.enqueue(Job::with_files(Request::OPEN, 3));
     step(&mut state, opened());
     step(&mut state, Event::LabelsRead { table: table.clone() });
     assert_eq!(state.options.corrections, table.corrections());

@@ -10,6 +10,7 @@ use crate::app::{OpenedFile, Shared};
 use crate::format::{count, plural};
 use crate::views::naming::NamingChoice;
 use crate::views::opened::matrix;
+use crate::views::selection::{GenesToRead, JoinChoice};
 use crate::views::shell::use_control;
 
 /// What the file’s parts mean, as its names suggest and a person may change.
@@ -22,8 +23,10 @@ pub fn Choices(file: Shared<OpenedFile>) -> impl IntoView {
             <PerturbationChoice file=file.clone() />
             <ControlChoice file=file.clone() />
             <LibrarySizeChoice file=file.clone() />
+            <JoinChoice file=file.clone() />
             <MaxCells file=file.clone() />
-            <StratifyChoice file />
+            <StratifyChoice file=file.clone() />
+            <GenesToRead file />
             <NamingChoice />
         </div>
     }

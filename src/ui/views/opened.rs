@@ -1,7 +1,7 @@
 //! What was understood of a file, and the choices that preparation needs.
 
 use leptos::prelude::*;
-use spec::dataset::{MatrixInfo, Opened, PrepareOptions};
+use spec::dataset::{GeneSelection, MatrixInfo, Opened, PrepareOptions};
 use spec::message::Request;
 
 use crate::app::{OpenedFile, Shared};
@@ -80,7 +80,8 @@ pub fn matrix<'a>(opened: &'a Opened, options: &PrepareOptions) -> Option<&'a Ma
     named.or(opened.matrices.first())
 }
 
-/// Memory for the chosen matrix and number of cells, scaled from what the engine needs for the default matrix.
+/// Memory for the chosen matrix and number of cells, scaled from what the engine needs for the default matrix. Of genes
+/// that are chosen no more is known than that each may be in every cell.
 fn bytes_for(opened: &Opened, options: &PrepareOptions) -> u64 {
     let (Some(default), Some(chosen)) = (opened.matrices.first(), matrix(opened, options)) else {
         return opened.bytes_needed;
@@ -88,7 +89,9 @@ fn bytes_for(opened: &Opened, options: &PrepareOptions) -> u64 {
     let growing = opened.bytes_needed.saturating_sub(opened.bytes_fixed);
     let per_value = growing as f64 / default.n_stored.max(1) as f64;
     let share = options.max_cells.map_or(1.0, |n| (n as f64 / chosen.n_cells.max(1) as f64).min(1.0));
-    opened.bytes_fixed + (per_value * chosen.n_stored as f64 * share) as u64
+    let n_chosen = options.genes.as_ref().map(|genes| genes.names().len() as f64 * chosen.n_cells as f64);
+    let n_values = n_chosen.map_or(chosen.n_stored as f64, |n| n.min(chosen.n_stored as f64));
+    opened.bytes_fixed + (per_value * n_values * share) as u64
 }
 
 /// Cells that fit, with a tenth to spare, rounded down to two digits.
@@ -105,6 +108,7 @@ fn cells_that_fit(opened: &Opened, options: &PrepareOptions) -> usize {
 #[component]
 fn Memory(file: Shared<OpenedFile>) -> impl IntoView {
     let control = use_control();
+    let of_model = control.part(|state| state.checkpoint.as_ref().map(|model| model.header.genes.clone()));
     let options = control.part(|state| state.options.clone());
     move || {
         let options = options.get();
@@ -113,11 +117,25 @@ fn Memory(file: Shared<OpenedFile>) -> impl IntoView {
         let offer = (needed > available).then(|| {
             let n = cells_that_fit(&file.opened, &options);
             let take = move |_| control.change(|state| state.options.max_cells = Some(n));
+            let genes = of_model.get().and_then(|genes| GeneSelection::new(genes).ok());
+            let of_model = genes.map(|genes| PrepareOptions { genes: Some(genes), ..options.clone() });
+            let of_model = of_model.filter(|fewer| bytes_for(&file.opened, fewer) <= available).map(|fewer| {
+                let n = count(fewer.genes.as_ref().map_or(0, |genes| genes.names().len() as u64));
+                let take = move |_| control.change(|state| state.options.genes.clone_from(&fewer.genes));
+                view! {
+                    <button type="button" data-testid="use-model-genes" on:click=take>
+                        {format!("Read the {n} genes of the model alone")}
+                    </button>
+                }
+            });
             view! {
-                <p>"This is more than the browser can give. A random part of the cells fits; the file stays as it is."</p>
+                <p>
+                    "This is more than the browser can give. A random part of the cells fits, or fewer genes; the file stays as it is."
+                </p>
                 <button type="button" data-testid="use-subsample" on:click=take>
                     {format!("Read {} cells instead", count(n as u64))}
                 </button>
+                {of_model}
             }
         });
         let is_over = offer.is_some();

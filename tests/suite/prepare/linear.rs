@@ -19,6 +19,7 @@ fn data(counts: Counts) -> CellData {
         barcodes: names("cell", counts.n_cells()),
         counts,
         perturbations: None,
+        totals: None,
         library_sizes: None,
         unit: CellUnit::Cell,
         cell_weights: None,

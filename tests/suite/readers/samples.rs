@@ -187,7 +187,7 @@ fn a_study_is_planned_with_its_largest_sample_beside_it() {
 
 #[test]
 fn what_is_dropped_together_is_one_matrix_or_a_study() {
-    let open = |files: Vec<NamedSource>| cells::read::open_study(files, PLENTY).unwrap();
+    let open = |files: Vec<NamedSource>| cells::read::open_study(files, GeneJoin::Union, PLENTY).unwrap();
     let columns =
         |opened: &OpenedFile| opened.opened().columns.iter().map(|column| column.name.clone()).collect::<Vec<String>>();
     let study = open(three());
@@ -204,6 +204,9 @@ fn what_is_dropped_together_is_one_matrix_or_a_study() {
     assert_eq!((beside.opened().matrices[0].n_cells, columns(&beside)), (2, vec!["treatment".to_owned()]));
     let tables = ["a.csv", "b.csv", "c.csv"].map(|name| named(name, &table("1,2"))).into();
     assert_eq!(open(tables).opened().matrices[0].n_cells, 6);
+
+    let common = cells::read::open_study(three(), GeneJoin::Intersection, PLENTY).unwrap();
+    assert_eq!((common.opened().matrices[0].n_genes, study.opened().matrices[0].n_genes), (1, 4));
 
     let one = open(vec![NamedSource::from_bytes("one.zip", zip(&trio("GSM1_", true), false))]);
     assert_eq!(one.opened().name, "one.zip");

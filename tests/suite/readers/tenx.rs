@@ -77,32 +77,97 @@ fn types_of_features_and_genomes_are_matrices_of_their_own() {
     }
 }
 
-/// Cell Ranger 1 and 2: a group for each genome, all with the same cells.
+/// Cell Ranger 1 and 2: a group for each genome, with cells of its own.
 #[test]
 fn every_genome_of_a_tenx_h5_can_be_chosen() {
+    let genomes = [("hg19", 1.0, CELLS), ("mm10", 2.0, CELLS - 2)];
     let mut file = FileBuilder::new();
-    for (genome, factor) in [("hg19", 1.0), ("mm10", 2.0)] {
+    for (genome, factor, n_cells) in genomes {
         let rows = sparse(true);
+        let n_values = rows.indptr[n_cells] as usize;
         let mut group = file.create_group(genome);
-        group.create_dataset("shape").with_i32_data(&[GENES as i32, CELLS as i32]);
-        group.create_dataset("indptr").with_i64_data(&rows.indptr);
-        group.create_dataset("indices").with_i64_data(&rows.indices);
-        let values: Vec<f32> = rows.values.iter().map(|value| value * factor).collect();
+        group.create_dataset("shape").with_i32_data(&[GENES as i32, n_cells as i32]);
+        group.create_dataset("indptr").with_i64_data(&rows.indptr[..=n_cells]);
+        group.create_dataset("indices").with_i64_data(&rows.indices[..n_values]);
+        let values: Vec<f32> = rows.values[..n_values].iter().map(|value| value * factor).collect();
         build::store(group.create_dataset("data"), &values, build::Dtype::I32);
-        group.create_dataset("barcodes").with_ascii_strings(&refs(&cell_names())).unwrap();
+        group.create_dataset("barcodes").with_ascii_strings(&refs(&cell_names()[..n_cells])).unwrap();
         group.create_dataset("genes").with_ascii_strings(&IDS).unwrap();
         group.create_dataset("gene_names").with_ascii_strings(&refs(&gene_names())).unwrap();
         file.add_group(group.finish());
     }
-    let opened = open("10x.h5", file.finish().unwrap()).unwrap();
+    let bytes = file.finish().unwrap();
+    let opened = open("10x.h5", bytes.clone()).unwrap();
     let names: Vec<&str> = opened.opened().matrices.iter().map(|info| info.name.as_str()).collect();
     assert_eq!(names, ["hg19", "mm10"]);
     assert!(opened.opened().warnings.iter().any(|warning| warning.contains("one matrix per genome (hg19, mm10)")));
-    for (genome, factor) in [("hg19", 1.0), ("mm10", 2.0)] {
-        let options = PrepareOptions { matrix: Some(genome.into()), ..PrepareOptions::default() };
-        let data = build::read_opened(&opened, &options).unwrap();
-        let expected: Vec<f32> = dense().iter().map(|value| value * factor).collect();
-        assert_eq!(to_dense(&data.counts), expected, "{genome}");
+    for (genome, factor, n_cells) in genomes {
+        for max_cells in [None, Some(CELLS - 3), Some(CELLS)] {
+            let options = PrepareOptions { matrix: Some(genome.into()), max_cells, ..PrepareOptions::default() };
+            let data = build::read_opened(&opened, &options).unwrap();
+            assert_eq!(data.counts.n_cells(), max_cells.unwrap_or(n_cells).min(n_cells));
+            for (row, barcode) in to_dense(&data.counts).chunks_exact(GENES).zip(&data.barcodes) {
+                let cell: usize = barcode["cell".len()..].parse().unwrap();
+                let expected = dense().into_iter().skip(cell * GENES).take(GENES).map(|value| value * factor);
+                assert_eq!(row, expected.collect::<Vec<f32>>(), "{genome} {barcode}");
+            }
+        }
+    }
+    // Labels are of the cells of the first genome; those of the second are too few.
+    let labels = cell_names().iter().map(|name| format!("{name},A\n")).collect::<String>();
+    let parts = [("10x.h5", bytes.clone()), ("labels.csv", format!("barcode,condition\n{labels}").into_bytes())];
+    let labelled = cells::read::open(files(&parts), build::PLENTY).unwrap();
+    let of = |genome: &str| PrepareOptions {
+        matrix: Some(genome.into()),
+        perturbation_column: Some("condition".into()),
+        ..PrepareOptions::default()
+    };
+    assert_eq!(build::read_opened(&labelled, &of("hg19")).unwrap().perturbations.unwrap().codes.len(), CELLS);
+    assert!(labelled.begin(&of("mm10")).unwrap_err().to_string().contains("has 7 rows for 5 cells"));
+    // Of two such files the first genomes alone are joined: the cells of a study are those of the first.
+    let twice = [("a.h5", bytes.clone()), ("b.h5", bytes)];
+    let study = cells::read::open_study(files(&twice), spec::dataset::GeneJoin::Union, build::PLENTY).unwrap();
+    let names: Vec<&str> = study.opened().matrices.iter().map(|info| info.name.as_str()).collect();
+    assert_eq!((names, study.opened().matrices[0].n_cells), (vec!["hg19"], 2 * CELLS));
+}
+
+/// As of a 10x h5: each type of the third column of features.tsv.
+#[test]
+fn types_of_features_of_a_trio_are_matrices_of_their_own() {
+    let types = ["Gene Expression", "CRISPR Guide Capture", "Gene Expression", "Antibody Capture", "Gene Expression"];
+    let lines = IDS.iter().zip(gene_names()).zip(types);
+    let features: String = lines.map(|((id, symbol), kind)| format!("{id}\t{symbol}\t{kind}\tchr1\t1\t2\n")).collect();
+    let columns: [(&str, &[usize]); 4] = [
+        ("matrix", &[0, 1, 2, 3, 4]),
+        ("matrix: Gene Expression", &[0, 2, 4]),
+        ("matrix: CRISPR Guide Capture", &[1]),
+        ("matrix: Antibody Capture", &[3]),
+    ];
+    for by_cells in [true, false] {
+        let parts = [
+            ("matrix.mtx.gz", gzip(&mtx(by_cells))),
+            ("barcodes.tsv.gz", gzip(&barcodes())),
+            ("features.tsv.gz", gzip(&features)),
+        ];
+        let opened = cells::read::open(files(&parts), build::PLENTY).unwrap();
+        let mut names: Vec<&str> = opened.opened().matrices.iter().map(|info| info.name.as_str()).collect();
+        assert_eq!(names[0], "matrix");
+        names.sort_unstable();
+        let mut expected = columns.map(|(name, _)| name);
+        expected.sort_unstable();
+        assert_eq!(names, expected);
+        assert_eq!(opened.opened().suggested.matrix.as_deref(), Some("matrix: Gene Expression"));
+        assert!(opened.opened().warnings.iter().any(|warning| warning.contains("1 of type Antibody Capture")));
+        for (name, columns) in columns {
+            let chosen = PrepareOptions { matrix: Some(name.into()), ..PrepareOptions::default() };
+            let data = build::read_opened(&opened, &chosen).unwrap();
+            let of = |names: &[String]| columns.iter().map(|gene| names[*gene].clone()).collect::<Vec<_>>();
+            assert_eq!(data.genes.symbols, of(&gene_names()), "{name}");
+            assert_eq!(data.genes.ids.unwrap(), of(&IDS.map(String::from)), "{name}");
+            let every: Vec<Option<u32>> = columns.iter().map(|gene| Some(*gene as u32)).collect();
+            let whole = cells::counts::Counts::from_dense(&dense(), GENES).unwrap();
+            assert!(data.counts == whole.select_columns(&every), "{name}");
+        }
     }
 }
 

@@ -88,7 +88,7 @@ fn names_come_from_a_table_of_genes() {
     let table = || NamedSource::from_bytes("genes.tsv", table.as_bytes().to_vec());
     let mut person = Person::with_model_and_cells();
     let file = cells_file(&["STAT91", "ENSG00000096968", "TWICE", "CD274", "JAK2", "ACTB"]);
-    let opened = person.ask(Request::Open, vec![file]);
+    let opened = person.ask(Request::OPEN, vec![file]);
     let Event::Opened { opened } = opened else { panic!("{opened:?}") };
     let prepare = |person: &mut Person| {
         let options = opened.suggested.clone();

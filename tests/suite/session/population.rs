@@ -4,7 +4,7 @@ use std::path::Path;
 
 use cells::source::NamedSource;
 use cells::write::h5ad::UnsArray;
-use spec::dataset::PrepareOptions;
+use spec::dataset::{GeneSelection, PrepareOptions};
 use spec::device::{AttentionPath, BackendChoice};
 use spec::labels::{LabelOptions, Reading};
 use spec::message::{Event, ExportKind, Request};
@@ -27,7 +27,7 @@ fn a_file_of_ensembl_ids_meets_the_model_that_ships() {
     let Event::CheckpointLoaded { header, .. } = loaded else { panic!("{loaded:?}") };
     let ids: Vec<String> = header.gene_ids.iter().filter(|id| !id.is_empty()).map(|id| format!("{id}.7")).collect();
     assert!(ids.len() > 250, "{} ids", ids.len());
-    let opened = person.ask(Request::Open, vec![cells_file(&ids.iter().map(String::as_str).collect::<Vec<_>>())]);
+    let opened = person.ask(Request::OPEN, vec![cells_file(&ids.iter().map(String::as_str).collect::<Vec<_>>())]);
     let Event::Opened { opened } = opened else { panic!("{opened:?}") };
     let prepared = person.ask(Request::Prepare { options: opened.suggested }, vec![]);
     let Event::Prepared { prepared } = prepared else { panic!("{prepared:?}") };
@@ -41,7 +41,7 @@ fn a_file_of_ensembl_ids_meets_the_model_that_ships() {
 fn genes_that_the_file_lacks_are_no_measurement() {
     let ask = |genes: &[&str]| {
         let mut person = Person::with_model_and_cells();
-        let Event::Opened { opened } = person.ask(Request::Open, vec![cells_file(genes)]) else { panic!("opened") };
+        let Event::Opened { opened } = person.ask(Request::OPEN, vec![cells_file(genes)]) else { panic!("opened") };
         person.ask(Request::Prepare { options: opened.suggested }, vec![]);
         let query = Query { target: "JAK2".into(), mode: Mode::Knockout };
         let Event::Predicted { prediction } = person.ask(Request::Predict { query }, vec![]) else {
@@ -65,6 +65,46 @@ fn genes_that_the_file_lacks_are_no_measurement() {
 }
 
 #[test]
+fn samples_share_the_genes_that_are_asked_for() {
+    let samples = || {
+        let of = |name: &str, genes: &[&str]| NamedSource { name: name.into(), ..cells_file(genes) };
+        vec![of("a.h5ad", &GENES[..4]), of("b.h5ad", &GENES[2..])]
+    };
+    let mut person = Person::new();
+    let asked = [r#"{"type": "open"}"#, r#"{"type": "open", "join": "intersection"}"#];
+    for (request, n_genes) in asked.into_iter().zip([GENES.len(), 2]) {
+        let request: Request = serde_json::from_str(request).expect("a request");
+        let Event::Opened { opened } = person.ask(request, samples()) else { panic!("opened") };
+        assert_eq!((opened.matrices[0].n_cells, opened.matrices[0].n_genes), (24, n_genes));
+    }
+}
+
+/// Quality and expression of genes that are read alone are those they have among all.
+#[test]
+fn chosen_genes_are_prepared_as_among_all() {
+    let mut person = Person::new();
+    let Event::Opened { opened } = person.ask(Request::OPEN, vec![cells_file(&GENES)]) else { panic!("opened") };
+    let mut prepare = |genes: Option<&[&str]>| {
+        let names = |genes: &[&str]| genes.iter().map(|gene| (*gene).to_owned()).collect();
+        let genes = genes.map(|genes| GeneSelection::new(names(genes)).expect("they are names"));
+        let options = PrepareOptions { genes, ..opened.suggested.clone() };
+        let Event::Prepared { prepared } = person.ask(Request::Prepare { options }, vec![]) else { panic!("prepared") };
+        let Event::Exported { bytes, .. } = person.ask(Request::Export { kind: ExportKind::H5ad }, vec![]) else {
+            panic!("exported")
+        };
+        let file = cells::read::open(vec![NamedSource::from_bytes("p.h5ad", bytes)], 1 << 30).expect("an h5ad");
+        let mut reading = file.begin(&PrepareOptions::default()).expect("it has an X");
+        while reading.advance().expect("its values can be read").is_some() {}
+        (prepared, reading.finish().expect("all of it was read"))
+    };
+    let (whole, all) = prepare(None);
+    let (part, some) = prepare(Some(&GENES[1..3]));
+    assert_eq!((part.n_genes, &part.quality), (2, &whole.quality));
+    assert_eq!(some.genes.symbols, GENES[1..3]);
+    assert!(some.counts == all.counts.select_columns(&[Some(1), Some(2)]), "the same values after scaling");
+}
+
+#[test]
 fn filtered_cells_are_as_if_the_file_had_no_others() {
     let mut person = Person::with_model_and_cells();
     let ask = |target: &str| Request::Predict { query: Query { target: target.into(), mode: Mode::Knockout } };
@@ -80,7 +120,7 @@ fn filtered_cells_are_as_if_the_file_had_no_others() {
     assert_eq!(prepared.perturbations.iter().map(|(_, n)| n).sum::<usize>(), kept.len());
 
     let mut other = Person::with_model_and_cells();
-    let opened = other.ask(Request::Open, vec![file_of_cells(&GENES, &kept)]);
+    let opened = other.ask(Request::OPEN, vec![file_of_cells(&GENES, &kept)]);
     let Event::Opened { opened } = opened else { panic!("{opened:?}") };
     other.ask(Request::Prepare { options: opened.suggested.clone() }, vec![]);
     let answers = [person.ask(ask("STAT1"), vec![]), other.ask(ask("STAT1"), vec![])].map(|answer| match answer {
@@ -98,7 +138,7 @@ fn filtered_cells_are_as_if_the_file_had_no_others() {
     }
 
     // The same from the start, as a run file says it.
-    person.ask(Request::Open, vec![cells_file(&GENES)]);
+    person.ask(Request::OPEN, vec![cells_file(&GENES)]);
     let again = person.ask(Request::Prepare { options: PrepareOptions { filter, ..opened.suggested } }, vec![]);
     assert_eq!(again, Event::Prepared { prepared });
     // Bounds that leave nothing change nothing; none bring all back.
@@ -162,7 +202,7 @@ fn what_is_saved_opens_again_with_all_that_was_found() {
 
     // Opened as any file, its counts give the same answer.
     let mut again = Person::with_model_and_cells();
-    let opened = again.ask(Request::Open, vec![NamedSource::from_bytes(&*name, bytes)]);
+    let opened = again.ask(Request::OPEN, vec![NamedSource::from_bytes(&*name, bytes)]);
     let Event::Opened { opened } = opened else { panic!("{opened:?}") };
     assert_eq!(opened.suggested.matrix.as_deref(), Some("layers/counts"));
     again.ask(Request::Prepare { options: opened.suggested }, vec![]);

@@ -2,17 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::genes::{GeneNames, without_version};
+pub use spec::dataset::GeneJoin;
 
-/// Which genes the samples of a study share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum GeneJoin {
-    /// All genes of any sample; a sample has zeros for those it lacks.
-    #[default]
-    Union,
-    /// The genes of every sample.
-    Intersection,
-}
+use crate::genes::{GeneNames, without_version};
 
 /// The genes of one matrix over all samples.
 pub(crate) struct Joined {
