@@ -126,9 +126,8 @@ pub fn open(paths: &[PathBuf], join: GeneJoin) -> Result<OpenedFile> {
 }
 
 /// The options, with the file's own suggestions where they say nothing.
-pub fn completed(options: &PrepareOptions, opened: &OpenedFile) -> PrepareOptions {
+pub fn completed(options: &PrepareOptions, suggested: &PrepareOptions) -> PrepareOptions {
     let mut options = options.clone();
-    let suggested = &opened.opened().suggested;
     if options.perturbation_column.is_none() {
         options.perturbation_column.clone_from(&suggested.perturbation_column);
         options.control_label = options.control_label.or_else(|| suggested.control_label.clone());
@@ -161,7 +160,7 @@ pub fn load(
 ) -> Result<Dataset> {
     let shown = shown(paths);
     let opened = open(paths, join)?;
-    let options = completed(options, &opened);
+    let options = completed(options, &opened.opened().suggested);
     let data = read(&opened, &options).with_context(|| shown.clone())?;
     let prepared = express(data, &opened.opened().matrices, &options, target_sum, None);
     let data = filtered(prepared.with_context(|| shown.clone())?, &options)?;

@@ -14,6 +14,7 @@ mod file;
 mod inspect;
 mod model;
 mod predict;
+mod prepare;
 mod split;
 mod train;
 mod vectors;
@@ -40,6 +41,8 @@ enum Command {
     Inspect(inspect::Arguments),
     /// Write any file that is read as an h5ad.
     Convert(convert::Arguments),
+    /// Prepare cells as the screen does: quality, scaling, log1p, variable genes, a map; written as an h5ad.
+    Prepare(prepare::Arguments),
     /// Train a model from a TOML configuration.
     Train(train::Arguments),
     /// Predict the mean response of the control cells to a perturbation.
@@ -63,6 +66,7 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<()> {
     match &arguments.command {
         Command::Inspect(arguments) => inspect::run(arguments, out),
         Command::Convert(arguments) => convert::run(arguments),
+        Command::Prepare(arguments) => prepare::run(arguments),
         Command::Train(arguments) => train::run(arguments),
         Command::Predict(arguments) => predict::run(arguments),
         Command::Eval(arguments) => evaluate::run(arguments, out),

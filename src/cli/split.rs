@@ -68,7 +68,7 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<()> {
         crate::file::require_new(path, arguments.force)?;
     }
     let opened = dataset::open(&arguments.data, arguments.columns.join)?;
-    let options = dataset::completed(&arguments.columns.options(), &opened);
+    let options = dataset::completed(&arguments.columns.options(), &opened.opened().suggested);
     let data = dataset::read(&opened, &options).with_context(|| dataset::shown(&arguments.data))?;
     let split = split(arguments, &opened, &options, &data)?;
     let parts = parts_of_cells(&split, &data.barcodes, data.perturbations.as_ref())?;

@@ -7,6 +7,7 @@
 
 use cells::write::h5ad::{Embedding, Frame, H5ad, Matrix, UnsArray, Values, write_h5ad};
 use serde_json::json;
+use spec::dataset::PrepareOptions;
 use spec::message::{EmbeddingMap, ExportKind};
 use spec::prediction::Prediction;
 use spec::reading::ValueScale;
@@ -170,7 +171,8 @@ fn recipe(population: &Population, beside: &Beside<'_>) -> Recipe {
         waddington: env!("CARGO_PKG_VERSION").into(),
         file: population.file.clone(),
         n_bytes: population.n_bytes,
-        options: population.options.clone(),
+        join: population.join,
+        options: PrepareOptions { target_sum: Some(population.target_sum), ..population.options.clone() },
         gene_table: beside.gene_table.map(str::to_owned),
         map: beside.looked.config().cloned(),
         shape: population.shape(),

@@ -8,7 +8,7 @@ use cells::prepare::{Expressed, express, suggest_filter};
 use cells::read::OpenedFile;
 use cells::write::h5ad::Values;
 use spec::checkpoint::CheckpointHeader;
-use spec::dataset::{CellUnit, GeneCoverage, PrepareOptions, Prepared};
+use spec::dataset::{CellUnit, GeneCoverage, GeneJoin, PrepareOptions, Prepared};
 use spec::prepare::{CellFilter, OutlierConfig};
 
 use crate::failure::EngineError;
@@ -37,6 +37,10 @@ pub struct Population {
     pub file: String,
     /// Bytes of its files.
     pub n_bytes: u64,
+    /// Which genes its samples share; none where it is one matrix.
+    pub join: Option<GeneJoin>,
+    /// Library size that cells were scaled to (counts).
+    pub target_sum: f64,
     /// How it was read and prepared.
     pub options: PrepareOptions,
     /// Columns of `expression` for each gene of the checkpoint; none where no checkpoint is loaded.
@@ -99,6 +103,8 @@ impl Population {
             kept: Vec::new(),
             file: opened.opened().name.clone(),
             n_bytes: opened.opened().n_bytes,
+            join: opened.opened().join,
+            target_sum,
             options: options.clone(),
             expression,
             barcodes: data.barcodes,

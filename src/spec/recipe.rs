@@ -1,8 +1,8 @@
-//! How cells were prepared, written down so that it can be done again: by the same screen, or by `waddington convert`.
+//! How cells were prepared, written down so that it can be done again: by the same screen, or by `waddington prepare`.
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::PrepareOptions;
+use crate::dataset::{GeneJoin, PrepareOptions};
 use crate::prepare::MapConfig;
 
 /// Version of this layout.
@@ -20,6 +20,8 @@ pub struct Recipe {
     pub file: String,
     /// Bytes of its files.
     pub n_bytes: u64,
+    /// Which genes its samples share; none where it is one matrix.
+    pub join: Option<GeneJoin>,
     /// How it was read and prepared.
     pub options: PrepareOptions,
     /// Name of the table that named the genes; none where the file did.

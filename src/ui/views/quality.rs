@@ -81,7 +81,7 @@ const SAVES: [(ExportKind, &str, &str, &str); 3] = [
         ExportKind::Recipe,
         "save-recipe",
         "Recipe",
-        "How these cells were read and prepared; waddington convert --recipe does it again",
+        "How these cells were read and prepared; waddington prepare --recipe does it again",
     ),
 ];
 
