@@ -20,6 +20,7 @@ use spec::message::{EmbeddingMap, Event, Request};
 use spec::model::Mode;
 use spec::prediction::{Prediction, Support, TargetInfo};
 use spec::prepare::{CellFilter, MapConfig};
+use spec::recipe::Recipe;
 
 pub use job::{FileSet, Job, Post, Progress, Running};
 pub use shared::Shared;
@@ -154,6 +155,8 @@ pub struct State {
     pub opened: Option<Shared<OpenedFile>>,
     /// What the person chose for it.
     pub options: PrepareOptions,
+    /// What the next file, or the one that is open, is to be prepared by.
+    pub recipe: Option<Recipe>,
     /// What the labels of the chosen column were understood to mean.
     pub labels: Option<Shared<LabelTable>>,
     /// The prepared cells; stay until others are prepared.

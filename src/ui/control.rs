@@ -4,19 +4,23 @@ use js_sys::Uint8Array;
 use leptos::prelude::{LocalStorage, Memo, RwSignal, StoredValue, Update, UpdateValue, With, WithUntracked, WithValue};
 use spec::device::{AttentionPath, BackendChoice};
 use spec::message::{Event, Request};
+use spec::recipe::{RECIPE_FORMAT, Recipe};
 use web_sys::File;
 
 use crate::app::{Failure, FileSet, Job, Phase, Post, State};
 use crate::demo;
 use crate::dropped::{Dropped, Handed, handed};
 use crate::export::download;
-use crate::link::{Arrival, Link};
+use crate::link::{Arrival, Link, said};
 
 /// What the names of files with a model's parameters end with; what they are is told by their first bytes.
 const MODEL_ENDINGS: [&str; 5] = [".safetensors", ".pt", ".pth", ".ckpt", ".bin"];
 
 /// Of the files that are dropped with a model, those that belong to it: its card and its gene list.
 const BESIDE_MODEL_ENDINGS: [&str; 4] = [".json", ".txt", ".csv", ".tsv"];
+
+/// What the name of a recipe ends with, as it is saved.
+const RECIPE_ENDING: &str = "recipe.json";
 
 /// Handle to the state and the link; every view has a copy.
 #[derive(Clone, Copy)]
@@ -72,12 +76,17 @@ impl Control {
             let name = file.name.to_lowercase();
             endings.iter().any(|ending| name.ends_with(ending))
         };
+        let (recipes, files): (Vec<Handed>, Vec<Handed>) =
+            files.into_iter().partition(|file| ends(file, &[RECIPE_ENDING]));
         let has_model = files.iter().any(|file| ends(file, &MODEL_ENDINGS));
         let (model, cells): (Vec<Handed>, Vec<Handed>) = files
             .into_iter()
             .partition(|file| has_model && (ends(file, &MODEL_ENDINGS) || ends(file, &BESIDE_MODEL_ENDINGS)));
         self.open_as(Request::LoadCheckpoint { n_heads: None }, model);
         self.open_as(Request::OPEN, cells);
+        for recipe in recipes {
+            self.follow(recipe);
+        }
     }
 
     /// Opens a drop, once all files of its folders are listed.
@@ -91,6 +100,21 @@ impl Control {
                     self.change(|state| state.failure = Some(Failure { task, message, hint }));
                 }
             }
+        });
+    }
+
+    /// Reads a recipe, and does what it says.
+    fn follow(self, recipe: Handed) {
+        leptos::task::spawn_local(async move {
+            let read = read_recipe(&recipe.file).await;
+            self.change(|state| match read {
+                Ok(recipe) => state.follow(recipe),
+                Err(message) => {
+                    let task = format!("Reading {}", recipe.name);
+                    let hint = "Drop a recipe that was saved from this page, or choose the settings by hand.".into();
+                    state.failure = Some(Failure { task, message, hint });
+                }
+            });
         });
     }
 
@@ -215,4 +239,14 @@ impl Control {
     fn forget_files(self, link: &mut Link) {
         self.state.with_untracked(|state| link.retain(|set| state.holds(set)));
     }
+}
+
+async fn read_recipe(file: &File) -> Result<Recipe, String> {
+    let text = wasm_bindgen_futures::JsFuture::from(file.text()).await.map_err(|error| said(&error))?;
+    let json = js_sys::JSON::parse(&text.as_string().unwrap_or_default()).map_err(|error| said(&error))?;
+    let recipe: Recipe = serde_wasm_bindgen::from_value(json).map_err(|error| format!("it is no recipe: {error}"))?;
+    if recipe.format != RECIPE_FORMAT {
+        return Err(format!("it is a recipe of layout {}; this page reads {RECIPE_FORMAT}", recipe.format));
+    }
+    Ok(recipe)
 }

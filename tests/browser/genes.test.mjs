@@ -78,4 +78,58 @@ test("cells and the recipe of their preparation are saved", {}, async ({ app, pa
   const { format, options, shape, map } = JSON.parse(recipe.text);
   equal([recipe.name, format, options.filter.min_counts, shape[0]], ["screen_recipe.json", 1, 1, n_after], "recipe");
   equal(map.genes.n_top_genes, 1000, "how the map was made");
+
+  // Dropped with its file it does the same again; a file that is not its own is told apart.
+  const again = (shape) => ({
+    name: "screen_recipe.json",
+    mimeType: "application/json",
+    buffer: Buffer.from(JSON.stringify({ ...JSON.parse(recipe.text), shape })),
+  });
+  const h5ad = { name: "screen.h5ad", mimeType: "application/x-hdf5", buffer: readFileSync(made("screen.h5ad")) };
+  await app.at("keep-all").click();
+  await app.idle();
+  await app.at("nav-load").click();
+  await app.at("file-input").setInputFiles([h5ad, again(shape)]);
+  await app.at("nav-look").click();
+  await page.waitForFunction(() => document.querySelector('[data-testid="min-counts"]')?.value === "1");
+  await app.idle();
+  equal([await app.at("min-counts").inputValue(), await app.text("n-after")], ["1", String(n_after)], "the bound");
+  await app.at("nav-load").click();
+  await app.at("file-input").setInputFiles([again([1, 2, 3])]);
+  await page.getByTestId("notice").filter({ hasText: "not the file of the recipe" }).waitFor();
+  await app.at("file-input").setInputFiles([{ ...again(shape), buffer: Buffer.from("{}") }]);
+  await page.getByTestId("error").filter({ hasText: "it is no recipe" }).waitFor();
+  await app.at("error-dismiss").click();
+});
+
+test("some genes alone are read, and samples share all genes or those of each", {}, async ({ app, page }) => {
+  await app.openExample();
+  await app.drop(made("screen.h5ad"));
+  await app.at("genes-to-read").selectOption("named");
+  await app.at("genes-named").fill("STAT1, JAK2 NOGENE");
+  await app.at("genes-named").blur();
+  await app.at("prepare").click();
+  await app.idle();
+  await app.noError();
+  const summary = await app.text("prepared-summary");
+  holds(/240 cells × 2 genes/.test(summary) && /NOGENE/.test(summary), summary);
+  await app.at("genes-to-read").selectOption("model");
+  await app.at("prepare").click();
+  await app.idle();
+  const of_model = Number((await app.text("prepared-summary")).match(/240 cells × (\d+) genes/)?.[1]);
+  holds(of_model > 2 && of_model <= 25, await app.text("prepared-summary"));
+
+  const csv = (name, genes) => ({
+    name,
+    mimeType: "text/csv",
+    buffer: Buffer.from([`cell,${genes.join(",")}`, ...[1, 2, 3].map((n) => `c${n},${genes.map(() => n).join(",")}`)].join("\n")),
+  });
+  const samples = [csv("a.csv", ["STAT1", "JAK2", "IRF1"]), csv("b.csv", ["STAT1", "JAK2", "MYC"]), csv("c.csv", ["JAK2", "STAT1"])];
+  await app.at("file-input").setInputFiles(samples);
+  await page.getByTestId("opened-summary").filter({ hasText: "9 cells × 4 genes" }).waitFor();
+  await app.idle();
+  await app.at("gene-join").selectOption("intersection");
+  await page.getByTestId("opened-summary").filter({ hasText: "9 cells × 2 genes" }).waitFor();
+  await app.idle();
+  equal(await app.at("gene-join").inputValue(), "intersection", "the choice stays");
 });

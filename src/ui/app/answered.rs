@@ -104,7 +104,9 @@ impl State {
             self.options = opened.suggested.clone();
         }
         self.opened = Some(Shared::new(OpenedFile { files, opened }));
-        if job.prepare_at_once {
+        if !resumes && self.prepare_by_recipe() {
+            // The recipe says what the labels mean.
+        } else if job.prepare_at_once {
             self.prepare();
         } else if !resumes {
             self.read_labels();
@@ -123,6 +125,12 @@ impl State {
         let name = self.opened.as_ref().map(|file| file.opened.name.clone()).unwrap_or_default();
         let is_same = self.dataset.as_ref().is_some_and(|old| Some(old.files) == job.files && old.options == options);
         let files = job.files.unwrap_or_default();
+        if let Some(recipe) = self.recipe.take_if(|recipe| recipe.options == options) {
+            let shape = [prepared.n_cells as u64, prepared.n_genes as u64, prepared.n_nonzero];
+            let difference =
+                recipe.difference(shape).map(|what| format!("This is not the file of the recipe: {what}."));
+            self.notices.extend(difference);
+        }
         let mut prepared = prepared;
         let quality = Shared::new(std::mem::take(&mut prepared.quality));
         self.dataset = Some(Shared::new(Dataset { files, name, options, prepared, quality }));

@@ -5,6 +5,7 @@ use spec::labels::{LabelOptions, LabelTable, Reading};
 use spec::message::Request;
 use spec::prediction::Query;
 use spec::prepare::{CellFilter, MapConfig};
+use spec::recipe::Recipe;
 
 use super::{FileSet, Job, Shared, State};
 
@@ -40,6 +41,34 @@ impl State {
     pub fn open_again(&mut self, files: FileSet, join: GeneJoin) {
         self.queue.retain(|job| !matches!(job.request, Request::Open { .. }));
         self.enqueue(Job::with_files(Request::Open { join }, files));
+    }
+
+    /// Does what a recipe says with the file that is being opened, or with the one that is open.
+    pub fn follow(&mut self, recipe: Recipe) {
+        self.recipe = Some(recipe);
+        if !self.has_job(|request| matches!(request, Request::Open { .. })) {
+            self.prepare_by_recipe();
+        }
+    }
+
+    /// Prepares the opened file by the recipe that waits; says whether there was one and a file.
+    pub(super) fn prepare_by_recipe(&mut self) -> bool {
+        if self.opened.is_none() {
+            return false;
+        }
+        let Some(recipe) = &self.recipe else { return false };
+        self.options = recipe.options.clone();
+        if let Some(map) = &recipe.map {
+            self.map_config = map.clone();
+        }
+        let table = self.gene_table.as_ref().map(|table| &table.name);
+        if table != recipe.gene_table.as_ref() {
+            let wanted = recipe.gene_table.as_deref().unwrap_or("the file itself");
+            self.notices.push(format!("The recipe takes the names of genes from {wanted}; what comes out may differ."));
+        }
+        self.labels = None;
+        self.prepare();
+        true
     }
 
     /// Keeps the cells within these bounds; a filter that still waits is replaced.

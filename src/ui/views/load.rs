@@ -107,7 +107,7 @@ fn DropZone() -> impl IntoView {
                 "or a folder. Several are the samples of a study. Read in place, range by range; not uploaded."
             </p>
             <p class="quiet">
-                "Or a trained model: .safetensors, or a PyTorch .pt together with its gene list (one symbol per line)."
+                "Or a trained model: .safetensors, or a PyTorch .pt together with its gene list (one symbol per line). A recipe that was saved here prepares a file as before."
             </p>
             <div class="row">
                 <button type="button" class="primary" on:click=choose>"Choose files"</button>
