@@ -10,6 +10,7 @@ mod metrics;
 mod parity;
 mod prepare;
 mod readers;
+mod scanpy_parity;
 mod session;
 mod shaders;
 mod training;
