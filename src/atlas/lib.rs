@@ -7,6 +7,7 @@
 //! Nothing here knows a model: latent states are rows of numbers like any other.
 
 pub mod graph;
+pub mod leiden;
 pub mod markers;
 pub mod neighbours;
 pub mod pca;
