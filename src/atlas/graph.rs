@@ -119,8 +119,8 @@ impl Graph {
         &self.weights
     }
 
-    /// The connected part that each cell is in, numbered in the order of their first cells, and how many parts there are.
-    /// `is_joined` says which edges count.
+    /// The connected part that each cell is in, numbered in the order of their first cells, and how many parts there
+    /// are. `is_joined` says which edges count.
     pub fn parts(&self, is_joined: impl Fn(u32, u32) -> bool) -> (Vec<u32>, usize) {
         let mut part = vec![u32::MAX; self.n_cells()];
         let (mut n_parts, mut waiting) = (0, Vec::new());

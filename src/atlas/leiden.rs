@@ -2,9 +2,9 @@
 //! `scanpy.tl.louvain` find them (Traag, Waltman and van Eck 2019; Blondel et al. 2008).
 //!
 //! Cells move to the cluster they are linked with most, beyond chance; clusters become the nodes of a smaller graph, on
-//! which the same is done. Leiden parts each cluster before that ([`level`] has the steps), so that one that has fallen
-//! apart is found. Written here because the crates that do it draw their randomness from the machine's, build a graph of
-//! their own, and cannot pause.
+//! which the same is done. Leiden parts each cluster before that (`level` has the steps), so that one that has fallen
+//! apart is found. Written here because the crates that do it draw their randomness from the machine's, build a graph
+//! of their own, and cannot pause.
 
 mod level;
 
@@ -166,8 +166,8 @@ impl<'a> Work<'a> {
         Ok(work)
     }
 
-    /// Goes on by some thousands of cells; says how many rounds are done, none when nothing is left. How many there will
-    /// be is not known before.
+    /// Goes on by some thousands of cells; says how many rounds are done, none when nothing is left. How many there
+    /// will be is not known before.
     pub fn advance(&mut self) -> Option<usize> {
         let mut round = self.round.take()?;
         if round.moves.advance(&round.level, &mut round.partition, self.config.resolution, PORTION) {

@@ -46,8 +46,8 @@ pub enum ScoreError {
     NoClustering,
 }
 
-/// Conservation of biology, with its parts: `(NMI + ARI + ASW) / 3`. The clustering is the one of several that meets the
-/// labels best, so that the number is optimistic; say which resolutions it was chosen from.
+/// Conservation of biology, with its parts: `(NMI + ARI + ASW) / 3`. The clustering is the one of several that meets
+/// the labels best, so that the number is optimistic; say which resolutions it was chosen from.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AvgBio {
     /// Of the chosen clustering and the labels.

@@ -6,6 +6,7 @@ mod command_line;
 mod kernels;
 mod labels;
 mod layers;
+mod map;
 mod metrics;
 mod parity;
 mod prepare;

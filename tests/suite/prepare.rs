@@ -6,7 +6,7 @@ mod linear;
 mod loess;
 mod names;
 mod permuted;
-mod public_file;
+pub mod public_file;
 mod quality;
 mod scaled;
 mod values;

@@ -1,6 +1,6 @@
-//! The 92 checks of the specification's generator (spec §6), by its names: ours against what scanpy 1.11.5 makes of the same
-//! matrix, `tests/golden/scanpy_parity.json`, made by `tests/golden/scanpy_parity.py`. 23 are of preparation (other
-//! matrices and more options are in `prepare`), 69 of the map. A test counts them.
+//! The 92 checks of the specification's generator (spec §6), by its names: ours against what scanpy 1.11.5 makes of the
+//! same matrix, `tests/golden/scanpy_parity.json`, made by `tests/golden/scanpy_parity.py`. 23 are of preparation
+//! (other matrices and more options are in `prepare`), 69 of the map. A test counts them.
 
 mod map;
 mod steps;

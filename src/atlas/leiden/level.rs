@@ -1,5 +1,5 @@
-//! One level of a clustering: nodes that stand for one cell or many, moved between clusters, parted, and joined into the
-//! nodes of the next level.
+//! One level of a clustering: nodes that stand for one cell or many, moved between clusters, parted, and joined into
+//! the nodes of the next level.
 
 use std::collections::VecDeque;
 

@@ -1,7 +1,7 @@
 //! Correction for many tests.
 
-/// Benjamini and Hochberg's: the share of false discoveries if everything up to a p-value were called one. Never below the
-/// p-value, never above 1, in the order of the p-values.
+/// Benjamini and Hochberg's: the share of false discoveries if everything up to a p-value were called one. Never below
+/// the p-value, never above 1, in the order of the p-values.
 pub fn benjamini_hochberg(p_values: &[f64]) -> Vec<f64> {
     let n = p_values.len();
     let mut order: Vec<usize> = (0..n).collect();

@@ -4,8 +4,8 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use crate::markers::Moments;
 
-/// t and its two-sided p. `n_rest` takes the place of the other side's number of cells. Where neither side varies and the
-/// means are equal, nothing can be said: 0 and 1, as scanpy has it.
+/// t and its two-sided p. `n_rest` takes the place of the other side's number of cells. Where neither side varies and
+/// the means are equal, nothing can be said: 0 and 1, as scanpy has it.
 pub fn test(own: &Moments, rest: &Moments, n_rest: usize) -> (f64, f64) {
     let (n_own, n_rest) = (own.n as f64, n_rest as f64);
     let (own_share, rest_share) = (own.variance / n_own, rest.variance / n_rest);

@@ -1,5 +1,5 @@
-//! The rank sum of a group among some cells. Only values that are not 0 are sorted: the zeros are one long tie, whose place
-//! is known from how many values lie below it.
+//! The rank sum of a group among some cells. Only values that are not 0 are sorted: the zeros are one long tie, whose
+//! place is known from how many values lie below it.
 
 use statrs::distribution::{ContinuousCDF, Normal};
 

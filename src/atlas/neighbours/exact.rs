@@ -1,7 +1,7 @@
 //! Neighbours among all pairs: a block of cells at a time against blocks of the others, so that rows stay in the cache.
 //!
-//! Candidates are chosen in f32, a few more than are needed, and measured again in f64; what is nearly equally far is then
-//! put in order as f64 has it, the lower index first where even that is equal.
+//! Candidates are chosen in f32, a few more than are needed, and measured again in f64; what is nearly equally far is
+//! then put in order as f64 has it, the lower index first where even that is equal.
 
 use crate::neighbours::{Neighbours, settle};
 use crate::rows::Rows;

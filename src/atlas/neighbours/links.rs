@@ -1,5 +1,6 @@
-//! From distances to a fuzzy graph, as `umap.umap_.fuzzy_simplicial_set` makes it: each cell's nearest neighbour is linked
-//! with weight 1, the others decay at a rate that gives every cell the same sum, and the two directions are united.
+//! From distances to a fuzzy graph, as `umap.umap_.fuzzy_simplicial_set` makes it: each cell's nearest neighbour is
+//! linked with weight 1, the others decay at a rate that gives every cell the same sum, and the two directions are
+//! united.
 //!
 //! Distances and their differences are f32, rates and weights f64, as there: the search for the rate stops at a fixed
 //! tolerance, and with other roundings it would stop elsewhere.

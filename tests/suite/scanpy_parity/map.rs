@@ -24,8 +24,8 @@ pub fn check_components(passed: &mut Passed) {
     let (n_genes, values) = logged();
     let fill = |cell: usize, row: &mut [f64]| row.copy_from_slice(&values[cell * n_genes..][..n_genes]);
     let found = pca(values.len() / n_genes, n_genes, N_COMPONENTS, fill).unwrap();
-    // The generator compares magnitudes to 1e-3; here the signs are held too. scanpy's solver stops at a tolerance of its
-    // own, and its coordinates are f32.
+    // The generator compares magnitudes to 1e-3; here the signs are held too. scanpy's solver stops at a tolerance of
+    // its own, and its coordinates are f32.
     passed.check("pca.abs", &wide(&by_cell(&found.scores)), 1e-5);
     passed.check("pca.var", &found.variance, 1e-5);
     passed.check("pca.ratio", &found.variance_ratio, 1e-5);
