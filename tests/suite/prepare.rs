@@ -1,12 +1,12 @@
 //! Preparation against scanpy's numbers, and its edges. Here the first steps, on the few numbers of
 //! `tests/golden/prepare.json` (made by `tests/golden/prepare.py`); the modules hold the others.
 
-mod golden;
+pub mod golden;
 mod linear;
 mod loess;
 mod names;
 mod permuted;
-mod public_file;
+pub mod public_file;
 mod quality;
 mod scaled;
 mod values;

@@ -14,7 +14,7 @@ use spec::reading::{ReadingConfig, ValueScale};
 use super::{quality, variable};
 
 /// A file of the public data with a chosen matrix; none, and said so, where the data are absent.
-fn read(name: &str, matrix: &str, label_column: Option<&str>) -> Option<CellData> {
+pub fn read(name: &str, matrix: &str, label_column: Option<&str>) -> Option<CellData> {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
     if !data.is_dir() {
         crate::say_skipped(&format!("../shared/data is absent, {name} is not prepared"));
