@@ -7,6 +7,8 @@ use cells::counts::Counts;
 use cells::read::{GeneJoin, group_samples, open_samples};
 use cells::source::NamedSource;
 use cells::write::h5ad::{H5ad, Matrix, write_h5ad};
+use hdf5_pure::FileBuilder;
+use spec::dataset::GeneSelection;
 
 /// What a reading may take: seeds are a few kilobytes.
 const BUDGET: u64 = 1 << 28;
@@ -26,9 +28,11 @@ fn peak() -> Option<u64> {
 fn read_everything(files: impl Fn() -> Vec<NamedSource>) {
     if let Ok(opened) = cells::read::open(files(), BUDGET) {
         for info in &opened.opened().matrices {
-            for max_cells in [None, Some(2)] {
+            let gene = opened.opened().first_genes.first();
+            let gene = gene.and_then(|gene| GeneSelection::new(vec![gene.clone()]).ok());
+            for (max_cells, genes) in [(None, None), (Some(2), None), (Some(3), gene)] {
                 let mut options = opened.opened().suggested.clone();
-                (options.matrix, options.max_cells) = (Some(info.name.clone()), max_cells);
+                (options.matrix, options.max_cells, options.genes) = (Some(info.name.clone()), max_cells, genes);
                 let Ok(mut reading) = opened.begin(&options) else { continue };
                 while let Ok(Some(_)) = reading.advance() {}
                 let _ = reading.finish();
@@ -59,8 +63,9 @@ fn seeds() -> Vec<Seed> {
     let named = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     let written = H5ad::new(Matrix::Csr(counts), named(&["a", "b"]), named(&["A", "B", "C"]));
     seeds.push(("written.h5ad".into(), write_h5ad(&written).expect("its parts fit"), Vec::new()));
+    seeds.push(("genomes.h5".into(), two_genomes(), Vec::new()));
     let mtx = "%%MatrixMarket matrix coordinate integer general\n3 2 4\n1 1 1\n3 1 2\n2 2 300\n3 2 1\n";
-    let beside = vec![("barcodes.tsv", "a\nb\n"), ("genes.tsv", "E1\tA\nE2\tB\nE3\tC\n")];
+    let beside = vec![("barcodes.tsv", "a\nb\n"), ("features.tsv", "E1\tA\tGene\nE2\tB\tPeak\nE3\tC\tGene\n")];
     seeds.push(("matrix.mtx".into(), mtx.into(), beside));
     seeds.push((
         "table.csv".into(),
@@ -68,6 +73,23 @@ fn seeds() -> Vec<Seed> {
         vec![("l.csv", "x,y\na,p\nb,q\n")],
     ));
     seeds
+}
+
+/// A 10x file of two genomes, each with cells of its own: the fuzzer's `tenx_h5` found that they were taken for the same.
+fn two_genomes() -> Vec<u8> {
+    let mut file = FileBuilder::new();
+    for (genome, cells) in [("hg19", &["a", "b", "c"][..]), ("mm10", &["d"])] {
+        let mut group = file.create_group(genome);
+        group.create_dataset("shape").with_i32_data(&[2, cells.len() as i32]);
+        group.create_dataset("indptr").with_i64_data(&(0..=cells.len() as i64).collect::<Vec<_>>());
+        group.create_dataset("indices").with_i64_data(&vec![1; cells.len()]);
+        group.create_dataset("data").with_i32_data(&vec![7; cells.len()]);
+        for (name, texts) in [("barcodes", cells), ("genes", &["E1", "E2"]), ("gene_names", &["A", "B"])] {
+            group.create_dataset(name).with_ascii_strings(texts).expect("it is ASCII");
+        }
+        file.add_group(group.finish());
+    }
+    file.finish().expect("it is a valid file")
 }
 
 fn split_mix(state: &mut u64) -> u64 {

@@ -1,8 +1,17 @@
 //! What a matrix says it takes against what the system says the process grew by, and what preparation takes beside it.
-//! The only test of its binary, so that no other allocates meanwhile.
+//! The only test of its binary, so that no other allocates meanwhile, but for one that is run by itself: a file of a
+//! million cells.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::sync::Mutex;
+use std::time::Instant;
 
 use cells::counts::Counts;
 use cells::prepare::{highly_variable_genes, log1p, normalize_total};
+use cells::read::{OpenedFile, human_bytes};
+use cells::source::{NamedSource, Source, SourceError};
+use spec::dataset::{GeneSelection, PrepareOptions};
 use spec::prepare::VariableGenesConfig;
 
 /// Bytes of memory that the process has; none where the system does not say.
@@ -57,4 +66,84 @@ fn choosing_genes_makes_nothing_dense(counts: &Counts) {
     assert!(chosen.indices().len() >= 100);
     // Twenty numbers a gene, and what the allocator takes at once.
     assert!(peak < 20 * 8 * 30_000 + (8 << 20), "{peak} bytes at the peak");
+}
+
+/// A file on disk, and how many of its bytes were read.
+struct OnDisk(Mutex<File>, u64);
+
+impl Source for OnDisk {
+    fn len(&self) -> u64 {
+        self.1
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), SourceError> {
+        self.check_range(offset, buffer.len() as u64)?;
+        let mut file = self.0.lock().expect("no read breaks off");
+        let read = file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(buffer));
+        read.map_err(|error| SourceError::Failed { offset, length: buffer.len() as u64, reason: error.to_string() })
+    }
+}
+
+/// The memory that the page gives to reading, of the 4 GiB there are.
+const BUDGET: u64 = 2 << 30;
+
+/// `benches/million.py` makes the file. Plans it, is refused with numbers that hold, and reads some cells and some genes
+/// of it within the memory that was planned:
+///
+/// `MILLION=million.h5ad cargo test --release -p cells --test memory million -- --ignored --nocapture`
+#[test]
+#[ignore = "needs the file of benches/million.py, named by MILLION"]
+fn a_million_cells_are_planned_and_read_in_part() {
+    let path = std::env::var("MILLION").expect("MILLION names the file");
+    let open = || {
+        let file = File::open(&path).expect("it is there");
+        let length = file.metadata().expect("it has a length").len();
+        let source = NamedSource::new("million.h5ad", OnDisk(Mutex::new(file), length));
+        cells::read::open(vec![source], BUDGET).expect("it is an h5ad")
+    };
+    let begun = Instant::now();
+    let before = resident().unwrap_or(0);
+    let opened = open();
+    let matrix = &opened.opened().matrices[0];
+    let shape = (matrix.n_cells, matrix.n_genes, matrix.n_stored);
+    println!(
+        "{shape:?} planned in {:.2} s: {}",
+        begun.elapsed().as_secs_f64(),
+        human_bytes(opened.opened().bytes_needed)
+    );
+    let begun = Instant::now();
+    let refused = opened.begin(&PrepareOptions::default()).expect_err("it does not fit").to_string();
+    println!("refused in {:.2} s: {refused}", begun.elapsed().as_secs_f64());
+    let fitting = |before: &str| -> usize {
+        let rest = refused.split(before).nth(1).expect("it is offered");
+        rest.split(' ').next().and_then(|number| number.parse().ok()).expect("a number")
+    };
+    let (n_cells, n_genes) = (fitting("at most "), fitting("at most about "));
+    let seeded = PrepareOptions { seed: 1, ..PrepareOptions::default() };
+    let by_share = || PrepareOptions { stratify_by: Some("perturbation".into()), ..seeded.clone() };
+    let genes = |n: usize| GeneSelection::new((0..n).map(|gene| format!("G{}", gene * 7 % 30_000)).collect());
+    for (name, options) in [
+        ("1,000 cells", PrepareOptions { max_cells: Some(1000), ..seeded.clone() }),
+        ("50,000 cells", PrepareOptions { max_cells: Some(50_000), ..seeded.clone() }),
+        ("50,000 cells by shares", PrepareOptions { max_cells: Some(50_000), ..by_share() }),
+        ("2,000 genes", PrepareOptions { genes: genes(2000).ok(), ..seeded.clone() }),
+        ("the cells that fit", PrepareOptions { max_cells: Some(n_cells), ..by_share() }),
+        ("the genes that fit", PrepareOptions { genes: genes(n_genes).ok(), ..seeded.clone() }),
+    ] {
+        measure(name, &opened, &options, before);
+    }
+}
+
+/// What earlier readings left with the allocator counts, so that the peak is never too small.
+fn measure(name: &str, opened: &OpenedFile, options: &PrepareOptions, before: u64) {
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+    let begun = Instant::now();
+    let mut reading = opened.begin(options).unwrap_or_else(|error| panic!("{name}: {error}"));
+    while reading.advance().unwrap_or_else(|error| panic!("{name}: {error}")).is_some() {}
+    let data = reading.finish().expect("all of it was read");
+    let (secs, peak) = (begun.elapsed().as_secs_f64(), status("VmHWM:").unwrap_or(0).saturating_sub(before));
+    let shape = (data.counts.n_cells(), data.counts.n_genes(), data.counts.n_nonzero());
+    println!("{name}: {shape:?} in {secs:.1} s, {} at the peak", human_bytes(peak));
+    assert!(data.quality().n_genes_by_counts.iter().all(|n| *n == 1500.0), "each cell has 1,500 genes in the file");
+    assert!(peak < BUDGET, "{name}: {peak} bytes at the peak");
 }

@@ -1,4 +1,5 @@
-//! A long column of numbers read forwards in blocks of whole chunks, so that no chunk is decoded twice.
+//! A long column of numbers read forwards in blocks of whole chunks, so that no chunk is decoded twice. What is read
+//! through is read in ever larger blocks, up to a window; where most is passed over, only the chunks that are touched.
 
 use crate::read::array::{Array, WINDOW_VALUES};
 use crate::read::error::ReadError;
@@ -9,7 +10,11 @@ type ReadRows<T> = fn(&Array, u64, u64) -> Result<Vec<T>, ReadError>;
 pub(crate) struct Stream<T> {
     array: Array,
     read_rows: ReadRows<T>,
-    block_len: u64,
+    /// Values of a chunk, and of the largest block.
+    chunk_len: u64,
+    most_len: u64,
+    /// Values of the next block where it follows the one before.
+    next_len: u64,
     start: u64,
     block: Vec<T>,
 }
@@ -32,8 +37,8 @@ impl<T: Copy> Stream<T> {
             return Err(array.malformed(&format!("has the shape {:?}; one dimension is expected", array.shape())));
         }
         let chunk = array.chunk_rows().unwrap_or(1);
-        let block_len = WINDOW_VALUES.div_ceil(chunk).saturating_mul(chunk);
-        Ok(Self { array, read_rows, block_len, start: 0, block: Vec::new() })
+        let most_len = WINDOW_VALUES.div_ceil(chunk).saturating_mul(chunk);
+        Ok(Self { array, read_rows, chunk_len: chunk, most_len, next_len: chunk, start: 0, block: Vec::new() })
     }
 
     /// Values in all.
@@ -45,9 +50,14 @@ impl<T: Copy> Stream<T> {
     pub(crate) fn piece(&mut self, start: u64, end: u64) -> Result<&[T], ReadError> {
         let in_block = start >= self.start && start < self.start + self.block.len() as u64;
         if !in_block {
-            let block_start = start / self.block_len * self.block_len;
-            self.block.clear();
-            self.block = (self.read_rows)(&self.array, block_start, self.block_len)?;
+            let block_start = start / self.chunk_len * self.chunk_len;
+            let follows = block_start == self.start + self.block.len() as u64;
+            let asked = (end.max(start + 1) - block_start).div_ceil(self.chunk_len).saturating_mul(self.chunk_len);
+            let length = if follows { asked.max(self.next_len) } else { asked }.min(self.most_len);
+            self.next_len = length.saturating_mul(2);
+            // The memory of the block before is given back first.
+            self.block = Vec::new();
+            self.block = (self.read_rows)(&self.array, block_start, length)?;
             self.start = block_start;
         }
         let from = (start - self.start) as usize;

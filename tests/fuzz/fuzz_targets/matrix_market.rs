@@ -7,6 +7,6 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     fuzz::read_everything(vec![
         NamedSource::from_bytes("matrix.mtx", bytes.to_vec()),
         NamedSource::from_bytes("barcodes.tsv", b"a\nb\n".to_vec()),
-        NamedSource::from_bytes("genes.tsv", b"E1\tA\nE2\tB\nE3\tC\n".to_vec()),
+        NamedSource::from_bytes("features.tsv", b"E1\tA\tGene Expression\nE2\tB\tPeaks\nE3\tMT-C\tGene Expression\n".to_vec()),
     ]);
 });
