@@ -1,5 +1,6 @@
 //! A data file, read and prepared for the model: log1p of counts scaled to a target sum, genes in the model's order.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
@@ -82,6 +83,8 @@ pub struct Dataset {
     pub labels: Option<Labels>,
     /// Cells each row stands for; none for single cells.
     pub weights: Option<Vec<f64>>,
+    /// The batch of each cell, by code; none where no column was asked for.
+    pub batches: Option<Vec<u32>>,
     /// Library size that cells were scaled to (counts).
     pub target_sum: f64,
 }
@@ -129,14 +132,49 @@ pub fn load(
     header: Option<&CheckpointHeader>,
     target_sum: f64,
 ) -> Result<Dataset> {
-    let shown = shown(paths);
     let opened = open(paths)?;
     let options = completed(options, &opened);
-    let mut data = read(&opened, &options).with_context(|| shown.clone())?;
+    Ok(prepare(paths, &opened, &options, header, target_sum)?.0)
+}
+
+/// As [`load`] without a header, with the batch of each cell from a column of `obs`. Cells of which it says nothing are a
+/// batch of their own.
+pub fn load_with_batches(
+    paths: &[PathBuf],
+    options: &PrepareOptions,
+    target_sum: f64,
+    column: Option<&str>,
+) -> Result<Dataset> {
+    let opened = open(paths)?;
+    let options = completed(options, &opened);
+    let names = column.map(|column| crate::split::column(&opened, &options, column)).transpose();
+    let names = names.context("batch_column").with_context(|| shown(paths))?;
+    let (mut dataset, kept) = prepare(paths, &opened, &options, None, target_sum)?;
+    dataset.batches = names.map(|names| {
+        let mut codes = HashMap::new();
+        let code = |&cell: &usize| {
+            let next = codes.len() as u32;
+            *codes.entry(names[cell].as_str()).or_insert(next)
+        };
+        kept.iter().map(code).collect()
+    });
+    Ok(dataset)
+}
+
+/// Reads and prepares an opened file; tells which of the cells that were read are kept.
+fn prepare(
+    paths: &[PathBuf],
+    opened: &OpenedFile,
+    options: &PrepareOptions,
+    header: Option<&CheckpointHeader>,
+    target_sum: f64,
+) -> Result<(Dataset, Vec<usize>)> {
+    let shown = shown(paths);
+    let mut data = read(opened, options).with_context(|| shown.clone())?;
     let matrices = &opened.opened().matrices;
     let linear =
         to_linear(&mut data, matrices, options.matrix.as_deref(), options.values).with_context(|| shown.clone())?;
-    let data = filtered(data, &options.filter)?;
+    let (data, kept) = filtered(data, &options.filter)?;
     for warning in data.warnings.iter().chain(&linear.warnings) {
         eprintln!("note: {warning}");
     }
@@ -161,28 +199,30 @@ pub fn load(
         }
     };
     let weights = data.cell_weights.filter(|_| data.unit == CellUnit::Metacell);
-    Ok(Dataset { expression, genes, gene_ids, missing, labels: data.perturbations, weights, target_sum })
+    let labels = data.perturbations;
+    Ok((Dataset { expression, genes, gene_ids, missing, labels, weights, batches: None, target_sum }, kept))
 }
 
-/// The cells within the bounds, as the engine of the browser keeps them.
-fn filtered(data: CellData, filter: &CellFilter) -> Result<CellData> {
+/// The cells within the bounds, as the engine of the browser keeps them, and which they are.
+fn filtered(data: CellData, filter: &CellFilter) -> Result<(CellData, Vec<usize>)> {
     let quality = calculate_qc_metrics(&data.counts, &data.genes);
     let n_read = data.counts.n_cells();
     let kept: Vec<usize> = (0..n_read).filter(|&cell| filter.keeps(&quality, cell)).collect();
     ensure!(!kept.is_empty() || n_read == 0, "the filters drop all {n_read} cells: widen the bounds");
     if kept.len() == n_read {
-        return Ok(data);
+        return Ok((data, kept));
     }
     eprintln!("note: the filters drop {} of {n_read} cells", n_read - kept.len());
     let pick = |values: Vec<f64>| kept.iter().map(|&cell| values[cell]).collect();
-    Ok(CellData {
+    let data = CellData {
         counts: data.counts.select_rows(&kept),
         barcodes: kept.iter().map(|&cell| data.barcodes[cell].clone()).collect(),
         perturbations: data.perturbations.map(|labels| labels.select(&kept)),
         library_sizes: data.library_sizes.map(pick),
         cell_weights: data.cell_weights.map(pick),
         ..data
-    })
+    };
+    Ok((data, kept))
 }
 
 impl Dataset {

@@ -3,7 +3,6 @@
 //! Beside `--out` lies `<out>.state`, the whole state of the run, replaced every `checkpoint_every` steps. Ctrl-C writes
 //! it once more and stops; `--resume` goes on from it and reaches the losses that an uninterrupted run would have had.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,14 +10,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use engine::jepa::bank::Bank;
-use engine::jepa::batch::{Role, Target, TrainingCells};
 use engine::jepa::device::Device;
 use engine::jepa::train::Trainer;
+use engine::jepa::train::assemble::{Assembled, Material, assemble};
 use futures_lite::future::block_on;
 use indicatif::HumanDuration;
-use spec::checkpoint::{CheckpointHeader, VectorShrinkage};
 use spec::device::BackendChoice;
-use spec::train::{Stage, TrainConfig};
+use spec::train::TrainConfig;
 
 use crate::dataset::{self, Dataset};
 
@@ -132,12 +130,11 @@ fn first_unknown(written: &toml::Table, known: &toml::Table) -> Option<String> {
 /// Trains from `data` and writes the checkpoint to `out`.
 pub fn train(config: &TrainConfig, data: &[PathBuf], bank: &Bank, out: &Path, steps: &Steps, cpu: bool) -> Result<()> {
     let target_sum = config.data.target_sum.unwrap_or(dataset::DEFAULT_TARGET_SUM);
-    let dataset = dataset::load(data, &config.data, None, target_sum)?;
-    let mut config = config.clone();
-    config.model.n_genes = dataset.genes.len();
-    config.model.composer.n_protein = bank.width();
-    config.validate().map_err(anyhow::Error::msg)?;
-    let (cells, header) = assemble(&config, dataset, bank)?;
+    let dataset = dataset::load_with_batches(data, &config.data, target_sum, config.batch_column.as_deref())?;
+    let Assembled { config, header, cells, warnings } = assemble(config, material(dataset), bank)?;
+    for warning in warnings {
+        eprintln!("note: {warning}");
+    }
     let device = block_on(open_device(cpu))?;
     let state_path = state_path(out);
     let mut trainer = if steps.resume {
@@ -154,6 +151,19 @@ pub fn train(config: &TrainConfig, data: &[PathBuf], bank: &Bank, out: &Path, st
         eprintln!("wrote {}", out.display());
     }
     Ok(())
+}
+
+/// What a run is made of.
+fn material(dataset: Dataset) -> Material {
+    Material {
+        expression: dataset.expression,
+        genes: dataset.genes,
+        gene_ids: dataset.gene_ids,
+        labels: dataset.labels,
+        batches: dataset.batches,
+        cells_per_row: dataset.weights,
+        target_sum: dataset.target_sum,
+    }
 }
 
 /// Opens the device that was asked for and says which it is.
@@ -213,64 +223,6 @@ fn listen_for_interrupt() -> Result<()> {
         ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed)).context("listening for Ctrl-C")?;
     }
     Ok(())
-}
-
-/// Gives each cell its part in training, and writes down who was seen.
-fn assemble(config: &TrainConfig, dataset: Dataset, bank: &Bank) -> Result<(TrainingCells, CheckpointHeader)> {
-    let needs_labels = [Stage::Align, Stage::Action, Stage::Decoder].iter().any(|s| config.stage(*s).n_steps > 0);
-    ensure!(dataset.labels.is_some() || !needs_labels, "no perturbation labels: set data.perturbation_column");
-    let held_out: HashSet<&str> = config.held_out.iter().map(String::as_str).collect();
-    let mut targets: Vec<Target> = Vec::new();
-    let mut role_of_label = Vec::new();
-    if let Some(labels) = &dataset.labels {
-        if let Some(name) = config.held_out.iter().find(|name| !labels.names.contains(name)) {
-            bail!("held_out names {name}, which is no perturbation of the data");
-        }
-        let mut without_vector = Vec::new();
-        for (index, name) in labels.names.iter().enumerate() {
-            role_of_label.push(if labels.control == Some(index) {
-                Role::Control
-            } else if held_out.contains(name.as_str()) {
-                Role::HeldOut
-            } else if let Some(vector) = bank.vector(name) {
-                targets.push(Target { name: name.clone(), vector });
-                Role::Perturbed(targets.len() as u32 - 1)
-            } else {
-                without_vector.push(name.as_str());
-                Role::Unlabelled
-            });
-        }
-        if !without_vector.is_empty() {
-            eprintln!("note: no vector in the bank, seen in pretraining alone: {}", without_vector.join(", "));
-        }
-    }
-    let roles: Vec<Role> = match &dataset.labels {
-        Some(labels) => labels.codes.iter().map(|&code| role_of_label[code as usize]).collect(),
-        None => vec![Role::Unlabelled; dataset.expression.n_cells()],
-    };
-    let header = CheckpointHeader {
-        format: 1,
-        model: config.model.clone(),
-        genes: dataset.genes,
-        gene_ids: dataset.gene_ids,
-        target_sum: dataset.target_sum,
-        modes: vec![config.mode],
-        seen: targets.iter().map(|target| target.name.clone()).collect(),
-        held_out: config.held_out.clone(),
-        baseline: config.baseline,
-        cells_per_example: config.action.cells_per_example,
-        shrinkage: (config.vector_weight < 1.0 && !targets.is_empty())
-            .then(|| VectorShrinkage { mean: mean_vector(&targets), weight: config.vector_weight }),
-    };
-    Ok((TrainingCells::new(dataset.expression, &roles, None, targets)?, header))
-}
-
-fn mean_vector(targets: &[Target]) -> Vec<f32> {
-    let mut mean = vec![0.0; targets.first().map_or(0, |target| target.vector.len())];
-    for target in targets {
-        mean.iter_mut().zip(&target.vector).for_each(|(mean, value)| *mean += value / targets.len() as f32);
-    }
-    mean
 }
 
 fn state_path(out: &Path) -> PathBuf {

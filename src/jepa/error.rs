@@ -1,5 +1,7 @@
 //! What can go wrong in this crate; each variant names the operation and the object.
 
+use crate::train::assemble::AssemblyError;
+
 /// An error of the learning crate.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -38,6 +40,9 @@ pub enum Error {
         /// What disagrees with what.
         problem: String,
     },
+    /// Prepared cells make no training run.
+    #[error("training: {0}")]
+    Assembly(#[from] AssemblyError),
     /// A bank of perturbation vectors is not usable.
     #[error("bank of perturbation vectors: {problem}")]
     Bank {

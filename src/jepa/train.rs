@@ -26,6 +26,7 @@ use crate::query::cell_batch;
 use crate::schedule::OneCycle;
 use crate::step::{self, PairBatch, StepSettings};
 
+pub mod assemble;
 mod state;
 
 /// Keeps the decoder's first values apart from the model's, which are drawn from the seed itself.
@@ -159,7 +160,7 @@ impl Trainer {
                 step::pretrain_step(&mut self.model, &mut self.optimiser, &cells, &mask, now, decay)
             }
             Stage::Align => {
-                let targets: Vec<Option<u32>> = order.iter().map(|&target| Some(target)).collect();
+                let targets: Vec<Option<u32>> = self.cells.aligned(&order).into_iter().map(Some).collect();
                 let anchors = self.actions(&targets, Mode::Control)?;
                 let positives = self.actions(&targets, self.config.mode)?;
                 step::align_step(&mut self.model, &mut self.optimiser, &anchors, &positives, now)
@@ -209,7 +210,19 @@ impl Trainer {
         let now = now_secs();
         let step_secs = (now - self.last_report.at_secs) / self.last_report.n_steps as f64;
         self.last_report = LastReport { at_secs: now, n_steps: 0 };
-        Ok(Some(StepReport { stage, step: done, n_steps, loss, lr, step_secs }))
+        Ok(Some(StepReport {
+            stage,
+            step: done,
+            n_steps,
+            loss,
+            lr,
+            step_secs,
+            terms: Vec::new(),
+            validation: None,
+            gauges: None,
+            warnings: Vec::new(),
+            end: None,
+        }))
     }
 
     fn mask(&self, n_cells: usize, ratio: f64, step: usize) -> Tensor<2> {

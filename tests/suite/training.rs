@@ -1,5 +1,7 @@
 //! Training: the schedule against PyTorch's own numbers, and runs of tiny models that must resume bit for bit.
 
+mod assembling;
+
 use std::path::PathBuf;
 
 use cells::counts::Counts;
