@@ -83,7 +83,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let model = arguments.out.join("model.safetensors");
     match &arguments.checkpoint {
         Some(checkpoint) => crate::file::write(&model, &crate::file::read(checkpoint)?)?,
-        None => crate::train::train(&config, data, &bank, &model, &Steps::default(), arguments.cpu)?,
+        None => crate::train::train(&config, data, &bank, &model, &Steps::default(), None, arguments.cpu)?,
     }
     if let Some(table) = &arguments.genes {
         add_gene_ids(&model, table)?;

@@ -10,13 +10,15 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use engine::jepa::bank::Bank;
+use engine::jepa::checkpoint::{self, Checkpoint};
 use engine::jepa::device::Device;
 use engine::jepa::train::Trainer;
 use engine::jepa::train::assemble::{Assembled, Material, assemble};
+use engine::jepa::train::start::started_from;
 use futures_lite::future::block_on;
-use indicatif::HumanDuration;
+use indicatif::{HumanDuration, ProgressBar};
 use spec::device::BackendChoice;
-use spec::train::TrainConfig;
+use spec::train::{StepReport, TrainConfig};
 
 use crate::dataset::{self, Dataset};
 
@@ -34,6 +36,10 @@ pub struct Arguments {
     /// Where the trained checkpoint goes (.safetensors).
     #[arg(long)]
     out: PathBuf,
+    /// Start from this checkpoint (.safetensors) instead of from random values: its genes and sizes hold, and its encoder
+    /// stays as it is unless the configuration says `train_encoder = true`.
+    #[arg(long, value_name = "CHECKPOINT")]
+    from: Option<PathBuf>,
     /// A split of perturbations (.json or .csv): its test perturbations are held out, whatever the configuration says.
     #[arg(long)]
     split: Option<PathBuf>,
@@ -83,7 +89,22 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     let bank = crate::vectors::load(&arguments.bank)?.bank;
     let steps = Steps { resume: arguments.resume, at_most: arguments.at_most };
-    train(&config, &arguments.data, &bank, &arguments.out, &steps, arguments.cpu)
+    let from = arguments.from.as_deref().map(Start::read).transpose()?;
+    train(&config, &arguments.data, &bank, &arguments.out, &steps, from.as_ref(), arguments.cpu)
+}
+
+/// The checkpoint that a run starts from.
+pub struct Start {
+    checkpoint: Checkpoint,
+    bytes: Vec<u8>,
+}
+
+impl Start {
+    fn read(path: &Path) -> Result<Self> {
+        let bytes = crate::file::read(path)?;
+        let checkpoint = checkpoint::read(&bytes).with_context(|| path.display().to_string())?;
+        Ok(Self { checkpoint, bytes })
+    }
 }
 
 /// Looks, before hours of work, whether the result can be written and would overwrite nothing.
@@ -128,10 +149,23 @@ fn first_unknown(written: &toml::Table, known: &toml::Table) -> Option<String> {
 }
 
 /// Trains from `data` and writes the checkpoint to `out`.
-pub fn train(config: &TrainConfig, data: &[PathBuf], bank: &Bank, out: &Path, steps: &Steps, cpu: bool) -> Result<()> {
+pub fn train(
+    config: &TrainConfig,
+    data: &[PathBuf],
+    bank: &Bank,
+    out: &Path,
+    steps: &Steps,
+    from: Option<&Start>,
+    cpu: bool,
+) -> Result<()> {
+    let config = &match from {
+        Some(from) => started_from(config, &from.checkpoint.header, &from.bytes)?,
+        None => config.clone(),
+    };
     let target_sum = config.data.target_sum.unwrap_or(dataset::DEFAULT_TARGET_SUM);
     let dataset = dataset::load_with_batches(data, &config.data, target_sum, config.batch_column.as_deref())?;
-    let Assembled { config, header, cells, warnings } = assemble(config, material(dataset), bank)?;
+    let Assembled { config, header, cells, warnings } =
+        assemble(config, material(dataset), bank, from.map(|from| &from.checkpoint.header))?;
     for warning in warnings {
         eprintln!("note: {warning}");
     }
@@ -139,10 +173,11 @@ pub fn train(config: &TrainConfig, data: &[PathBuf], bank: &Bank, out: &Path, st
     let state_path = state_path(out);
     let mut trainer = if steps.resume {
         let state = crate::file::read(&state_path)?;
-        Trainer::resume(&state, config, header, cells, device.clone())
-            .with_context(|| state_path.display().to_string())?
+        Trainer::resume(&state, config, header, cells, device).with_context(|| state_path.display().to_string())?
+    } else if let Some(from) = from {
+        Trainer::fine_tune(config, header, cells, &from.checkpoint, device)?
     } else {
-        Trainer::new(config, header, cells, device.clone())?
+        Trainer::new(config, header, cells, device)?
     };
     block_on(run_steps(&mut trainer, steps.at_most, &state_path))?;
     if trainer.is_done() {
@@ -185,22 +220,24 @@ async fn run_steps(trainer: &mut Trainer, at_most: Option<usize>, state_path: &P
     let bar = dataset::progress_bar(n_steps as u64, "training", "steps");
     bar.set_position(trainer.steps_done() as u64);
     bar.reset_eta();
-    let last = at_most.map_or(n_steps, |n| n_steps.min(trainer.steps_done().saturating_add(n)));
-    while trainer.steps_done() < last {
+    let mut n_left = at_most.unwrap_or(usize::MAX);
+    while !trainer.is_done() && n_left > 0 {
         if INTERRUPTED.load(Ordering::Relaxed) {
             crate::file::write(state_path, &trainer.state().await?)?;
             return Err(Interrupted { steps_done: trainer.steps_done(), n_steps }.into());
         }
-        if let Some(report) = trainer.step().await? {
-            let (stage, step, n) = (report.stage.label(), report.step, report.n_steps);
-            let line = format!("{stage} {step}/{n}, loss {:.4}, {:.3} s a step", report.loss, report.step_secs);
-            bar.set_message(line.clone());
-            if bar.is_hidden() {
-                let left_secs = report.step_secs * (n_steps - trainer.steps_done()) as f64;
-                let left = HumanDuration(Duration::try_from_secs_f64(left_secs).unwrap_or_default());
-                eprintln!("{line}, {left} left at this pace");
+        match trainer.step().await {
+            Ok(Some(report)) => say(&bar, &report, n_steps - trainer.steps_done()),
+            Ok(None) => {}
+            Err(error) => {
+                crate::file::write(state_path, &trainer.state().await?)?;
+                let stands = trainer.steps_done();
+                return Err(
+                    anyhow!(error).context(format!("{} holds the run after step {stands}", state_path.display()))
+                );
             }
         }
+        n_left -= 1;
         bar.set_position(trainer.steps_done() as u64);
         if trainer.is_checkpoint_due() {
             crate::file::write(state_path, &trainer.state().await?)?;
@@ -212,6 +249,35 @@ async fn run_steps(trainer: &mut Trainer, at_most: Option<usize>, state_path: &P
         eprintln!("stopped after {} of {n_steps} steps; go on with --resume", trainer.steps_done());
     }
     Ok(())
+}
+
+/// Says where the run stands.
+fn say(bar: &ProgressBar, report: &StepReport, n_steps_left: usize) {
+    let (stage, step, n) = (report.stage.label(), report.step, report.n_steps);
+    let mut line = format!("{stage} {step}/{n}, loss {:.4}", report.loss);
+    if let Some(validation) = &report.validation {
+        let best = if validation.is_best { " (best)" } else { "" };
+        line += &format!(", on what was held back {:.4}{best}", validation.loss);
+    }
+    if let Some(gauges) = &report.gauges {
+        line += &format!(", std {:.2}, rank {:.1} of {}", gauges.std_mean, gauges.effective_rank, gauges.n_dims);
+    }
+    line += &format!(", {:.3} s a step", report.step_secs);
+    bar.set_message(line.clone());
+    if bar.is_hidden() {
+        let left_secs = report.step_secs * n_steps_left as f64;
+        let left = HumanDuration(Duration::try_from_secs_f64(left_secs).unwrap_or_default());
+        eprintln!("{line}, {left} left at this pace");
+    }
+    for warning in &report.warnings {
+        bar.suspend(|| eprintln!("note: {}", warning.text()));
+    }
+    if let Some((end, kept)) = report.end.and_then(|end| Some((end, end.kept_step?))) {
+        let early = if end.stopped_early { " ended early" } else { " is done" };
+        bar.suspend(|| {
+            eprintln!("{stage}{early}; the values of step {kept} are kept, which did best on what was held back")
+        });
+    }
 }
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);

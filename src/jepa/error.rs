@@ -49,14 +49,22 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
-    /// A training run had to stop.
-    #[error("training: stopped at step {step} of {stage}: {problem}; lower max_lr, or go on from the last checkpoint")]
+    /// A training run had to stop; it stands again where all was well.
+    #[error(
+        "training: stopped at step {step} of {stage}: {problem}; the values before it are kept: lower max_lr, or set clip_norm"
+    )]
     Training {
         /// The stage, as shown.
         stage: &'static str,
         /// The step, from 1.
         step: usize,
-        /// What happened.
+        /// What happened, with the terms of the loss that are not finite.
+        problem: String,
+    },
+    /// A run cannot start from this checkpoint.
+    #[error("starting from a checkpoint: {problem}")]
+    Start {
+        /// What of the checkpoint contradicts what of the run.
         problem: String,
     },
     /// A saved training run is not usable.

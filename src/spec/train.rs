@@ -262,7 +262,11 @@ impl TrainConfig {
 
     /// Of the pairs of a step, those of two controls; at least one pair is left to the perturbations.
     pub fn n_control_pairs(&self, stage: Stage) -> usize {
-        let n_examples = self.n_examples(stage);
+        self.n_control_pairs_of(stage, self.n_examples(stage))
+    }
+
+    /// The same of `n_examples` pairs.
+    pub fn n_control_pairs_of(&self, stage: Stage, n_examples: usize) -> usize {
         match stage {
             Stage::Pretrain | Stage::Align => 0,
             Stage::Action | Stage::Decoder => {

@@ -1,5 +1,7 @@
 //! The command line on files: what it trains, predicts and scores is what the engine does, and mistakes are named.
 
+mod training;
+
 use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use cells::counts::Counts;
 use cells::data::{Labels, UNLABELLED};
+use cells::genes::GeneNames;
 use spec::checkpoint::{CheckpointHeader, VectorShrinkage};
 use spec::train::{Stage, TrainConfig};
 
@@ -104,6 +105,28 @@ pub enum AssemblyError {
         /// The column.
         column: String,
     },
+    /// The vectors of the bank are not those of the checkpoint that the run starts from.
+    #[error(
+        "the bank's vectors have {bank} numbers, those of the checkpoint {checkpoint}: use the bank it was trained with"
+    )]
+    VectorWidth {
+        /// Of the bank.
+        bank: usize,
+        /// Of the checkpoint.
+        checkpoint: usize,
+    },
+    /// The cells have too few of the genes of the checkpoint that the run starts from.
+    #[error(
+        "the cells have {n_found} of the checkpoint's {n_genes} genes (missing are {listed}); at least half are needed"
+    )]
+    Genes {
+        /// Found.
+        n_found: usize,
+        /// Of the checkpoint.
+        n_genes: usize,
+        /// Some that are missing.
+        listed: String,
+    },
     /// Parts that should be as long as the matrix are not.
     #[error("{what}: {found} for {expected} {of}")]
     Lengths {
@@ -118,12 +141,23 @@ pub enum AssemblyError {
     },
 }
 
-/// Gives each cell its part, fits the configuration to data and vectors, and writes down who is seen.
+/// Gives each cell its part, fits the configuration to data and vectors, and writes down who is seen. `from` is the
+/// checkpoint that the run starts from, to whose genes the cells are brought; `config` is then that of
+/// [`started_from`](super::start::started_from).
 ///
 /// # Errors
 /// See [`AssemblyError`]; and where the configuration contradicts itself.
-pub fn assemble(config: &TrainConfig, material: Material, bank: &Bank) -> Result<Assembled, Error> {
+pub fn assemble(
+    config: &TrainConfig,
+    material: Material,
+    bank: &Bank,
+    from: Option<&CheckpointHeader>,
+) -> Result<Assembled, Error> {
     check_lengths(&material)?;
+    let (material, of_start) = match from {
+        Some(from) => with_genes_of(from, material, bank)?,
+        None => (material, Vec::new()),
+    };
     let mut config = config.clone();
     config.model.n_genes = material.genes.len();
     config.model.composer.n_protein = bank.width();
@@ -132,7 +166,8 @@ pub fn assemble(config: &TrainConfig, material: Material, bank: &Bank) -> Result
         return Err(AssemblyError::NoBatches { column: column.clone() }.into());
     }
     let parts = parts(&config, &material, bank)?;
-    let mut warnings = parts.warnings;
+    let mut warnings = of_start;
+    warnings.extend(parts.warnings);
     let batches = material.batches.filter(|_| config.batch_column.is_some());
     if let Some((first, rest)) = batches.as_ref().and_then(|batches| batches.split_first())
         && rest.iter().all(|batch| batch == first)
@@ -149,7 +184,7 @@ pub fn assemble(config: &TrainConfig, material: Material, bank: &Bank) -> Result
         let names: Vec<&str> = held_back.iter().map(|&index| cells.targets()[index as usize].name.as_str()).collect();
         warnings.push(format!("Held back for validation, not learned from: {}.", listed(&names)));
     }
-    let header = CheckpointHeader {
+    let mut header = CheckpointHeader {
         format: 1,
         model: config.model.clone(),
         genes,
@@ -163,7 +198,66 @@ pub fn assemble(config: &TrainConfig, material: Material, bank: &Bank) -> Result
         shrinkage: (config.vector_weight < 1.0 && !seen.is_empty())
             .then(|| VectorShrinkage { mean: mean_vector(&seen), weight: config.vector_weight }),
     };
+    if let Some(from) = from {
+        warnings.extend(add_history(&mut header, from));
+    }
     Ok(Assembled { config, header, cells, warnings })
+}
+
+/// The cells with the columns of a checkpoint, matched by name as a query does; genes that they lack are 0.
+fn with_genes_of(
+    from: &CheckpointHeader,
+    material: Material,
+    bank: &Bank,
+) -> Result<(Material, Vec<String>), AssemblyError> {
+    let (bank, checkpoint) = (bank.width(), from.model.composer.n_protein);
+    if bank != checkpoint {
+        return Err(AssemblyError::VectorWidth { bank, checkpoint });
+    }
+    if material.genes == from.genes {
+        return Ok((Material { gene_ids: from.gene_ids.clone(), ..material }, Vec::new()));
+    }
+    let ids = Some(material.gene_ids.clone()).filter(|ids| !ids.is_empty());
+    let names = GeneNames { symbols: material.genes.clone(), ids };
+    let alignment = names.align(&from.genes, &from.gene_ids);
+    let (n_genes, n_found) = (from.genes.len(), alignment.as_ref().map_or(0, |found| found.n_found));
+    let missing: Vec<&str> = match &alignment {
+        Ok(found) => found.missing.iter().map(String::as_str).collect(),
+        Err(_) => from.genes.iter().map(String::as_str).collect(),
+    };
+    let Some(found) = alignment.as_ref().ok().filter(|_| 2 * n_found >= n_genes) else {
+        return Err(AssemblyError::Genes { n_found, n_genes, listed: listed(&missing) });
+    };
+    let mut warnings = Vec::new();
+    if !missing.is_empty() {
+        let (n, names) = (missing.len(), listed(&missing));
+        warnings
+            .push(format!("{n} of the checkpoint's {n_genes} genes are not in the data and are read as 0: {names}."));
+    }
+    let expression = material.expression.select_columns(&found.column_of);
+    let (genes, gene_ids) = (from.genes.clone(), from.gene_ids.clone());
+    Ok((Material { expression, genes, gene_ids, ..material }, warnings))
+}
+
+/// Writes into the header what the checkpoint that the run starts from had seen.
+fn add_history(header: &mut CheckpointHeader, from: &CheckpointHeader) -> Option<String> {
+    let add = |to: &mut Vec<String>, names: &[String], but: &[String]| {
+        let new: Vec<String> = names.iter().filter(|name| !to.contains(name) && !but.contains(name)).cloned().collect();
+        to.extend(new);
+    };
+    let leaked: Vec<&str> =
+        header.held_out.iter().filter(|name| from.seen.contains(name)).map(String::as_str).collect();
+    let warning = (!leaked.is_empty()).then(|| {
+        format!(
+            "Held out, but seen by the checkpoint that the run starts from: {}. Scores on them say little.",
+            listed(&leaked)
+        )
+    });
+    header.held_out.retain(|name| !from.seen.contains(name));
+    add(&mut header.seen, &from.seen, &[]);
+    add(&mut header.held_out, &from.held_out, &header.seen);
+    header.modes.extend(from.modes.iter().filter(|mode| !header.modes.contains(mode)).collect::<Vec<_>>());
+    warning
 }
 
 /// What each row is for.

@@ -193,6 +193,31 @@ pub struct StageEnd {
     pub kept_step: Option<usize>,
 }
 
+/// How long a run will take, measured on this device.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Probe {
+    /// The stages that are still to be run.
+    pub stages: Vec<StageTime>,
+}
+
+/// How long one stage will take.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct StageTime {
+    /// Which.
+    pub stage: Stage,
+    /// Mean wall time of a step, in seconds.
+    pub step_secs: f64,
+    /// Steps still to be done.
+    pub n_steps: usize,
+}
+
+impl Probe {
+    /// Wall time of all steps that are still to be done, in seconds, without validation and early stopping.
+    pub fn total_secs(&self) -> f64 {
+        self.stages.iter().map(|stage| stage.step_secs * stage.n_steps as f64).sum()
+    }
+}
+
 /// The losses of a run so far.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]

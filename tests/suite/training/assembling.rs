@@ -33,7 +33,7 @@ fn bank() -> Bank {
 }
 
 fn assembled(config: &TrainConfig, material: Material) -> Assembled {
-    assemble(config, material, &bank()).expect("enough of everything")
+    assemble(config, material, &bank(), None).expect("enough of everything")
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn batches_are_used_where_they_are_asked_for() {
 #[test]
 fn what_makes_no_run_is_named() {
     let check = |config: &TrainConfig, material: Material, wanted: fn(&AssemblyError) -> bool| {
-        let error = assemble(config, material, &bank()).expect_err("refused");
+        let error = assemble(config, material, &bank(), None).expect_err("refused");
         let text = error.to_string();
         let Error::Assembly(error) = error else { panic!("another error: {text}") };
         assert!(wanted(&error), "{text}");
@@ -131,5 +131,5 @@ fn what_makes_no_run_is_named() {
     // Pretraining alone needs no labels.
     let none = StageConfig::default();
     let alone = TrainConfig { align: none.clone(), action: none.clone(), decoder: none, ..config() };
-    assert!(assemble(&alone, unlabelled, &bank()).expect("all cells are alike").header.seen.is_empty());
+    assert!(assemble(&alone, unlabelled, &bank(), None).expect("all cells are alike").header.seen.is_empty());
 }
