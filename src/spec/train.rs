@@ -1,7 +1,10 @@
 //! The four training stages and how each is run (spec §4.1).
 //!
-//! Beside the configuration: [`report`] (what a run says as it goes).
+//! Beside the configuration: [`preset`] (configurations to begin with), [`cost`] (parameters and bytes, before anything is
+//! started) and [`report`] (what a run says as it goes).
 
+pub mod cost;
+pub mod preset;
 pub mod report;
 
 use serde::{Deserialize, Serialize};
@@ -247,6 +250,16 @@ impl TrainConfig {
             Stage::Align => &self.align,
             Stage::Action => &self.action,
             Stage::Decoder => &self.decoder,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn stage_mut(&mut self, stage: Stage) -> &mut StageConfig {
+        match stage {
+            Stage::Pretrain => &mut self.pretrain,
+            Stage::Align => &mut self.align,
+            Stage::Action => &mut self.action,
+            Stage::Decoder => &mut self.decoder,
         }
     }
 

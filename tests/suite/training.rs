@@ -1,6 +1,7 @@
 //! Training: the schedule against PyTorch's own numbers, and runs of tiny models that must resume bit for bit.
 
 mod assembling;
+mod costs;
 mod going_on;
 mod judging;
 
