@@ -251,13 +251,15 @@ impl Trainer {
         if let Some(validation) = &validation {
             self.run.history.validation.push(point(validation.loss));
         }
+        let warnings = TrainWarning::of(stage, done, n_steps, &terms, gauges.as_ref());
+        // On the plateau nothing gets better for a while, and that is no reason to give up.
+        let may_stop = !due.ends && !warnings.iter().any(|warning| matches!(warning, TrainWarning::Plateau { .. }));
         let is_over = |patience: usize| validation.is_some() && self.run.n_since_best >= patience;
-        let stopped_early = !due.ends && self.config.patience.is_some_and(is_over);
+        let stopped_early = may_stop && self.config.patience.is_some_and(is_over);
         let end = (due.ends || stopped_early).then(|| self.end_stage(stage, stopped_early));
         let now = now_secs();
         let step_secs = (now - self.last_report.at_secs) / self.last_report.n_steps as f64;
         self.last_report = LastReport { at_secs: now, n_steps: 0 };
-        let warnings = TrainWarning::of(stage, done, n_steps, &terms, gauges.as_ref());
         let lr = cycle(&self.config, stage, self.config.stage(stage).max_lr).lr(done - 1);
         Ok(Some(StepReport {
             stage,

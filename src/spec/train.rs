@@ -1,11 +1,12 @@
 //! The four training stages and how each is run (spec §4.1).
 //!
 //! Beside the configuration: [`preset`] (configurations to begin with), [`cost`] (parameters and bytes, before anything is
-//! started) and [`report`] (what a run says as it goes).
+//! started), [`report`] (what a run says as it goes) and [`run_file`] (what repeats it).
 
 pub mod cost;
 pub mod preset;
 pub mod report;
+pub mod run_file;
 
 use serde::{Deserialize, Serialize};
 

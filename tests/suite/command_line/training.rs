@@ -90,3 +90,44 @@ fn a_run_that_breaks_off_leaves_the_state_that_was_good() {
     assert!(tensors.values().all(|tensor| tensor.values.iter().all(|value| value.is_finite())));
     assert!(fs::metadata(folder.0.join("x.safetensors")).is_err());
 }
+
+#[test]
+fn a_run_file_repeats_its_run() {
+    let folder = Folder::new("repeat");
+    let validated = format!("validation_share = 0.25\nhold_back = \"cells\"\nvalidate_every = 2\n{CONFIG}");
+    folder.write("validated.toml", validated.as_bytes());
+    folder.succeed(&format!("{} one.safetensors", TRAIN.replace("train.toml", "validated.toml")));
+    let run: serde_json::Value = serde_json::from_slice(&folder.read("one.safetensors.run.json")).expect("JSON");
+    assert_eq!((&run["data"]["n_genes"], &run["data"]["files"][0]), (&7.into(), &"cells.h5ad".into()));
+    assert_eq!(
+        (run["losses"].as_array().map(Vec::len), run["validation"].as_array().map(Vec::len)),
+        (Some(3), Some(3))
+    );
+    let again = "train cells.h5ad --run one.safetensors.run.json --bank bank.safetensors --cpu --out two.safetensors";
+    folder.succeed(again);
+    assert_eq!(folder.read("two.safetensors"), folder.read("one.safetensors"));
+    assert_eq!(folder.read("two.safetensors.run.json"), folder.read("one.safetensors.run.json"));
+
+    let refused = |command: &str, parts: &[&str]| {
+        let said = folder.run(command).expect_err(command);
+        assert!(parts.iter().all(|part| said.contains(part)), "`{command}` says: {said}");
+    };
+    folder.write("plates.h5ad", &with_plates());
+    folder.succeed(&again.replace("cells.h5ad", "plates.h5ad").replace("two.", "three."));
+    let text = String::from_utf8(folder.read("one.safetensors.run.json")).expect("text");
+    assert!(text.contains("\"max_cells\": null"), "{text}");
+    folder.write("other.run.json", text.replace("\"max_cells\": null", "\"max_cells\": 20").as_bytes());
+    let other = again.replace("one.safetensors.run.json", "other.run.json").replace("two.", "four.");
+    refused(&other, &["not those of the run file", "cells.h5ad", "bank.safetensors"]);
+    refused(&again.replace("one.safetensors.run.json", "train.toml").replace("two.", "four."), &["no run file"]);
+    refused(&again.replace("--cpu", "--cpu --from one.safetensors").replace("two.", "four."), &["not what the run"]);
+    refused("train train.toml --bank bank.safetensors --out x.safetensors", &["data file"]);
+
+    // A run from a checkpoint is repeated with it.
+    let tune = format!("{} tuned.safetensors", TRAIN.replace("train.toml", "train.toml --from one.safetensors"));
+    folder.succeed(&tune);
+    let again = again.replace("one.safetensors.run", "tuned.safetensors.run").replace("two.", "five.");
+    refused(&again, &["--from"]);
+    folder.succeed(&again.replace("--cpu", "--cpu --from one.safetensors"));
+    assert_eq!(folder.read("five.safetensors"), folder.read("tuned.safetensors"));
+}
