@@ -20,7 +20,7 @@ pub(super) enum Examples {
     /// Two views of the same targets (alignment).
     Views { anchors: Actions, positives: Actions },
     /// Perturbed cells with their controls; of these some may be hidden (action; without a mask, decoder).
-    Pairs { pairs: PairBatch, mask: Option<Tensor<2>> },
+    Pairs { pairs: Box<PairBatch>, mask: Option<Tensor<2>> },
 }
 
 /// Draws examples of some cells.
@@ -55,7 +55,7 @@ impl Source<'_> {
                 let (control, case) = (self.on_device(pairs.control), self.on_device(pairs.case));
                 let is_masked = stage == Stage::Action && mask_ratio > 0.0;
                 let mask = is_masked.then(|| self.mask(draws, n_examples, mask_ratio, step));
-                Examples::Pairs { pairs: PairBatch { control, case, actions }, mask }
+                Examples::Pairs { pairs: Box::new(PairBatch { control, case, actions }), mask }
             }
         })
     }
