@@ -1,5 +1,6 @@
 //! A data file, read and prepared for the model: log1p of counts scaled to a target sum, genes in the model's order.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -111,6 +112,8 @@ pub struct Dataset {
     pub labels: Option<Labels>,
     /// Cells each row stands for; none for single cells.
     pub weights: Option<Vec<f64>>,
+    /// The batch of each cell, by code; none where no column was asked for.
+    pub batches: Option<Vec<u32>>,
     /// Library size that cells were scaled to (counts).
     pub target_sum: f64,
 }
@@ -158,12 +161,48 @@ pub fn load(
     header: Option<&CheckpointHeader>,
     target_sum: f64,
 ) -> Result<Dataset> {
-    let shown = shown(paths);
     let opened = open(paths, join)?;
     let options = completed(options, &opened.opened().suggested);
-    let data = read(&opened, &options).with_context(|| shown.clone())?;
-    let prepared = express(data, &opened.opened().matrices, &options, target_sum, None);
-    let data = filtered(prepared.with_context(|| shown.clone())?, &options)?;
+    Ok(prepare(paths, &opened, &options, header, target_sum)?.0)
+}
+
+/// As [`load`] without a header, with the batch of each cell from a column of `obs`. Cells of which it says nothing are a
+/// batch of their own.
+pub fn load_with_batches(
+    paths: &[PathBuf],
+    options: &PrepareOptions,
+    join: GeneJoin,
+    target_sum: f64,
+    column: Option<&str>,
+) -> Result<Dataset> {
+    let opened = open(paths, join)?;
+    let options = completed(options, &opened.opened().suggested);
+    let names = column.map(|column| crate::split::column(&opened, &options, column)).transpose();
+    let names = names.context("batch_column").with_context(|| shown(paths))?;
+    let (mut dataset, kept) = prepare(paths, &opened, &options, None, target_sum)?;
+    dataset.batches = names.map(|names| {
+        let mut codes = HashMap::new();
+        let code = |&cell: &usize| {
+            let next = codes.len() as u32;
+            *codes.entry(names[cell].as_str()).or_insert(next)
+        };
+        kept.iter().map(code).collect()
+    });
+    Ok(dataset)
+}
+
+/// Reads and prepares an opened file; tells which of the cells that were read are kept.
+fn prepare(
+    paths: &[PathBuf],
+    opened: &OpenedFile,
+    options: &PrepareOptions,
+    header: Option<&CheckpointHeader>,
+    target_sum: f64,
+) -> Result<(Dataset, Vec<usize>)> {
+    let shown = shown(paths);
+    let data = read(opened, options).with_context(|| shown.clone())?;
+    let prepared = express(data, &opened.opened().matrices, options, target_sum, None);
+    let (data, kept) = filtered(prepared.with_context(|| shown.clone())?, options)?;
     for warning in &data.warnings {
         eprintln!("note: {warning}");
     }
@@ -184,19 +223,20 @@ pub fn load(
         }
     };
     let weights = data.cell_weights.filter(|_| data.unit == CellUnit::Metacell);
-    Ok(Dataset { expression, genes, gene_ids, missing, labels: data.perturbations, weights, target_sum })
+    let labels = data.perturbations;
+    Ok((Dataset { expression, genes, gene_ids, missing, labels, weights, batches: None, target_sum }, kept))
 }
 
-/// The cells within the bounds.
-fn filtered(prepared: Expressed, options: &PrepareOptions) -> Result<CellData> {
+/// The cells within the bounds, and which they are.
+fn filtered(prepared: Expressed, options: &PrepareOptions) -> Result<(CellData, Vec<usize>)> {
     let kept = prepared.kept(options);
     let n_read = prepared.data.counts.n_cells();
     ensure!(!kept.is_empty() || n_read == 0, "the filters drop all {n_read} cells: widen the bounds");
     if kept.len() == n_read {
-        return Ok(prepared.data);
+        return Ok((prepared.data, kept));
     }
     eprintln!("note: the filters drop {} of {n_read} cells", n_read - kept.len());
-    Ok(prepared.data.select(&kept))
+    Ok((prepared.data.select(&kept), kept))
 }
 
 impl Dataset {

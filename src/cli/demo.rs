@@ -25,7 +25,7 @@ use spec::train::TrainConfig;
 
 use crate::dataset::{self, Dataset};
 use crate::evaluate::Evaluation;
-use crate::train::Steps;
+use crate::train::{Plan, Steps};
 
 /// Arguments of `demo`.
 #[derive(Debug, clap::Args)]
@@ -83,7 +83,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let model = arguments.out.join("model.safetensors");
     match &arguments.checkpoint {
         Some(checkpoint) => crate::file::write(&model, &crate::file::read(checkpoint)?)?,
-        None => crate::train::train(&config, data, &bank, &model, &Steps::default(), arguments.cpu)?,
+        None => {
+            let plan =
+                Plan { config: config.clone(), data, bank: &bank, from: None, repeats: None, cpu: arguments.cpu };
+            crate::train::train(&plan, &model, &Steps::default())?;
+        }
     }
     if let Some(table) = &arguments.genes {
         add_gene_ids(&model, table)?;

@@ -4,7 +4,7 @@
 //! what came out is compared.
 
 use std::cell::RefCell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -96,7 +96,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     ensure!(out.extension().is_some_and(|ending| ending == "h5ad"), "{} does not end in .h5ad", out.display());
     crate::file::require_folder(out)?;
     crate::file::require_new(out, arguments.force)?;
-    let recipe = arguments.recipe.as_ref().map(read_recipe).transpose()?;
+    let recipe = arguments.recipe.as_deref().map(read_recipe).transpose()?;
     let needed = recipe.as_ref().and_then(|recipe| recipe.gene_table.as_ref());
     if let (Some(name), None) = (needed, &arguments.gene_table) {
         bail!("the recipe names its genes by {name}: give that table with --gene-table");
@@ -108,7 +108,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let opened = asked.ask(Request::Open { join }, crate::file::open(files)?).with_context(shown)?;
     let Event::Opened { opened } = opened else { bail!("the session did not open {}", shown()) };
     if let Some(table) = &arguments.gene_table {
-        asked.ask(Request::GeneTable, crate::file::open(&[table.clone()])?)?;
+        asked.ask(Request::GeneTable, crate::file::open(std::slice::from_ref(table))?)?;
     }
     let options = match &recipe {
         Some(recipe) => recipe.options.clone(),
@@ -143,7 +143,7 @@ fn prepare(asked: &mut Asked, options: PrepareOptions) -> Result<Prepared> {
     Ok(prepared)
 }
 
-fn read_recipe(path: &PathBuf) -> Result<Recipe> {
+fn read_recipe(path: &Path) -> Result<Recipe> {
     let shown = path.display();
     let recipe: Recipe =
         serde_json::from_slice(&crate::file::read(path)?).with_context(|| format!("{shown} is no recipe"))?;

@@ -136,7 +136,7 @@ fn written_as(path: &Path) -> Result<&'static str> {
 }
 
 /// A column of obs as text, one per cell that is read.
-fn column(opened: &OpenedFile, options: &PrepareOptions, name: &str) -> Result<Vec<String>> {
+pub fn column(opened: &OpenedFile, options: &PrepareOptions, name: &str) -> Result<Vec<String>> {
     let columns = opened.obs(options)?;
     let values = columns.into_iter().find(|(column, _)| column == name);
     let (_, values) = values.with_context(|| format!("obs has no column {name}"))?;

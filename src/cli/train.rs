@@ -1,41 +1,55 @@
-//! `waddington train`: the four stages from a TOML configuration, resumable.
+//! `waddington train`: the four stages from a TOML configuration, a preset or a run file, resumable.
 //!
 //! Beside `--out` lies `<out>.state`, the whole state of the run, replaced every `checkpoint_every` steps. Ctrl-C writes
-//! it once more and stops; `--resume` goes on from it and reaches the losses that an uninterrupted run would have had.
+//! it once more and stops; `--resume` goes on from it and reaches the losses that an uninterrupted run would have had. A
+//! finished run leaves `<out>.run.json`, from which `--run` repeats it.
 
-use std::collections::HashSet;
-use std::fmt;
+mod steps;
+
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use engine::jepa::bank::Bank;
-use engine::jepa::batch::{Role, Target, TrainingCells};
+use engine::jepa::checkpoint::{self, Checkpoint};
 use engine::jepa::device::Device;
 use engine::jepa::train::Trainer;
+use engine::jepa::train::assemble::{Assembled, Material, assemble};
+use engine::jepa::train::start::started_from;
 use futures_lite::future::block_on;
-use indicatif::HumanDuration;
-use spec::checkpoint::{CheckpointHeader, VectorShrinkage};
+use indicatif::HumanBytes;
 use spec::device::BackendChoice;
+use spec::train::cost::{MemoryLimits, PartCounts, StageMemory, propose};
+use spec::train::preset::Preset;
+use spec::train::run_file::{RunData, RunFile};
 use spec::train::{Stage, TrainConfig};
 
 use crate::dataset::{self, Dataset};
 
+pub use steps::Interrupted;
+
 /// Arguments of `train`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The configuration (TOML).
-    config: PathBuf,
-    /// The data file, or the files that make one matrix.
-    #[arg(required = true)]
-    data: Vec<PathBuf>,
+    /// The configuration (TOML), then the data file or the files that make one matrix. With --run or --preset there is no
+    /// configuration.
+    #[arg(required = true, value_names = ["CONFIG", "DATA"])]
+    files: Vec<PathBuf>,
     /// Perturbation vectors by gene: .npz with `symbols` and `embedding`, or a .safetensors bank.
     #[arg(long)]
     bank: PathBuf,
     /// Where the trained checkpoint goes (.safetensors).
     #[arg(long)]
     out: PathBuf,
+    /// Repeat the run of this file (`<out>.run.json`) on the same data.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["split", "preset"])]
+    run: Option<PathBuf>,
+    /// Train with a configuration of this size: tiny, small, production.
+    #[arg(long, value_parser = parse_preset)]
+    preset: Option<Preset>,
+    /// Start from this checkpoint (.safetensors) instead of from random values: its genes and sizes hold, and its encoder
+    /// stays as it is unless the configuration says `train_encoder = true`.
+    #[arg(long, value_name = "CHECKPOINT")]
+    from: Option<PathBuf>,
     /// A split of perturbations (.json or .csv): its test perturbations are held out, whatever the configuration says.
     #[arg(long)]
     split: Option<PathBuf>,
@@ -62,35 +76,96 @@ pub struct Steps {
     pub at_most: Option<usize>,
 }
 
-/// Ctrl-C stopped the run; its state is written.
-#[derive(Debug)]
-pub struct Interrupted {
-    steps_done: usize,
-    n_steps: usize,
+/// What is trained, from what, and on what.
+pub struct Plan<'a> {
+    /// The configuration.
+    pub config: TrainConfig,
+    /// The data files.
+    pub data: &'a [PathBuf],
+    /// The vectors.
+    pub bank: &'a Bank,
+    /// The checkpoint that the run starts from.
+    pub from: Option<Start>,
+    /// The data that a repeated run must have.
+    pub repeats: Option<RunData>,
+    /// Compute on the CPU even where there is a GPU.
+    pub cpu: bool,
 }
 
-impl fmt::Display for Interrupted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "stopped after {} of {} steps; go on with --resume", self.steps_done, self.n_steps)
-    }
+/// The checkpoint that a run starts from.
+pub struct Start {
+    checkpoint: Checkpoint,
+    bytes: Vec<u8>,
 }
-
-impl std::error::Error for Interrupted {}
 
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let mut config = read_config(&arguments.config)?;
+    let repeated = arguments.run.as_deref().map(read_run).transpose()?;
+    let (mut config, data) = match (&repeated, arguments.preset) {
+        (Some(run), _) => (run.config.clone(), &arguments.files[..]),
+        (None, Some(preset)) => (preset.config(), &arguments.files[..]),
+        (None, None) => (read_config(&arguments.files[0])?, &arguments.files[1..]),
+    };
+    ensure!(!data.is_empty(), "name the data file after the configuration");
     check_output(arguments)?;
     if let Some(split) = &arguments.split {
         config.held_out = crate::split::held_out(split)?;
     }
+    let from = arguments.from.as_deref().map(|path| Start::read(path, repeated.as_ref())).transpose()?;
+    let needs_start = repeated.as_ref().is_some_and(|run| run.config.start_from.is_some());
+    ensure!(from.is_some() || !needs_start, "the run started from a checkpoint: give it with --from");
     let bank = crate::vectors::load(&arguments.bank)?.bank;
     let steps = Steps { resume: arguments.resume, at_most: arguments.at_most };
-    train(&config, &arguments.data, &bank, &arguments.out, &steps, arguments.cpu)
+    let repeats = repeated.as_ref().map(|run| run.data.clone());
+    let plan = Plan { config, data, bank: &bank, from, repeats, cpu: arguments.cpu };
+    let Some(trainer) = train(&plan, &arguments.out, &steps)? else { return Ok(()) };
+
+    let fingerprint = checkpoint::fingerprint(&crate::file::read(&arguments.out)?);
+    let names = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let data = RunData {
+        files: data.iter().map(names).collect(),
+        bank: names(&arguments.bank),
+        fingerprint: trainer.data_fingerprint(),
+        n_genes: trainer.config().model.n_genes,
+    };
+    let done = RunFile::new(trainer.config(), data, fingerprint, env!("CARGO_PKG_VERSION"), trainer.history());
+    crate::file::write(&beside(&arguments.out, ".run.json"), serde_json::to_string_pretty(&done)?.as_bytes())?;
+    if let Some(run) = repeated {
+        eprintln!("{}", run.difference(&done).unwrap_or_else(|| "the same checkpoint as the run file's".into()));
+    }
+    Ok(())
+}
+
+impl Start {
+    /// Reads a checkpoint; where a run is repeated, it must be the one that it started from.
+    fn read(path: &Path, repeated: Option<&RunFile>) -> Result<Self> {
+        let bytes = crate::file::read(path)?;
+        let checkpoint = checkpoint::read(&bytes).with_context(|| path.display().to_string())?;
+        if let Some(run) = repeated {
+            let (wanted, found) = (run.config.start_from.as_deref(), checkpoint::fingerprint(&bytes));
+            ensure!(wanted == Some(found.as_str()), "{} is not what the run started from", path.display());
+        }
+        Ok(Self { checkpoint, bytes })
+    }
+}
+
+fn read_run(path: &Path) -> Result<RunFile> {
+    let bytes = crate::file::read(path)?;
+    let run: RunFile = serde_json::from_slice(&bytes).with_context(|| format!("{}: no run file", path.display()))?;
+    ensure!(run.format == RunFile::FORMAT, "{}: format {} is not known", path.display(), run.format);
+    if run.version != env!("CARGO_PKG_VERSION") {
+        eprintln!("note: the run was made by version {}, this is {}", run.version, env!("CARGO_PKG_VERSION"));
+    }
+    Ok(run)
+}
+
+fn parse_preset(name: &str) -> Result<Preset, String> {
+    let known = || Preset::ALL.map(Preset::label).join(", ");
+    Preset::ALL.into_iter().find(|preset| preset.label() == name).ok_or_else(|| format!("the presets are {}", known()))
 }
 
 /// Looks, before hours of work, whether the result can be written and would overwrite nothing.
 fn check_output(arguments: &Arguments) -> Result<()> {
-    let (out, state) = (&arguments.out, state_path(&arguments.out));
+    let (out, state) = (&arguments.out, beside(&arguments.out, ".state"));
     crate::file::require_folder(out)?;
     let state_shown = state.display();
     if arguments.resume {
@@ -129,31 +204,87 @@ fn first_unknown(written: &toml::Table, known: &toml::Table) -> Option<String> {
     })
 }
 
-/// Trains from `data` and writes the checkpoint to `out`.
-pub fn train(config: &TrainConfig, data: &[PathBuf], bank: &Bank, out: &Path, steps: &Steps, cpu: bool) -> Result<()> {
+/// Trains and writes the checkpoint to `out`; none where steps remain.
+pub fn train(plan: &Plan<'_>, out: &Path, steps: &Steps) -> Result<Option<Trainer>> {
+    let from = plan.from.as_ref();
+    let config = match from {
+        Some(from) => started_from(&plan.config, &from.checkpoint.header, &from.bytes)?,
+        None => plan.config.clone(),
+    };
     let target_sum = config.data.target_sum.unwrap_or(dataset::DEFAULT_TARGET_SUM);
-    let dataset = dataset::load(data, &config.data, config.join, None, target_sum)?;
-    let mut config = config.clone();
-    config.model.n_genes = dataset.genes.len();
-    config.model.composer.n_protein = bank.width();
-    config.validate().map_err(anyhow::Error::msg)?;
-    let (cells, header) = assemble(&config, dataset, bank)?;
-    let device = block_on(open_device(cpu))?;
-    let state_path = state_path(out);
+    let dataset =
+        dataset::load_with_batches(plan.data, &config.data, config.join, target_sum, config.batch_column.as_deref())?;
+    let header = from.map(|from| &from.checkpoint.header);
+    let Assembled { config, header, cells, warnings } = assemble(&config, material(dataset), plan.bank, header)?;
+    for warning in warnings {
+        eprintln!("note: {warning}");
+    }
+    if let Some(wanted) = &plan.repeats {
+        let (found, n_genes) = (format!("{:016x}", cells.fingerprint()), config.model.n_genes);
+        ensure!(
+            found == wanted.fingerprint,
+            "the cells or vectors are not those of the run file ({} with {}, {} genes; here {n_genes}): {found} for {}",
+            wanted.files.join(", "),
+            wanted.bank,
+            wanted.n_genes,
+            wanted.fingerprint
+        );
+    }
+    say_costs(&config);
+    let device = block_on(open_device(plan.cpu))?;
+    let state_path = beside(out, ".state");
     let mut trainer = if steps.resume {
         let state = crate::file::read(&state_path)?;
-        Trainer::resume(&state, config, header, cells, device.clone())
-            .with_context(|| state_path.display().to_string())?
+        Trainer::resume(&state, config, header, cells, device).with_context(|| state_path.display().to_string())?
+    } else if let Some(from) = from {
+        Trainer::fine_tune(config, header, cells, &from.checkpoint, device)?
     } else {
-        Trainer::new(config, header, cells, device.clone())?
+        Trainer::new(config, header, cells, device)?
     };
-    block_on(run_steps(&mut trainer, steps.at_most, &state_path))?;
-    if trainer.is_done() {
-        crate::file::write(out, &block_on(trainer.weights())?)?;
-        std::fs::remove_file(&state_path).ok();
-        eprintln!("wrote {}", out.display());
+    block_on(steps::run_steps(&mut trainer, steps.at_most, &state_path))?;
+    if !trainer.is_done() {
+        return Ok(None);
     }
-    Ok(())
+    crate::file::write(out, &block_on(trainer.weights())?)?;
+    std::fs::remove_file(&state_path).ok();
+    eprintln!("wrote {}", out.display());
+    Ok(Some(trainer))
+}
+
+/// Says what the run will take, and what would fit where that is more than there is.
+fn say_costs(config: &TrainConfig) {
+    let stages = Stage::ALL.into_iter().filter(|stage| config.stage(*stage).n_steps > 0);
+    let Some(most) = stages.map(|stage| StageMemory::of(config, stage)).max_by_key(StageMemory::total) else { return };
+    let n_parameters = PartCounts::of(&config.model).total();
+    let (bytes, stage) = (HumanBytes(most.total()), most.stage.label());
+    eprintln!("{n_parameters} parameters; about {bytes} of memory at the most, in the {stage} stage");
+    let limits = MemoryLimits { total: crate::file::memory_available(), buffer: None };
+    if most.total() > limits.total {
+        let fits = propose(config, limits).map_or_else(
+            || "not even batches of one fit: choose a smaller model or fewer genes".to_owned(),
+            |fits| format!("what fits is {}", batches(&fits)),
+        );
+        eprintln!("note: there are {}; {fits}", HumanBytes(limits.total));
+    }
+}
+
+fn batches(config: &TrainConfig) -> String {
+    let stages = Stage::ALL.into_iter().filter(|stage| config.stage(*stage).n_steps > 0);
+    let each = stages.map(|stage| format!("a batch_size of {} ({})", config.stage(stage).batch_size, stage.label()));
+    each.collect::<Vec<_>>().join(", ")
+}
+
+/// What a run is made of.
+fn material(dataset: Dataset) -> Material {
+    Material {
+        expression: dataset.expression,
+        genes: dataset.genes,
+        gene_ids: dataset.gene_ids,
+        labels: dataset.labels,
+        batches: dataset.batches,
+        cells_per_row: dataset.weights,
+        target_sum: dataset.target_sum,
+    }
 }
 
 /// Opens the device that was asked for and says which it is.
@@ -168,113 +299,9 @@ pub async fn open_device(cpu: bool) -> Result<Device> {
     Ok(device)
 }
 
-/// Trains until all steps are done or `at_most` are; where steps remain, the state is written.
-async fn run_steps(trainer: &mut Trainer, at_most: Option<usize>, state_path: &Path) -> Result<()> {
-    listen_for_interrupt()?;
-    let n_steps = trainer.n_steps();
-    let bar = dataset::progress_bar(n_steps as u64, "training", "steps");
-    bar.set_position(trainer.steps_done() as u64);
-    bar.reset_eta();
-    let last = at_most.map_or(n_steps, |n| n_steps.min(trainer.steps_done().saturating_add(n)));
-    while trainer.steps_done() < last {
-        if INTERRUPTED.load(Ordering::Relaxed) {
-            crate::file::write(state_path, &trainer.state().await?)?;
-            return Err(Interrupted { steps_done: trainer.steps_done(), n_steps }.into());
-        }
-        if let Some(report) = trainer.step().await? {
-            let (stage, step, n) = (report.stage.label(), report.step, report.n_steps);
-            let line = format!("{stage} {step}/{n}, loss {:.4}, {:.3} s a step", report.loss, report.step_secs);
-            bar.set_message(line.clone());
-            if bar.is_hidden() {
-                let left_secs = report.step_secs * (n_steps - trainer.steps_done()) as f64;
-                let left = HumanDuration(Duration::try_from_secs_f64(left_secs).unwrap_or_default());
-                eprintln!("{line}, {left} left at this pace");
-            }
-        }
-        bar.set_position(trainer.steps_done() as u64);
-        if trainer.is_checkpoint_due() {
-            crate::file::write(state_path, &trainer.state().await?)?;
-        }
-    }
-    bar.finish_and_clear();
-    if !trainer.is_done() {
-        crate::file::write(state_path, &trainer.state().await?)?;
-        eprintln!("stopped after {} of {n_steps} steps; go on with --resume", trainer.steps_done());
-    }
-    Ok(())
-}
-
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-
-/// From now on Ctrl-C ends the run at its next step; a process can listen only once.
-fn listen_for_interrupt() -> Result<()> {
-    static LISTENING: AtomicBool = AtomicBool::new(false);
-    if !LISTENING.swap(true, Ordering::Relaxed) {
-        ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed)).context("listening for Ctrl-C")?;
-    }
-    Ok(())
-}
-
-/// Gives each cell its part in training, and writes down who was seen.
-fn assemble(config: &TrainConfig, dataset: Dataset, bank: &Bank) -> Result<(TrainingCells, CheckpointHeader)> {
-    let needs_labels = [Stage::Align, Stage::Action, Stage::Decoder].iter().any(|s| config.stage(*s).n_steps > 0);
-    ensure!(dataset.labels.is_some() || !needs_labels, "no perturbation labels: set data.perturbation_column");
-    let held_out: HashSet<&str> = config.held_out.iter().map(String::as_str).collect();
-    let mut targets: Vec<Target> = Vec::new();
-    let mut role_of_label = Vec::new();
-    if let Some(labels) = &dataset.labels {
-        if let Some(name) = config.held_out.iter().find(|name| !labels.names.contains(name)) {
-            bail!("held_out names {name}, which is no perturbation of the data");
-        }
-        let mut without_vector = Vec::new();
-        for (index, name) in labels.names.iter().enumerate() {
-            role_of_label.push(if labels.control == Some(index) {
-                Role::Control
-            } else if held_out.contains(name.as_str()) {
-                Role::HeldOut
-            } else if let Some(vector) = bank.vector(name) {
-                targets.push(Target { name: name.clone(), vector });
-                Role::Perturbed(targets.len() as u32 - 1)
-            } else {
-                without_vector.push(name.as_str());
-                Role::Unlabelled
-            });
-        }
-        if !without_vector.is_empty() {
-            eprintln!("note: no vector in the bank, seen in pretraining alone: {}", without_vector.join(", "));
-        }
-    }
-    let roles: Vec<Role> = match &dataset.labels {
-        Some(labels) => labels.codes.iter().map(|&code| role_of_label[code as usize]).collect(),
-        None => vec![Role::Unlabelled; dataset.expression.n_cells()],
-    };
-    let header = CheckpointHeader {
-        format: 1,
-        model: config.model.clone(),
-        genes: dataset.genes,
-        gene_ids: dataset.gene_ids,
-        target_sum: dataset.target_sum,
-        modes: vec![config.mode],
-        seen: targets.iter().map(|target| target.name.clone()).collect(),
-        held_out: config.held_out.clone(),
-        baseline: config.baseline,
-        cells_per_example: config.action.cells_per_example,
-        shrinkage: (config.vector_weight < 1.0 && !targets.is_empty())
-            .then(|| VectorShrinkage { mean: mean_vector(&targets), weight: config.vector_weight }),
-    };
-    Ok((TrainingCells::new(dataset.expression, &roles, None, targets)?, header))
-}
-
-fn mean_vector(targets: &[Target]) -> Vec<f32> {
-    let mut mean = vec![0.0; targets.first().map_or(0, |target| target.vector.len())];
-    for target in targets {
-        mean.iter_mut().zip(&target.vector).for_each(|(mean, value)| *mean += value / targets.len() as f32);
-    }
-    mean
-}
-
-fn state_path(out: &Path) -> PathBuf {
+/// The path with an ending more.
+fn beside(out: &Path, ending: &str) -> PathBuf {
     let mut path = out.as_os_str().to_owned();
-    path.push(".state");
+    path.push(ending);
     path.into()
 }

@@ -5,14 +5,22 @@
 //! As the reference: a perturbed cell is paired with a uniform random control (of its own batch where batches are
 //! known; drawn anew at every visit, where the reference draws once), and each gene is masked independently.
 
+mod draws;
+mod held_back;
+mod stored;
+
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use cells::counts::Counts;
-use rand::{Rng, SeedableRng};
+use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use spec::train::Stage;
 
+use crate::batch::draws::Purpose;
 use crate::error::Error;
+
+pub use draws::Draws;
 
 /// A target with its perturbation vector.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,20 +31,24 @@ pub struct Target {
     pub vector: Vec<f32>,
 }
 
-/// Prepared cells, aligned to the model's genes, sorted by the part they play in training.
+/// Prepared cells, aligned to the model's genes, sorted by the part they play in training. Clones share the values.
 #[derive(Debug, Clone)]
 pub struct TrainingCells {
-    rows: Counts,
+    rows: Arc<Counts>,
     /// Per row, `ln(1 + sum of the row)`, the model's second input.
-    log_totals: Vec<f32>,
+    log_totals: Arc<Vec<f32>>,
+    /// Per row, its part.
+    roles: Vec<Role>,
     /// Rows that pretraining sees.
     all: Vec<u32>,
     /// Perturbed rows with their target.
     perturbed: Vec<(u32, u32)>,
     controls: Vec<u32>,
     controls_of_batch: HashMap<u32, Vec<u32>>,
-    batch_of_row: Option<Vec<u32>>,
-    targets: Vec<Target>,
+    batch_of_row: Option<Arc<Vec<u32>>>,
+    targets: Arc<Vec<Target>>,
+    /// Targets that alignment sees.
+    aligned: Vec<u32>,
     /// Per target, its perturbed rows.
     rows_of_target: Vec<Vec<u32>>,
     /// Targets that have cells.
@@ -101,20 +113,44 @@ impl TrainingCells {
         }
         // Every epoch asks for every row.
         rows.settle();
-        let mut cells = Self {
-            log_totals: (0..n).map(|row| log_total(&rows.row(row).values().collect::<Vec<_>>())).collect(),
-            rows,
+        let log_totals = (0..n).map(|row| log_total(&rows.row(row).values().collect::<Vec<_>>())).collect();
+        let aligned = (0..targets.len() as u32).collect();
+        Self {
+            rows: Arc::new(rows),
+            log_totals: Arc::new(log_totals),
+            roles: Vec::new(),
             all: Vec::new(),
             perturbed: Vec::new(),
             controls: Vec::new(),
             controls_of_batch: HashMap::new(),
-            batch_of_row: batches,
-            rows_of_target: vec![Vec::new(); targets.len()],
+            batch_of_row: batches.map(Arc::new),
+            rows_of_target: Vec::new(),
             inhabited: Vec::new(),
-            target_of_row: vec![None; n],
-            targets,
+            target_of_row: Vec::new(),
+            targets: Arc::new(targets),
+            aligned,
+        }
+        .with_roles(roles.to_vec())
+    }
+
+    /// The same cells in other parts.
+    fn with_roles(&self, roles: Vec<Role>) -> Result<Self, Error> {
+        let mut cells = Self {
+            all: Vec::new(),
+            perturbed: Vec::new(),
+            controls: Vec::new(),
+            controls_of_batch: HashMap::new(),
+            rows_of_target: vec![Vec::new(); self.targets.len()],
+            target_of_row: vec![None; roles.len()],
+            inhabited: Vec::new(),
+            rows: Arc::clone(&self.rows),
+            log_totals: Arc::clone(&self.log_totals),
+            batch_of_row: self.batch_of_row.clone(),
+            targets: Arc::clone(&self.targets),
+            aligned: self.aligned.clone(),
+            roles: Vec::new(),
         };
-        for (row, role) in (0u32..).zip(roles) {
+        for (row, role) in (0u32..).zip(&roles) {
             match role {
                 Role::HeldOut => continue,
                 Role::Unlabelled => {}
@@ -137,6 +173,7 @@ impl TrainingCells {
         }
         cells.inhabited =
             (0..cells.targets.len() as u32).filter(|&t| !cells.rows_of_target[t as usize].is_empty()).collect();
+        cells.roles = roles;
         Ok(cells)
     }
 
@@ -162,7 +199,7 @@ impl TrainingCells {
         for &row in self.all.iter().chain(&self.controls) {
             add(row);
         }
-        for target in &self.targets {
+        for target in self.targets.iter() {
             target.name.bytes().for_each(|byte| add(byte.into()));
             target.vector.iter().for_each(|value| add(value.to_bits()));
         }
@@ -178,11 +215,51 @@ impl TrainingCells {
     pub fn n_examples(&self, stage: Stage, sampling: Sampling) -> usize {
         match stage {
             Stage::Pretrain => self.all.len(),
-            Stage::Align => self.targets.len(),
+            Stage::Align => self.aligned.len(),
             Stage::Action | Stage::Decoder if self.controls.is_empty() => 0,
             Stage::Action | Stage::Decoder if sampling.balance_targets => self.inhabited.len(),
             Stage::Action | Stage::Decoder => self.perturbed.len(),
         }
+    }
+
+    /// The expression of all cells, those that are held out too.
+    pub fn rows(&self) -> &Counts {
+        &self.rows
+    }
+
+    /// Rows of the control cells.
+    pub fn control_rows(&self) -> impl Iterator<Item = u32> + '_ {
+        self.controls.iter().copied()
+    }
+
+    /// Rows of a target's cells.
+    ///
+    /// # Panics
+    /// Where there is no such target.
+    pub fn rows_of(&self, target: u32) -> impl Iterator<Item = u32> + '_ {
+        self.rows_of_target[target as usize].iter().copied()
+    }
+
+    /// The target with most cells, the first of equals; none where no target has one, or there are no controls.
+    pub fn most_frequent(&self) -> Option<u32> {
+        let n_rows = |target: &u32| self.rows_of_target[*target as usize].len();
+        let most = self.inhabited.iter().copied().max_by_key(|target| (n_rows(target), u32::MAX - target));
+        most.filter(|_| !self.controls.is_empty())
+    }
+
+    /// Cells that are trained on.
+    pub fn n_cells(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Targets with cells that are trained on, by index.
+    pub fn inhabited(&self) -> &[u32] {
+        &self.inhabited
+    }
+
+    /// The targets of an alignment step, by index.
+    pub fn aligned(&self, order: &[u32]) -> Vec<u32> {
+        order.iter().map(|&index| self.aligned[index as usize]).collect()
     }
 
     /// The cells of a pretraining step.
@@ -283,65 +360,6 @@ pub fn push_row(rows: &Counts, row: usize, dense: &mut Vec<f32>) {
     }
 }
 
-/// The random draws of one stage.
-#[derive(Debug, Clone)]
-pub struct Draws {
-    seed: u64,
-    stage: Stage,
-    /// The shuffled order of the last epoch asked for.
-    epoch: Option<(u64, Vec<u32>)>,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Purpose {
-    Order = 1,
-    Control = 2,
-    Mask = 3,
-    Pool = 4,
-}
-
-impl Draws {
-    /// The draws of `stage` under `seed`.
-    pub fn new(seed: u64, stage: Stage) -> Self {
-        Self { seed, stage, epoch: None }
-    }
-
-    /// Indices below `n` for one step: each epoch visits all once in a fresh order; a batch may span two epochs.
-    pub fn order(&mut self, n: usize, batch_size: usize, step: usize) -> Vec<u32> {
-        let first = step as u64 * batch_size as u64;
-        (first..first + batch_size as u64)
-            .map(|position| {
-                let (epoch, within) = (position / n as u64, (position % n as u64) as usize);
-                if self.epoch.as_ref().is_none_or(|(current, order)| *current != epoch || order.len() != n) {
-                    self.epoch = Some((epoch, self.shuffled(n, epoch)));
-                }
-                self.epoch.as_ref().map_or(0, |(_, order)| order[within])
-            })
-            .collect()
-    }
-
-    /// A mask of `n` genes in all: 1 where masked, each independently with probability `ratio`.
-    pub fn mask(&self, n: usize, ratio: f64, step: usize) -> Vec<f32> {
-        let mut rng = self.stream(Purpose::Mask, step as u64);
-        (0..n).map(|_| if rng.random_bool(ratio) { 1.0 } else { 0.0 }).collect()
-    }
-
-    fn shuffled(&self, n: usize, epoch: u64) -> Vec<u32> {
-        let mut rng = self.stream(Purpose::Order, epoch);
-        let mut order: Vec<u32> = (0..n as u32).collect();
-        for i in (1..order.len()).rev() {
-            order.swap(i, rng.random_range(0..=i as u32) as usize);
-        }
-        order
-    }
-
-    fn stream(&self, purpose: Purpose, index: u64) -> ChaCha8Rng {
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        rng.set_stream((purpose as u64) << 60 | (self.stage as u64) << 56 | index);
-        rng
-    }
-}
-
 fn bad(problem: String) -> Error {
     Error::TrainingCells { problem }
 }
@@ -349,28 +367,6 @@ fn bad(problem: String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_epoch_visits_everything_once() {
-        let mut draws = Draws::new(7, Stage::Pretrain);
-        let mut seen: Vec<u32> = (0..5).flat_map(|step| draws.order(10, 4, step)).collect();
-        let second = seen.split_off(10);
-        assert_ne!(seen, second);
-        for mut epoch in [seen, second] {
-            epoch.sort_unstable();
-            assert_eq!(epoch, (0..10).collect::<Vec<_>>());
-        }
-    }
-
-    #[test]
-    fn a_step_draws_the_same_wherever_the_run_began() {
-        let (mut whole, mut resumed) = (Draws::new(7, Stage::Action), Draws::new(7, Stage::Action));
-        let orders: Vec<_> = (0..9).map(|step| whole.order(10, 4, step)).collect();
-        assert_eq!(resumed.order(10, 4, 8), orders[8]);
-        assert_eq!(resumed.mask(100, 0.6, 8), whole.mask(100, 0.6, 8));
-        assert_ne!(resumed.mask(100, 0.6, 7), whole.mask(100, 0.6, 8));
-        assert_ne!(Draws::new(8, Stage::Action).mask(100, 0.6, 8), whole.mask(100, 0.6, 8));
-    }
 
     /// Four controls, three cells of the first target and one of the second; one gene, whose value is the row's number.
     fn rows() -> TrainingCells {
@@ -403,11 +399,5 @@ mod tests {
         assert_eq!(pairs.case.x, [4.0, 7.0]);
         assert!(pairs.control.x.iter().all(|value| [0.0, 1.0, 2.0, 3.0].contains(value)));
         assert_eq!(cells.cells(&[2, 5], single, &draws, 0).x, [2.0, 5.0]);
-    }
-
-    #[test]
-    fn the_mask_covers_its_share() {
-        let masked: f32 = Draws::new(7, Stage::Pretrain).mask(20_000, 0.6, 0).iter().sum();
-        assert!((masked / 20_000.0 - 0.6).abs() < 0.02, "{masked}");
     }
 }

@@ -1,5 +1,7 @@
 //! What can go wrong in this crate; each variant names the operation and the object.
 
+use crate::train::assemble::AssemblyError;
+
 /// An error of the learning crate.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -38,20 +40,31 @@ pub enum Error {
         /// What disagrees with what.
         problem: String,
     },
+    /// Prepared cells make no training run.
+    #[error("training: {0}")]
+    Assembly(#[from] AssemblyError),
     /// A bank of perturbation vectors is not usable.
     #[error("bank of perturbation vectors: {problem}")]
     Bank {
         /// What is wrong with it.
         problem: String,
     },
-    /// A training run had to stop.
-    #[error("training: stopped at step {step} of {stage}: {problem}; lower max_lr, or go on from the last checkpoint")]
+    /// A training run had to stop; it stands again where all was well.
+    #[error(
+        "training: stopped at step {step} of {stage}: {problem}; the values before it are kept: lower max_lr, or set clip_norm"
+    )]
     Training {
         /// The stage, as shown.
         stage: &'static str,
         /// The step, from 1.
         step: usize,
-        /// What happened.
+        /// What happened, with the terms of the loss that are not finite.
+        problem: String,
+    },
+    /// A run cannot start from this checkpoint.
+    #[error("starting from a checkpoint: {problem}")]
+    Start {
+        /// What of the checkpoint contradicts what of the run.
         problem: String,
     },
     /// A saved training run is not usable.

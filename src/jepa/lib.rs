@@ -8,6 +8,7 @@ pub mod bank;
 pub mod batch;
 pub mod checkpoint;
 pub mod device;
+mod eigen;
 pub mod error;
 pub mod eval;
 pub mod kernel;

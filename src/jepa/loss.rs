@@ -4,6 +4,10 @@
 
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor};
+use spec::train::report::{LossTerm, TermValue};
+
+use crate::error::Error;
+use crate::model::parameters::read_back;
 
 /// Weight of the prediction term in pretraining and in the action stage.
 pub const PREDICTION_WEIGHT: f64 = 25.0;
@@ -18,6 +22,67 @@ pub const TEMPERATURE: f64 = 0.07;
 const VARIANCE_EPSILON: f64 = 1e-4;
 /// Smallest norm a vector is divided by.
 const NORM_EPSILON: f64 = 1e-12;
+
+/// A loss and what it is the sum of, on the device.
+#[derive(Debug, Clone)]
+pub struct Losses {
+    /// The loss, `[1]`.
+    pub total: Tensor<1>,
+    /// Its terms; the loss is the sum of weight times value.
+    pub terms: Vec<Term>,
+}
+
+/// One term of a loss.
+#[derive(Debug, Clone)]
+pub struct Term {
+    /// Which.
+    pub term: LossTerm,
+    /// What it is multiplied by.
+    pub weight: f64,
+    /// Without the weight, `[1]`.
+    pub value: Tensor<1>,
+}
+
+impl Losses {
+    /// A loss of one term.
+    pub fn of_one(term: LossTerm, value: Tensor<1>) -> Self {
+        Self { total: value.clone(), terms: vec![Term { term, weight: 1.0, value }] }
+    }
+
+    /// `25 prediction + VICReg(x, y)`, y being the teacher's.
+    pub fn regularised(prediction: Tensor<1>, x: Tensor<3>, y: Tensor<3>) -> Self {
+        let (x, y) = (Spread::of(x), Spread::of(y));
+        let total = prediction.clone() * PREDICTION_WEIGHT + regulariser(&x, &y);
+        let terms = [
+            (LossTerm::Prediction, PREDICTION_WEIGHT, prediction),
+            (LossTerm::Variance, HINGE_WEIGHT, x.hinge),
+            (LossTerm::Covariance, COVARIANCE_WEIGHT, x.covariance),
+            (LossTerm::TeacherVariance, HINGE_WEIGHT, y.hinge),
+            (LossTerm::TeacherCovariance, COVARIANCE_WEIGHT, y.covariance),
+        ];
+        Self { total, terms: terms.map(|(term, weight, value)| Term { term, weight, value }).to_vec() }
+    }
+
+    /// The same values without what differentiation recorded.
+    pub fn inner(self) -> Self {
+        let terms = self.terms.into_iter().map(|term| Term { value: term.value.inner(), ..term }).collect();
+        Self { total: self.total.inner(), terms }
+    }
+
+    /// The values, in one readback: the loss and its terms.
+    ///
+    /// # Errors
+    /// Where the device fails to give them back.
+    pub async fn read(self) -> Result<(f64, Vec<TermValue>), Error> {
+        let kinds: Vec<(LossTerm, f64)> = self.terms.iter().map(|term| (term.term, term.weight)).collect();
+        let values = std::iter::once(self.total).chain(self.terms.into_iter().map(|term| term.value)).collect();
+        let values = read_back("the loss", Tensor::cat(values, 0)).await?;
+        let mut values = values.into_iter().map(f64::from);
+        let total = values.next().unwrap_or(f64::NAN);
+        let terms = kinds.into_iter().zip(values).map(|((term, weight), value)| TermValue { term, value, weight });
+        Ok((total, terms.collect()))
+    }
+}
 
 /// `Σ m |p − t| / (d Σ m)`: mean absolute difference over the masked tokens of `[B, N, d]`.
 pub fn masked_l1(predicted: Tensor<3>, target: Tensor<3>, mask: &Tensor<2>) -> Tensor<1> {
@@ -34,8 +99,13 @@ pub fn masked_gaussian_nll(mu: Tensor<3>, logvar: Tensor<3>, target: Tensor<3>, 
 
 /// `25 (hinge(x) + hinge(y)) + (cov(x) + cov(y))` over all tokens of `[B, N, d]`, masked or not; see [`Spread`].
 pub fn vicreg(x: Tensor<3>, y: Tensor<3>) -> Tensor<1> {
-    let (x, y) = (Spread::of(x), Spread::of(y));
-    (x.hinge + y.hinge) * HINGE_WEIGHT + (x.covariance + y.covariance) * COVARIANCE_WEIGHT
+    regulariser(&Spread::of(x), &Spread::of(y))
+}
+
+fn regulariser(x: &Spread, y: &Spread) -> Tensor<1> {
+    let hinge = x.hinge.clone() + y.hinge.clone();
+    let covariance = x.covariance.clone() + y.covariance.clone();
+    hinge * HINGE_WEIGHT + covariance * COVARIANCE_WEIGHT
 }
 
 /// How far tokens are from a collapse, over the (B N) × d matrix of all tokens.

@@ -25,6 +25,19 @@ impl NamedGradients {
         part.visit(name, &mut Collect { into: &mut self.0, gradients });
     }
 
+    /// As [`NamedGradients::collect`], on top of the gradients that are there.
+    pub fn add<P: Parameters>(&mut self, name: &str, part: &P, gradients: &mut Gradients) {
+        let mut more = Self::default();
+        more.collect(name, part, gradients);
+        for (name, gradient) in more.0 {
+            let sum = match self.0.remove(&name) {
+                Some(there) => there + gradient,
+                None => gradient,
+            };
+            self.0.insert(name, sum);
+        }
+    }
+
     /// The gradient of a parameter, flattened.
     pub fn get(&self, name: &str) -> Option<&Tensor<1>> {
         self.0.get(name)

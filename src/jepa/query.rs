@@ -46,6 +46,12 @@ impl Predictor {
         Ok(Self { model, decoder, header, device: device.clone() })
     }
 
+    /// The model of a run, as it stands. Parameters are shared, not copied.
+    pub fn of(model: &BioJepa, decoder: &Decoder, header: &CheckpointHeader, device: &Device) -> Self {
+        let (model, decoder) = (model.clone(), Some(decoder.clone()));
+        Self { model, decoder, header: header.clone(), device: device.clone() }
+    }
+
     /// As [`Predictor::new`], from the bytes of the checkpoint's file.
     ///
     /// # Errors

@@ -1,12 +1,17 @@
 //! One optimiser step of each training stage: forward, loss, backward, clip, update, average.
 //!
 //! The training loop and the parity tests run this same code. The loss stays on the device: reading it back is the
-//! caller's choice, every so many steps.
+//! caller's choice, every so many steps. A step whose batch is too large for the memory is computed in [`parts`].
+
+pub mod parts;
+
+use std::ops::Range;
 
 use burn::tensor::Tensor;
 use spec::train::Baseline;
+use spec::train::report::LossTerm;
 
-use crate::loss;
+use crate::loss::{self, Losses};
 use crate::model::BioJepa;
 use crate::model::composer::{ActionComposer, Actions};
 use crate::model::decoder::Decoder;
@@ -24,6 +29,8 @@ pub struct StepSettings {
     pub beta1: f64,
     /// Bound of the gradients' common norm; none leaves them as they are.
     pub clip_norm: Option<f64>,
+    /// Parts that the batch is computed in, one after the other, with the result of one.
+    pub n_parts: usize,
 }
 
 /// Control cells, the perturbed cells paired with them, and what was done to each.
@@ -37,6 +44,17 @@ pub struct PairBatch {
     pub actions: Actions,
 }
 
+impl PairBatch {
+    /// Some of the pairs.
+    pub fn part(&self, pairs: Range<usize>) -> Self {
+        Self {
+            control: self.control.part(pairs.clone()),
+            case: self.case.part(pairs.clone()),
+            actions: self.actions.part(pairs),
+        }
+    }
+}
+
 /// Loss of pretraining: the student reads `cells` where `mask` `[B, N]` is 0, the masked predictor guesses the
 /// teacher's tokens of whole cells where it is 1. `25 · masked L1 + VICReg(student, teacher)`.
 pub fn pretrain_loss(
@@ -45,16 +63,17 @@ pub fn pretrain_loss(
     teacher: &Encoder,
     cells: &CellBatch,
     mask: &Tensor<2>,
-) -> Tensor<1> {
+) -> Losses {
     let target = teacher.forward(cells, None);
     let context = student.forward(cells, Some(mask));
     let predicted = masked_predictor.forward(context.clone());
-    loss::masked_l1(predicted, target.clone(), mask) * loss::PREDICTION_WEIGHT + loss::vicreg(context, target)
+    Losses::regularised(loss::masked_l1(predicted, target.clone(), mask), context, target)
 }
 
 /// Loss of alignment: each anchor chooses its own positive among those of the batch.
-pub fn align_loss(composer: &ActionComposer, anchors: &Actions, positives: &Actions) -> Tensor<1> {
-    loss::info_nce(composer.forward(anchors), composer.forward(positives))
+pub fn align_loss(composer: &ActionComposer, anchors: &Actions, positives: &Actions) -> Losses {
+    let contrast = loss::info_nce(composer.forward(anchors), composer.forward(positives));
+    Losses::of_one(LossTerm::Contrast, contrast)
 }
 
 /// Loss of the action stage: from the student's tokens of masked control cells and the action, the teacher's tokens of
@@ -66,19 +85,20 @@ pub fn action_loss(
     composer: &ActionComposer,
     pairs: &PairBatch,
     mask: Option<&Tensor<2>>,
-) -> Tensor<1> {
+) -> Losses {
     let target = model.teacher.forward(&pairs.case, None);
     let context = model.student.forward(&pairs.control, mask);
     let predicted = predictor.forward(context, composer.forward(&pairs.actions));
     let scored = mask.cloned().unwrap_or_else(|| pairs.case.x.ones_like());
     let nll = loss::masked_gaussian_nll(predicted.mu.clone(), predicted.logvar, target.clone(), &scored);
-    nll * loss::PREDICTION_WEIGHT + loss::vicreg(predicted.mu, target)
+    Losses::regularised(nll, predicted.mu, target)
 }
 
 /// Loss of the decoder: its difference between predicted state and `baseline` against the measured difference.
-pub fn decoder_loss(model: &BioJepa, decoder: &Decoder, pairs: &PairBatch, baseline: Baseline) -> Tensor<1> {
+pub fn decoder_loss(model: &BioJepa, decoder: &Decoder, pairs: &PairBatch, baseline: Baseline) -> Losses {
     let change = model.change(decoder, model.encode(&pairs.control), &pairs.actions, baseline);
-    loss::mean_squared_error(change, pairs.case.x.clone() - pairs.control.x.clone())
+    let error = loss::mean_squared_error(change, pairs.case.x.clone() - pairs.control.x.clone());
+    Losses::of_one(LossTerm::Change, error)
 }
 
 /// One step of pretraining; the teacher follows the student by `ema_decay`. Returns the loss before the step.
@@ -89,36 +109,41 @@ pub fn pretrain_step(
     mask: &Tensor<2>,
     settings: StepSettings,
     ema_decay: f64,
-) -> Tensor<1> {
+) -> Losses {
     let (student, masked_predictor) = (model.student.tracked(), model.masked_predictor.tracked());
-    let loss = pretrain_loss(&student, &masked_predictor, &model.teacher, cells, mask);
-    let mut recorded = loss.backward();
-    let mut gradients = NamedGradients::default();
-    gradients.collect("student", &student, &mut recorded);
-    gradients.collect("masked_predictor", &masked_predictor, &mut recorded);
+    let (losses, mut gradients) = if settings.n_parts > 1 {
+        parts::pretrain(model, &student, &masked_predictor, cells, mask, settings.n_parts)
+    } else {
+        let losses = pretrain_loss(&student, &masked_predictor, &model.teacher, cells, mask);
+        let mut recorded = losses.total.backward();
+        let mut gradients = NamedGradients::default();
+        gradients.collect("student", &student, &mut recorded);
+        gradients.collect("masked_predictor", &masked_predictor, &mut recorded);
+        (losses, gradients)
+    };
     clip(&mut gradients, settings);
     let StepSettings { lr, beta1, .. } = settings;
     model.student = optimiser.step("student", model.student.clone(), &gradients, lr, beta1);
     model.masked_predictor = optimiser.step("masked_predictor", model.masked_predictor.clone(), &gradients, lr, beta1);
     model.teacher = moving_average(model.teacher.clone(), &model.student, ema_decay);
-    loss.inner()
+    losses.inner()
 }
 
-/// One step of alignment, which trains the composer. Returns the loss before the step.
+/// One step of alignment, which trains the composer; always in one part, which is small. Returns the loss before the step.
 pub fn align_step(
     model: &mut BioJepa,
     optimiser: &mut AdamW,
     anchors: &Actions,
     positives: &Actions,
     settings: StepSettings,
-) -> Tensor<1> {
+) -> Losses {
     let composer = model.composer.tracked();
-    let loss = align_loss(&composer, anchors, positives);
+    let losses = align_loss(&composer, anchors, positives);
     let mut gradients = NamedGradients::default();
-    gradients.collect("composer", &composer, &mut loss.backward());
+    gradients.collect("composer", &composer, &mut losses.total.backward());
     clip(&mut gradients, settings);
     model.composer = optimiser.step("composer", model.composer.clone(), &gradients, settings.lr, settings.beta1);
-    loss.inner()
+    losses.inner()
 }
 
 /// One step of the action stage, which trains the predictor at the settings' rate and the composer at `composer_lr`.
@@ -130,18 +155,23 @@ pub fn action_step(
     mask: Option<&Tensor<2>>,
     settings: StepSettings,
     composer_lr: f64,
-) -> Tensor<1> {
+) -> Losses {
     let (predictor, composer) = (model.predictor.tracked(), model.composer.tracked());
-    let loss = action_loss(model, &predictor, &composer, pairs, mask);
-    let mut recorded = loss.backward();
-    let mut gradients = NamedGradients::default();
-    gradients.collect("predictor", &predictor, &mut recorded);
-    gradients.collect("composer", &composer, &mut recorded);
+    let (losses, mut gradients) = if settings.n_parts > 1 {
+        parts::action(model, &predictor, &composer, pairs, mask, settings.n_parts)
+    } else {
+        let losses = action_loss(model, &predictor, &composer, pairs, mask);
+        let mut recorded = losses.total.backward();
+        let mut gradients = NamedGradients::default();
+        gradients.collect("predictor", &predictor, &mut recorded);
+        gradients.collect("composer", &composer, &mut recorded);
+        (losses, gradients)
+    };
     clip(&mut gradients, settings);
     let StepSettings { lr, beta1, .. } = settings;
     model.predictor = optimiser.step("predictor", model.predictor.clone(), &gradients, lr, beta1);
     model.composer = optimiser.step("composer", model.composer.clone(), &gradients, composer_lr, beta1);
-    loss.inner()
+    losses.inner()
 }
 
 /// One step of the decoder, all else frozen. Returns the loss before the step.
@@ -152,14 +182,19 @@ pub fn decoder_step(
     pairs: &PairBatch,
     baseline: Baseline,
     settings: StepSettings,
-) -> Tensor<1> {
+) -> Losses {
     let tracked = decoder.tracked();
-    let loss = decoder_loss(model, &tracked, pairs, baseline);
-    let mut gradients = NamedGradients::default();
-    gradients.collect("decoder", &tracked, &mut loss.backward());
+    let (losses, mut gradients) = if settings.n_parts > 1 {
+        parts::decoder(model, &tracked, pairs, baseline, settings.n_parts)
+    } else {
+        let losses = decoder_loss(model, &tracked, pairs, baseline);
+        let mut gradients = NamedGradients::default();
+        gradients.collect("decoder", &tracked, &mut losses.total.backward());
+        (losses, gradients)
+    };
     clip(&mut gradients, settings);
     *decoder = optimiser.step("decoder", decoder.clone(), &gradients, settings.lr, settings.beta1);
-    loss.inner()
+    losses.inner()
 }
 
 fn clip(gradients: &mut NamedGradients, settings: StepSettings) {

@@ -60,7 +60,7 @@ pub async fn time_parts(
     let by_part = model.n_parameters_by_part();
 
     let (mut encoder, mut predictor, mut pretraining) = (Vec::new(), Vec::new(), Vec::new());
-    let settings = StepSettings { lr: 1e-4, beta1: 0.9, clip_norm: Some(1.0) };
+    let settings = StepSettings { lr: 1e-4, beta1: 0.9, clip_norm: Some(1.0), n_parts: 1 };
     let mut optimiser = AdamW::new(AdamWConfig::default());
     for repeat in 0..=n_repeats.max(1) {
         let clock = Clock::start();
@@ -71,7 +71,7 @@ pub async fn time_parts(
         read_back("a prediction", predicted.mu.mean() + predicted.logvar.mean()).await?;
         let predictor_secs = clock.elapsed_secs();
         let clock = Clock::start();
-        let loss = pretrain_step(&mut model, &mut optimiser, &cells, &mask, settings, 0.996);
+        let loss = pretrain_step(&mut model, &mut optimiser, &cells, &mask, settings, 0.996).total;
         read_back("the loss", loss).await?;
         if repeat > 0 {
             encoder.push(encoder_secs);

@@ -1,32 +1,37 @@
 //! The training run: four stages in order, step by step, so that the browser and the command line drive the same loop.
 //!
-//! A step reads nothing back; every `report_every` steps the loss is, and a loss that is not finite ends the run with
-//! its stage and step named, so that the last checkpoint stands. The state of a run is the model, the decoder, the
-//! optimiser of the current stage and the position: random draws are functions of seed and step (see [`crate::batch`]).
+//! A step reads nothing back; every so many, the loss with its terms is (`report_every`), validation and gauges are
+//! (`validate_every`). A loss that is not finite ends the run, which then stands where all was well. What a run is made of
+//! comes from [`assemble`]; [`start`] begins from a checkpoint; `state` saves and resumes, bit for bit on the CPU: random
+//! draws are functions of seed and step (see [`crate::batch`]).
 //!
 //! Alignment needs two views of a target. With one vector per target, as here, the anchor is that vector under the mode
-//! `control` and the positive the same vector under the mode of the data: the composer learns to keep targets apart
-//! across modes. It starts as the identity for every mode, so there is little to gain; the demo leaves the stage out.
+//! `control` and the positive the same vector under the mode of the data. There is little to gain; the demo leaves it out.
 
-use burn::tensor::{Device, Tensor, TensorData};
+pub mod assemble;
+mod examples;
+mod gauges;
+mod glimpse;
+mod probe;
+pub mod start;
+mod state;
+mod validation;
+
+use burn::tensor::Device;
 use spec::checkpoint::CheckpointHeader;
-use spec::model::{Modality, Mode};
-use spec::train::{Stage, StageConfig, StepReport, TrainConfig};
+use spec::train::report::{CurvePoint, History, LossTerm, StageEnd, TermValue, TrainWarning};
+use spec::train::{Stage, StepReport, TrainConfig};
 
-use crate::batch::{DenseCells, Draws, Sampling, TrainingCells};
+use crate::batch::{Draws, TrainingCells};
 use crate::error::Error;
+use crate::loss::Losses;
 use crate::model::BioJepa;
-use crate::model::composer::Actions;
 use crate::model::decoder::Decoder;
-use crate::model::encoder::CellBatch;
-use crate::model::parameters::read_back;
 use crate::optim::{AdamW, AdamWConfig};
 use crate::platform::now_secs;
-use crate::query::cell_batch;
 use crate::schedule::OneCycle;
-use crate::step::{self, PairBatch, StepSettings};
-
-mod state;
+use crate::step::{self, StepSettings};
+use examples::{Examples, Source, sampling};
 
 /// Keeps the decoder's first values apart from the model's, which are drawn from the seed itself.
 const DECODER_SEED_OFFSET: u64 = 1;
@@ -35,16 +40,31 @@ const DECODER_SEED_OFFSET: u64 = 1;
 pub struct Trainer {
     config: TrainConfig,
     header: CheckpointHeader,
+    /// Those that are trained on.
     cells: TrainingCells,
-    /// [`TrainingCells::fingerprint`] of them.
+    /// Those held back; none where all are trained on.
+    validation: Option<TrainingCells>,
+    /// [`TrainingCells::fingerprint`] of both together.
     fingerprint: u64,
     device: Device,
-    model: BioJepa,
-    decoder: Decoder,
-    position: Position,
-    optimiser: AdamW,
+    run: Run,
+    /// The run before the last step whose loss was looked at and found good.
+    last_good: Run,
     draws: Draws,
     last_report: LastReport,
+}
+
+/// What steps change. Clones share the values.
+#[derive(Clone)]
+struct Run {
+    model: BioJepa,
+    decoder: Decoder,
+    optimiser: AdamW,
+    position: Position,
+    /// The best validation of the stage so far.
+    best: Option<Best>,
+    n_since_best: usize,
+    history: History,
 }
 
 /// Where a run stands.
@@ -56,9 +76,36 @@ struct Position {
     step: usize,
 }
 
+/// What had the lowest loss on what was held back.
+#[derive(Clone)]
+struct Best {
+    /// Steps done in the stage.
+    step: usize,
+    loss: f32,
+    model: BioJepa,
+    decoder: Decoder,
+}
+
 struct LastReport {
     at_secs: f64,
     n_steps: usize,
+}
+
+/// What is to be done after a step besides going on.
+#[derive(Debug, Clone, Copy)]
+struct Due {
+    reports: bool,
+    saves: bool,
+    validates: bool,
+    ends: bool,
+}
+
+impl Run {
+    fn new(config: &TrainConfig, model: BioJepa, decoder: Decoder) -> Self {
+        let position = Position { stage: next_stage(config, None), step: 0 };
+        let optimiser = fresh_optimiser(config, position);
+        Self { model, decoder, optimiser, position, best: None, n_since_best: 0, history: History::default() }
+    }
 }
 
 impl Trainer {
@@ -72,207 +119,283 @@ impl Trainer {
         cells: TrainingCells,
         device: Device,
     ) -> Result<Self, Error> {
-        check(&config, &header, &cells)?;
+        config.validate().map_err(|problem| Error::Config { problem })?;
         let mut model = BioJepa::init(&config.model, config.seed, &device)?;
         if config.silent_actions {
             model.predictor.silence_actions();
         }
-        let decoder_seed = config.seed.wrapping_add(DECODER_SEED_OFFSET);
-        let decoder = Decoder::init(config.model.d_model, decoder_seed, &device);
-        let position = Position { stage: next_stage(&config, None), step: 0 };
-        let optimiser = fresh_optimiser(&config, position);
-        Ok(Self::at(config, header, cells, device, model, decoder, position, optimiser))
+        let decoder = fresh_decoder(&config, &device);
+        let run = Run::new(&config, model, decoder);
+        Self::at(config, header, cells, device, run)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the one place where the parts of a run come together")]
+    /// The one place where the parts of a run come together.
     fn at(
         config: TrainConfig,
         header: CheckpointHeader,
         cells: TrainingCells,
         device: Device,
-        mut model: BioJepa,
-        decoder: Decoder,
-        position: Position,
-        optimiser: AdamW,
-    ) -> Self {
-        model.set_attention(config.attention);
-        let draws = Draws::new(config.seed, position.stage.unwrap_or(Stage::Decoder));
-        let last_report = LastReport { at_secs: now_secs(), n_steps: 0 };
+        mut run: Run,
+    ) -> Result<Self, Error> {
+        config.validate().map_err(|problem| Error::Config { problem })?;
         let fingerprint = cells.fingerprint();
-        Self { config, header, cells, fingerprint, device, model, decoder, position, optimiser, draws, last_report }
+        let (cells, validation) = cells.held_back(&config)?;
+        check(&config, &header, &cells, validation.as_ref())?;
+        run.model.set_attention(config.attention);
+        let draws = draws(&config, run.position);
+        let last_report = LastReport { at_secs: now_secs(), n_steps: 0 };
+        let last_good = run.clone();
+        Ok(Self { config, header, cells, validation, fingerprint, device, run, last_good, draws, last_report })
     }
 
     /// Whether all stages are done.
     pub fn is_done(&self) -> bool {
-        self.position.stage.is_none()
+        self.run.position.stage.is_none()
     }
 
     /// Steps of all stages.
     pub fn n_steps(&self) -> usize {
-        Stage::ALL.iter().map(|stage| self.config.stage(*stage).n_steps).sum()
+        self.config.n_steps()
     }
 
-    /// Steps done, over all stages.
+    /// Steps done, over all stages; those that a stage that ended early left out count as done.
     pub fn steps_done(&self) -> usize {
-        let before = |stage: &&Stage| self.position.stage.is_none_or(|current| **stage < current);
+        let Position { stage: current, step } = self.run.position;
+        let before = |stage: &&Stage| current.is_none_or(|current| **stage < current);
         let earlier: usize = Stage::ALL.iter().filter(before).map(|stage| self.config.stage(*stage).n_steps).sum();
-        earlier + self.position.step
+        earlier + step
     }
 
     /// Whether `checkpoint_every` steps of a stage, or a whole stage, have been done since the last time.
     pub fn is_checkpoint_due(&self) -> bool {
-        self.position.step.is_multiple_of(self.config.checkpoint_every)
+        self.run.position.step.is_multiple_of(self.config.checkpoint_every)
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &TrainConfig {
+        &self.config
+    }
+
+    /// What the checkpoint will say of itself.
+    pub fn header(&self) -> &CheckpointHeader {
+        &self.header
+    }
+
+    /// Steps that are left, by stage.
+    pub fn steps_left(&self) -> impl Iterator<Item = (Stage, usize)> + '_ {
+        let Position { stage: current, step } = self.run.position;
+        Stage::ALL.into_iter().filter_map(move |stage| {
+            let n_steps = self.config.stage(stage).n_steps;
+            match current {
+                Some(current) if stage == current => Some((stage, n_steps - step)),
+                Some(current) if stage > current => Some((stage, n_steps)),
+                _ => None,
+            }
+        })
+    }
+
+    /// A number that tells the cells, their parts and vectors from others, in hexadecimal.
+    pub fn data_fingerprint(&self) -> String {
+        format!("{:016x}", self.fingerprint)
     }
 
     /// The model as it stands.
     pub fn model(&self) -> &BioJepa {
-        &self.model
+        &self.run.model
     }
 
     /// The decoder as it stands.
     pub fn decoder(&self) -> &Decoder {
-        &self.decoder
+        &self.run.decoder
     }
 
-    /// Does one step. Reports every `report_every` steps and at the end of a stage; none else and where all is done.
+    /// The losses so far, those before a resumption too.
+    pub fn history(&self) -> &History {
+        &self.run.history
+    }
+
+    /// Does one step. Reports every `report_every` steps, at every validation and at the end of a stage; none else and
+    /// where all is done.
     ///
     /// # Errors
-    /// Where the loss is not finite (looked at when reported and when a checkpoint is due), or the device fails.
+    /// Where a loss is not finite (looked at when reported and when a checkpoint is due), or the device fails. The run then
+    /// stands before the last step whose loss was found good: its state can be saved, its weights are usable.
     pub async fn step(&mut self) -> Result<Option<StepReport>, Error> {
-        let Position { stage: Some(stage), step } = self.position else { return Ok(None) };
-        let settings = self.config.stage(stage).clone();
-        let schedule =
-            |max_lr: f64| OneCycle { max_lr, n_steps: settings.n_steps, warmup_share: self.config.warmup_share };
-        let cycle = schedule(settings.max_lr);
-        let now = StepSettings { lr: cycle.lr(step), beta1: cycle.beta1(step), clip_norm: settings.clip_norm };
-        let sampling = sampling(&settings);
-        let n_controls = self.config.n_control_pairs(stage);
-        let n_ordered = settings.batch_size - n_controls;
-        let order = self.draws.order(self.cells.n_examples(stage, sampling), n_ordered, step);
-        let mask_ratio = settings.mask_ratio.unwrap_or(self.config.mask_ratio);
-        let loss = match stage {
-            Stage::Pretrain => {
-                let cells = self.cells.cells(&order, sampling, &self.draws, step);
-                let mask = self.mask(order.len(), mask_ratio, step);
-                let cells = self.on_device(cells);
-                let decay = self.config.ema_decay;
-                step::pretrain_step(&mut self.model, &mut self.optimiser, &cells, &mask, now, decay)
+        let Position { stage: Some(stage), step } = self.run.position else { return Ok(None) };
+        let due = self.due(stage, step + 1);
+        let looks = due.reports || due.saves || due.validates || due.ends;
+        let before = looks.then(|| self.run.clone());
+        let losses = advance(&self.config, &self.cells, &self.device, &mut self.run, &mut self.draws)?;
+        self.run.position.step = step + 1;
+        self.last_report.n_steps += 1;
+        let Some(before) = before else { return Ok(None) };
+        let report = self.after_step(stage, due, losses).await;
+        match report {
+            Ok(_) => self.last_good = before,
+            Err(_) => {
+                self.run = self.last_good.clone();
+                self.draws = draws(&self.config, self.run.position);
             }
-            Stage::Align => {
-                let targets: Vec<Option<u32>> = order.iter().map(|&target| Some(target)).collect();
-                let anchors = self.actions(&targets, Mode::Control)?;
-                let positives = self.actions(&targets, self.config.mode)?;
-                step::align_step(&mut self.model, &mut self.optimiser, &anchors, &positives, now)
-            }
-            Stage::Action => {
-                let pairs = self.pairs(&order, n_controls, sampling, step)?;
-                let mask = (mask_ratio > 0.0).then(|| self.mask(order.len() + n_controls, mask_ratio, step));
-                let composer_lr = schedule(settings.composer_max_lr.unwrap_or(settings.max_lr / 10.0)).lr(step);
-                step::action_step(&mut self.model, &mut self.optimiser, &pairs, mask.as_ref(), now, composer_lr)
-            }
-            Stage::Decoder => {
-                let pairs = self.pairs(&order, n_controls, sampling, step)?;
-                let baseline = self.config.baseline;
-                step::decoder_step(&self.model, &mut self.decoder, &mut self.optimiser, &pairs, baseline, now)
-            }
-        };
-        self.after_step(stage, step, now.lr, loss).await
+        }
+        report
     }
 
-    /// Looks at the loss where it is time to, and moves on.
-    async fn after_step(
-        &mut self,
-        stage: Stage,
-        step: usize,
-        lr: f64,
-        loss: Tensor<1>,
-    ) -> Result<Option<StepReport>, Error> {
-        let n_steps = self.config.stage(stage).n_steps;
-        let done = step + 1;
-        self.last_report.n_steps += 1;
-        let is_last = done == n_steps;
-        let reports = is_last || done.is_multiple_of(self.config.report_every);
-        let saves = done.is_multiple_of(self.config.checkpoint_every);
-        let loss = if reports || saves { Some(first(read_back("the loss", loss).await?)) } else { None };
-        if let Some(value) = loss.filter(|value| !value.is_finite()) {
-            return Err(Error::Training { stage: stage.label(), step: done, problem: format!("the loss is {value}") });
+    fn due(&self, stage: Stage, done: usize) -> Due {
+        let ends = done == self.config.stage(stage).n_steps;
+        // Without anything held back there are still the gauges of the stages that change latent states.
+        let has_look = self.validation.is_some() || matches!(stage, Stage::Pretrain | Stage::Action);
+        Due {
+            reports: ends || done.is_multiple_of(self.config.report_every),
+            saves: done.is_multiple_of(self.config.checkpoint_every),
+            validates: has_look && (ends || done.is_multiple_of(self.config.validate_every)),
+            ends,
         }
-        self.position.step = done;
-        if is_last {
-            self.position = Position { stage: next_stage(&self.config, Some(stage)), step: 0 };
-            self.optimiser = fresh_optimiser(&self.config, self.position);
-            if let Some(next) = self.position.stage {
-                self.draws = Draws::new(self.config.seed, next);
-            }
+    }
+
+    /// Looks at the loss, and at what was held back where that is due; ends the stage where it is over.
+    async fn after_step(&mut self, stage: Stage, due: Due, losses: Losses) -> Result<Option<StepReport>, Error> {
+        let (done, n_steps) = (self.run.position.step, self.config.stage(stage).n_steps);
+        let (loss, terms) = losses.read().await?;
+        require_finite(stage, done, "the loss", loss, &terms)?;
+        let (mut validation, mut gauges) = (None, None);
+        if due.validates {
+            validation = self.validate(stage, done).await?;
+            gauges = self.gauges(stage).await?;
         }
-        let Some(loss) = loss.filter(|_| reports) else { return Ok(None) };
+        if !(due.reports || due.validates) {
+            return Ok(None);
+        }
+        let point = |loss: f64| CurvePoint { stage, step: done, loss: loss as f32 };
+        self.run.history.losses.push(point(loss));
+        if let Some(validation) = &validation {
+            self.run.history.validation.push(point(validation.loss));
+        }
+        let warnings = TrainWarning::of(stage, done, n_steps, &terms, gauges.as_ref());
+        // On the plateau nothing gets better for a while, and that is no reason to give up.
+        let may_stop = !due.ends && !warnings.iter().any(|warning| matches!(warning, TrainWarning::Plateau { .. }));
+        let is_over = |patience: usize| validation.is_some() && self.run.n_since_best >= patience;
+        let stopped_early = may_stop && self.config.patience.is_some_and(is_over);
+        let end = (due.ends || stopped_early).then(|| self.end_stage(stage, stopped_early));
         let now = now_secs();
         let step_secs = (now - self.last_report.at_secs) / self.last_report.n_steps as f64;
         self.last_report = LastReport { at_secs: now, n_steps: 0 };
-        Ok(Some(StepReport { stage, step: done, n_steps, loss, lr, step_secs }))
+        let lr = cycle(&self.config, stage, self.config.stage(stage).max_lr).lr(done - 1);
+        Ok(Some(StepReport {
+            stage,
+            step: done,
+            n_steps,
+            loss,
+            lr,
+            step_secs,
+            terms,
+            validation,
+            gauges,
+            warnings,
+            end,
+        }))
     }
 
-    fn mask(&self, n_cells: usize, ratio: f64, step: usize) -> Tensor<2> {
-        let n_genes = self.cells.n_genes();
-        let values = self.draws.mask(n_cells * n_genes, ratio, step);
-        Tensor::from_data(TensorData::new(values, [n_cells, n_genes]), &self.device)
-    }
-
-    fn on_device(&self, cells: DenseCells) -> CellBatch {
-        cell_batch(cells.x, cells.log_total, self.cells.n_genes(), &self.device)
-    }
-
-    fn pairs(&self, order: &[u32], n_controls: usize, sampling: Sampling, step: usize) -> Result<PairBatch, Error> {
-        let pairs = self.cells.pairs(order, n_controls, sampling, &self.draws, step);
-        let actions = self.actions(&pairs.target, self.config.mode)?;
-        Ok(PairBatch { control: self.on_device(pairs.control), case: self.on_device(pairs.case), actions })
-    }
-
-    /// One action per target under `mode`; none is no perturbation.
-    fn actions(&self, targets: &[Option<u32>], mode: Mode) -> Result<Actions, Error> {
-        let width = self.config.model.composer.n_protein;
-        let mut features = Vec::with_capacity(targets.len() * width);
-        let mut modes = Vec::with_capacity(targets.len());
-        for target in targets {
-            match target {
-                Some(target) => features.extend_from_slice(&self.cells.targets()[*target as usize].vector),
-                None => features.resize(features.len() + width, 0.0),
-            }
-            modes.push(if target.is_some() { mode } else { Mode::Control });
+    /// Keeps what validated best and goes on to the next stage.
+    fn end_stage(&mut self, stage: Stage, stopped_early: bool) -> StageEnd {
+        let best = self.run.best.take();
+        let kept_step = best.as_ref().map(|best| best.step);
+        if let Some(Best { model, decoder, .. }) = best {
+            (self.run.model, self.run.decoder) = (model, decoder);
         }
-        self.model.composer.actions(features, width, vec![Modality::Protein; modes.len()], modes, &self.device)
+        self.run.n_since_best = 0;
+        self.run.position = Position { stage: next_stage(&self.config, Some(stage)), step: 0 };
+        self.run.optimiser = fresh_optimiser(&self.config, self.run.position);
+        self.draws = draws(&self.config, self.run.position);
+        StageEnd { stopped_early, kept_step }
     }
 }
 
-fn check(config: &TrainConfig, header: &CheckpointHeader, cells: &TrainingCells) -> Result<(), Error> {
-    config.validate().map_err(|problem| Error::Config { problem })?;
+/// One optimiser step of the stage at which `run` stands; its position is the caller's to move.
+fn advance(
+    config: &TrainConfig,
+    cells: &TrainingCells,
+    device: &Device,
+    run: &mut Run,
+    draws: &mut Draws,
+) -> Result<Losses, Error> {
+    let Position { stage, step } = run.position;
+    let stage = stage.unwrap_or(Stage::Decoder);
+    let settings = config.stage(stage);
+    let source = Source { config, cells, composer: &run.model.composer, device };
+    let examples = source.examples(stage, config.n_examples(stage), draws, step)?;
+    let main = cycle(config, stage, settings.max_lr);
+    let (lr, beta1) = (main.lr(step), main.beta1(step));
+    let now = StepSettings { lr, beta1, clip_norm: settings.clip_norm, n_parts: config.accumulate };
+    let Run { model, decoder, optimiser, .. } = run;
+    Ok(match examples {
+        Examples::Cells { cells, mask } => step::pretrain_step(model, optimiser, &cells, &mask, now, config.ema_decay),
+        Examples::Views { anchors, positives } => step::align_step(model, optimiser, &anchors, &positives, now),
+        Examples::Pairs { pairs, mask } if stage == Stage::Action => {
+            let composer_lr = cycle(config, stage, settings.composer_max_lr.unwrap_or(settings.max_lr / 10.0)).lr(step);
+            step::action_step(model, optimiser, &pairs, mask.as_ref(), now, composer_lr)
+        }
+        Examples::Pairs { pairs, .. } => step::decoder_step(model, decoder, optimiser, &pairs, config.baseline, now),
+    })
+}
+
+fn cycle(config: &TrainConfig, stage: Stage, max_lr: f64) -> OneCycle {
+    OneCycle { max_lr, n_steps: config.stage(stage).n_steps, warmup_share: config.warmup_share }
+}
+
+/// Refuses a loss that is not finite, and says which of its terms are not.
+fn require_finite(stage: Stage, step: usize, what: &str, loss: f64, terms: &[TermValue]) -> Result<(), Error> {
+    let is_bad = |term: &&TermValue| !term.value.is_finite();
+    let bad: Vec<(LossTerm, f64)> = terms.iter().filter(is_bad).map(|term| (term.term, term.value)).collect();
+    if loss.is_finite() && bad.is_empty() {
+        return Ok(());
+    }
+    let named: Vec<String> = bad.iter().map(|(term, value)| format!("{} is {value}", term.label())).collect();
+    let named = if named.is_empty() { "each term is finite, their sum is not".to_owned() } else { named.join(", ") };
+    Err(Error::Training { stage: stage.label(), step, problem: format!("{what} is {loss} ({named})") })
+}
+
+fn check(
+    config: &TrainConfig,
+    header: &CheckpointHeader,
+    cells: &TrainingCells,
+    validation: Option<&TrainingCells>,
+) -> Result<(), Error> {
     let (n_genes, n_header) = (cells.n_genes(), header.genes.len());
     if config.model.n_genes != n_genes || n_header != n_genes || header.model != config.model {
         let n_model = config.model.n_genes;
         let problem = format!("cells have {n_genes} genes, the configuration {n_model}, the header {n_header}");
         return Err(Error::TrainingCells { problem });
     }
-    if let Some(stage) = Stage::ALL
-        .iter()
-        .find(|s| config.stage(**s).n_steps > 0 && cells.n_examples(**s, sampling(config.stage(**s))) == 0)
-    {
-        let problem = match stage {
+    for stage in Stage::ALL.into_iter().filter(|stage| config.stage(*stage).n_steps > 0) {
+        let n_examples = |cells: &TrainingCells| cells.n_examples(stage, sampling(config.stage(stage)));
+        let missing = match stage {
             Stage::Pretrain => "no cells",
             Stage::Align => "no target with a vector",
             Stage::Action | Stage::Decoder => "no control cells, or no perturbed cells of a target with a vector",
         };
-        return Err(Error::TrainingCells { problem: format!("{}: {problem}", stage.label()) });
+        let problem = if n_examples(cells) == 0 {
+            format!("{}: {missing}", stage.label())
+        } else if stage != Stage::Align && validation.is_some_and(|cells| n_examples(cells) == 0) {
+            format!("{}: {missing} held back for validation; raise validation_share or set hold_back", stage.label())
+        } else {
+            continue;
+        };
+        return Err(Error::TrainingCells { problem });
     }
     Ok(())
-}
-
-fn sampling(stage: &StageConfig) -> Sampling {
-    Sampling { cells_per_example: stage.cells_per_example, balance_targets: stage.balance_targets }
 }
 
 /// The first stage with steps after `current`.
 fn next_stage(config: &TrainConfig, current: Option<Stage>) -> Option<Stage> {
     Stage::ALL.into_iter().find(|stage| current.is_none_or(|c| *stage > c) && config.stage(*stage).n_steps > 0)
+}
+
+fn draws(config: &TrainConfig, position: Position) -> Draws {
+    Draws::new(config.seed, position.stage.unwrap_or(Stage::Decoder))
+}
+
+fn fresh_decoder(config: &TrainConfig, device: &Device) -> Decoder {
+    Decoder::init(config.model.d_model, config.seed.wrapping_add(DECODER_SEED_OFFSET), device)
 }
 
 fn fresh_optimiser(config: &TrainConfig, position: Position) -> AdamW {
@@ -282,8 +405,4 @@ fn fresh_optimiser(config: &TrainConfig, position: Position) -> AdamW {
 fn optimiser_config(config: &TrainConfig, position: Position) -> AdamWConfig {
     let weight_decay = config.stage(position.stage.unwrap_or(Stage::Decoder)).weight_decay;
     AdamWConfig { weight_decay, ..AdamWConfig::default() }
-}
-
-fn first(values: Vec<f32>) -> f64 {
-    values.first().map_or(f64::NAN, |value| f64::from(*value))
 }

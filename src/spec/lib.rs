@@ -1,7 +1,8 @@
 //! Plain data that crosses a boundary: configurations, requests, events and tables.
 //!
 //! The screen, the worker and the command line know the engine only through these types.
-//! Nothing here computes; `validate` alone checks what a type cannot express.
+//! Little is computed here: `validate` checks what a type cannot express, and what a screen must know before anything is
+//! started (what a training costs) are pure functions of the configuration.
 //! Deliberately absent: file paths, tensors, and any dependency but serde.
 
 pub mod checkpoint;
@@ -16,5 +17,6 @@ pub mod prediction;
 pub mod prepare;
 pub mod reading;
 pub mod recipe;
+pub mod run;
 pub mod split;
 pub mod train;

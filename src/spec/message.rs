@@ -13,6 +13,8 @@ use crate::genes::VariableGenesTable;
 use crate::labels::{LabelOptions, LabelTable};
 use crate::prediction::{Prediction, Query, TargetInfo};
 use crate::prepare::{CellFilter, MapConfig};
+use crate::run::{Glimpse, RunChange, RunExport, RunInfo, StartFrom, Steering, StorageReport, TrainingPlan};
+use crate::train::{StepReport, TrainConfig};
 
 /// What the screen asks of the engine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -79,6 +81,60 @@ pub enum Request {
     Export {
         /// As what.
         kind: ExportKind,
+    },
+    /// Look at a run before it is started: what it would take, and how long. Answered by [`Event::TrainingPlanned`].
+    PlanTraining {
+        /// The run; sizes come from cells and vectors.
+        config: Box<TrainConfig>,
+        /// What it begins from.
+        start: StartFrom,
+    },
+    /// Start a run on the prepared cells. Says [`Event::TrainingStarted`], [`Event::Step`], [`Event::Glimpsed`] and
+    /// [`Event::RunSaved`] as it goes; answered by [`Event::Trained`]. [`Request::Cancel`] discards it.
+    Train {
+        /// What a person calls it.
+        name: String,
+        /// How.
+        config: Box<TrainConfig>,
+        /// What it begins from.
+        start: StartFrom,
+        /// Seconds between two savings.
+        save_every_secs: f64,
+    },
+    /// Go on with a run that is kept; it brings its own cells. Answered as [`Request::Train`].
+    ResumeRun {
+        /// Its id.
+        run: String,
+        /// Seconds between two savings.
+        save_every_secs: f64,
+    },
+    /// The runs that are kept. Answered by [`Event::Runs`].
+    Runs,
+    /// Rename or delete a run. Answered by [`Event::Runs`].
+    ChangeRun {
+        /// Its id.
+        run: String,
+        /// What is done.
+        change: RunChange,
+    },
+    /// Take a part of a run away. Answered by [`Event::Exported`].
+    ExportRun {
+        /// Its id.
+        run: String,
+        /// Which part.
+        part: RunExport,
+    },
+    /// Ask the model of a run from now on. Answered by [`Event::CheckpointLoaded`].
+    UseRun {
+        /// Its id.
+        run: String,
+    },
+    /// Pause or stop the run of the request with this id at its next step.
+    Steer {
+        /// The request that runs it.
+        request: u32,
+        /// What is wanted.
+        how: Steering,
     },
     /// Stop the request with this id at its next step.
     Cancel {
@@ -185,6 +241,51 @@ pub enum Event {
     Predicted {
         /// The answer.
         prediction: Prediction,
+    },
+    /// A run was looked at.
+    TrainingPlanned {
+        /// What was seen.
+        plan: Box<TrainingPlan>,
+    },
+    /// A run was started or goes on. Not final.
+    TrainingStarted {
+        /// As it stands.
+        run: Box<RunInfo>,
+        /// What a person should know, in plain words.
+        warnings: Vec<String>,
+    },
+    /// Steps were done. Not final.
+    Step {
+        /// The last of them.
+        report: Box<StepReport>,
+        /// Steps done, over all stages.
+        steps_done: usize,
+        /// Seconds left, from the pace of each stage so far; none until it can be told.
+        remaining_secs: Option<f64>,
+    },
+    /// The model was asked while it learns. Not final.
+    Glimpsed {
+        /// Its answer.
+        glimpse: Glimpse,
+    },
+    /// A run was saved, or could not be. Not final.
+    RunSaved {
+        /// Steps that are safe.
+        steps_done: usize,
+        /// Why it could not be saved; the run goes on.
+        problem: Option<String>,
+    },
+    /// A run ended, or was paused.
+    Trained {
+        /// As it stands.
+        run: Box<RunInfo>,
+    },
+    /// The runs that are kept, the latest first.
+    Runs {
+        /// The runs.
+        runs: Vec<RunInfo>,
+        /// Where they are kept.
+        storage: StorageReport,
     },
     /// The cells were written.
     Exported {

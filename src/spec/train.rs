@@ -1,10 +1,20 @@
 //! The four training stages and how each is run (spec §4.1).
+//!
+//! Beside the configuration: [`preset`] (configurations to begin with), [`cost`] (parameters and bytes, before anything is
+//! started), [`report`] (what a run says as it goes) and [`run_file`] (what repeats it).
+
+pub mod cost;
+pub mod preset;
+pub mod report;
+pub mod run_file;
 
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::{GeneJoin, PrepareOptions};
 use crate::device::AttentionPath;
 use crate::model::{Mode, ModelConfig};
+
+pub use report::StepReport;
 
 /// The stages, in the order they are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -41,7 +51,7 @@ impl Stage {
 pub struct StageConfig {
     /// Optimiser steps. Default: 0.
     pub n_steps: usize,
-    /// Cells (or pairs) per step. Default: 32.
+    /// Cells (or pairs) that are computed at once; a step has `accumulate` times as many. Default: 32.
     pub batch_size: usize,
     /// Peak learning rate of the one-cycle schedule. Default: 1e-3.
     pub max_lr: f64,
@@ -77,6 +87,35 @@ impl Default for StageConfig {
     }
 }
 
+impl StageConfig {
+    /// Checks what the types cannot say.
+    ///
+    /// # Errors
+    /// Names the field, its value and what it must be.
+    pub fn validate(&self) -> Result<(), String> {
+        if self.batch_size == 0 {
+            return Err("batch_size is 0; it must be at least 1".into());
+        }
+        if self.cells_per_example == 0 {
+            return Err("cells_per_example is 0; it must be at least 1".into());
+        }
+        if let Some(ratio) = self.mask_ratio.filter(|ratio| !(0.0..1.0).contains(ratio)) {
+            return Err(format!("mask_ratio is {ratio}; it must lie in 0 to 1, 1 excluded"));
+        }
+        let rates =
+            [("max_lr", Some(self.max_lr)), ("composer_max_lr", self.composer_max_lr), ("clip_norm", self.clip_norm)];
+        for (field, value) in rates {
+            if let Some(value) = value.filter(|value| !(value.is_finite() && *value > 0.0)) {
+                return Err(format!("{field} is {value}; it must be above 0"));
+            }
+        }
+        if !(self.weight_decay.is_finite() && self.weight_decay >= 0.0) {
+            return Err(format!("weight_decay is {}; it must be 0 or more", self.weight_decay));
+        }
+        Ok(())
+    }
+}
+
 /// What a predicted state is compared with, to make a predicted change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -87,6 +126,19 @@ pub enum Baseline {
     /// The state that the predictor gives for the same cell without a perturbation (mode `control`, a vector of zeros),
     /// so that what it gets wrong whatever the perturbation cancels. It must be trained on such pairs: `control_share`.
     ControlAction,
+}
+
+/// What is held back for validation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldBack {
+    /// Whole targets, with a share of the control and unlabelled cells: tells how the model does on targets it has not
+    /// seen.
+    #[default]
+    Targets,
+    /// A share of the cells of each target, of the controls and of the unlabelled cells. Alignment, which knows no cells,
+    /// is then validated on what it was trained on.
+    Cells,
 }
 
 /// A whole training run, as written in a TOML file.
@@ -103,10 +155,32 @@ pub struct TrainConfig {
     pub join: GeneJoin,
     /// How the file is read and prepared.
     pub data: PrepareOptions,
+    /// Column of `obs` that names each cell's batch: a perturbed cell is then paired with a control of its own batch, where
+    /// it has one, as the reference. Default: none, with any control.
+    pub batch_column: Option<String>,
     /// How the perturbations act. Default: knockout.
     pub mode: Mode,
     /// Targets held out of every stage, whole.
     pub held_out: Vec<String>,
+    /// Fingerprint of the checkpoint that the run starts from; set by what starts the run. Default: none, from random
+    /// values.
+    pub start_from: Option<String>,
+    /// Whether a run that starts from a checkpoint trains the encoder and the composer's alignment too, instead of leaving
+    /// these stages out. Default: no.
+    pub train_encoder: bool,
+    /// Share of the training targets or cells that is held back for validation. Default: 0, none, as the reference.
+    pub validation_share: f64,
+    /// What is held back. Default: whole targets.
+    pub hold_back: HoldBack,
+    /// Steps between two validations, and between two readings of the gauges. Default: 100.
+    pub validate_every: usize,
+    /// Batches that a validation computes, the same ones every time. Default: 4.
+    pub validation_batches: usize,
+    /// A stage ends after so many validations in a row without a new best one. Default: none, all steps are done.
+    pub patience: Option<usize>,
+    /// Batches whose gradients make one step, computed one after the other: as one batch of so many times the size, with
+    /// the memory of one and a second forward pass. Default: 1.
+    pub accumulate: usize,
     /// Share of genes masked in pretraining and in the action stage. Default: 0.6.
     pub mask_ratio: f64,
     /// Decay of the teacher's moving average. Default: 0.996.
@@ -144,8 +218,17 @@ impl Default for TrainConfig {
             attention: AttentionPath::default(),
             join: GeneJoin::Union,
             data: PrepareOptions::default(),
+            batch_column: None,
             mode: Mode::Knockout,
             held_out: Vec::new(),
+            start_from: None,
+            train_encoder: false,
+            validation_share: 0.0,
+            hold_back: HoldBack::default(),
+            validate_every: 100,
+            validation_batches: 4,
+            patience: None,
+            accumulate: 1,
             mask_ratio: 0.6,
             ema_decay: 0.996,
             baseline: Baseline::ControlState,
@@ -174,13 +257,37 @@ impl TrainConfig {
         }
     }
 
+    /// The same, to be changed.
+    pub fn stage_mut(&mut self, stage: Stage) -> &mut StageConfig {
+        match stage {
+            Stage::Pretrain => &mut self.pretrain,
+            Stage::Align => &mut self.align,
+            Stage::Action => &mut self.action,
+            Stage::Decoder => &mut self.decoder,
+        }
+    }
+
+    /// Steps of all stages.
+    pub fn n_steps(&self) -> usize {
+        Stage::ALL.iter().map(|stage| self.stage(*stage).n_steps).sum()
+    }
+
+    /// Cells (or pairs) of one step, over all the batches that make it.
+    pub fn n_examples(&self, stage: Stage) -> usize {
+        self.stage(stage).batch_size.saturating_mul(self.accumulate)
+    }
+
     /// Of the pairs of a step, those of two controls; at least one pair is left to the perturbations.
     pub fn n_control_pairs(&self, stage: Stage) -> usize {
-        let batch_size = self.stage(stage).batch_size;
+        self.n_control_pairs_of(stage, self.n_examples(stage))
+    }
+
+    /// The same of `n_examples` pairs.
+    pub fn n_control_pairs_of(&self, stage: Stage, n_examples: usize) -> usize {
         match stage {
             Stage::Pretrain | Stage::Align => 0,
             Stage::Action | Stage::Decoder => {
-                ((self.control_share * batch_size as f64).round() as usize).min(batch_size.saturating_sub(1))
+                ((self.control_share * n_examples as f64).round() as usize).min(n_examples.saturating_sub(1))
             }
         }
     }
@@ -196,6 +303,7 @@ impl TrainConfig {
             ("ema_decay", self.ema_decay),
             ("warmup_share", self.warmup_share),
             ("control_share", self.control_share),
+            ("validation_share", self.validation_share),
         ] {
             if !(0.0..1.0).contains(&value) {
                 return Err(format!("{name} is {value}; it must lie in 0 to 1, 1 excluded"));
@@ -205,28 +313,7 @@ impl TrainConfig {
             return Err(format!("vector_weight is {}; it must lie in 0 to 1", self.vector_weight));
         }
         for stage in Stage::ALL {
-            let config = self.stage(stage);
-            let name = stage.label();
-            if config.batch_size == 0 {
-                return Err(format!("{name}: batch_size is 0; it must be at least 1"));
-            }
-            if config.cells_per_example == 0 {
-                return Err(format!("{name}: cells_per_example is 0; it must be at least 1"));
-            }
-            if let Some(ratio) = config.mask_ratio.filter(|ratio| !(0.0..1.0).contains(ratio)) {
-                return Err(format!("{name}: mask_ratio is {ratio}; it must lie in 0 to 1, 1 excluded"));
-            }
-            if !(config.max_lr.is_finite() && config.max_lr > 0.0) {
-                return Err(format!("{name}: max_lr is {}; it must be above 0", config.max_lr));
-            }
-            for (field, value) in [("composer_max_lr", config.composer_max_lr), ("clip_norm", config.clip_norm)] {
-                if let Some(value) = value.filter(|value| !(value.is_finite() && *value > 0.0)) {
-                    return Err(format!("{name}: {field} is {value}; it must be above 0"));
-                }
-            }
-            if !(config.weight_decay.is_finite() && config.weight_decay >= 0.0) {
-                return Err(format!("{name}: weight_decay is {}; it must be 0 or more", config.weight_decay));
-            }
+            self.stage(stage).validate().map_err(|problem| format!("{}: {problem}", stage.label()))?;
         }
         if self.pretrain.n_steps > 0 && self.pretrain.mask_ratio == Some(0.0) {
             return Err("pretraining: mask_ratio is 0; nothing would be left to predict".into());
@@ -239,26 +326,21 @@ impl TrainConfig {
                 "baseline is control_action; set control_share, so that the action stage sees such pairs".into()
             );
         }
-        if self.checkpoint_every == 0 || self.report_every == 0 {
-            return Err("checkpoint_every and report_every must be at least 1".into());
+        for (name, value) in [
+            ("checkpoint_every", self.checkpoint_every),
+            ("report_every", self.report_every),
+            ("validate_every", self.validate_every),
+            ("validation_batches", self.validation_batches),
+            ("accumulate", self.accumulate),
+            ("patience", self.patience.unwrap_or(1)),
+        ] {
+            if value == 0 {
+                return Err(format!("{name} is 0; it must be at least 1"));
+            }
+        }
+        if self.patience.is_some() && self.validation_share == 0.0 {
+            return Err("patience is set; set validation_share too, so that there is something to judge by".into());
         }
         Ok(())
     }
-}
-
-/// Where a run stands; sent every `report_every` steps.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct StepReport {
-    /// The stage being run.
-    pub stage: Stage,
-    /// Steps done in this stage.
-    pub step: usize,
-    /// Steps of this stage in all.
-    pub n_steps: usize,
-    /// Loss of the last step.
-    pub loss: f64,
-    /// Learning rate of the last step.
-    pub lr: f64,
-    /// Mean wall time of a step since the last report, in seconds.
-    pub step_secs: f64,
 }

@@ -2,6 +2,7 @@
 
 mod genes;
 mod prepare;
+mod training;
 
 use std::cell::RefCell;
 use std::fs;

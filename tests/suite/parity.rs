@@ -227,7 +227,7 @@ fn a_resumed_optimiser_goes_on_exactly() {
     let mask = matrix((0..36).map(|index| f32::from(index % 2 == 0)).collect(), 12, &device);
     let config = AdamWConfig { weight_decay: 0.05, ..AdamWConfig::default() };
     let mut optimiser = AdamW::new(config);
-    let settings = StepSettings { lr: 1e-3, beta1: 0.9, clip_norm: Some(1.0) };
+    let settings = StepSettings { lr: 1e-3, beta1: 0.9, clip_norm: Some(1.0), n_parts: 1 };
     step::pretrain_step(&mut model, &mut optimiser, &cells, &mask, settings, 0.996);
     let saved = block_on(optimiser.state()).expect("the CPU gives its values back");
     let mut resumed = AdamW::from_state(config, &saved, &device).expect("the optimiser's own state");

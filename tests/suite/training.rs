@@ -1,5 +1,10 @@
 //! Training: the schedule against PyTorch's own numbers, and runs of tiny models that must resume bit for bit.
 
+mod assembling;
+mod costs;
+mod going_on;
+mod judging;
+
 use std::path::PathBuf;
 
 use cells::counts::Counts;
@@ -230,20 +235,6 @@ fn a_saved_run_is_refused_under_another_configuration_header_or_data() {
     assert!(error.contains("other cells or vectors"), "{error}");
     refused(&state[..state.len() / 2], &config, header(&config), cells());
     refused(&block_on(trainer.weights()).expect("readable"), &config, header(&config), cells());
-}
-
-#[test]
-fn a_loss_that_is_not_finite_stops_with_stage_and_step() {
-    let mut config = config();
-    config.pretrain = StageConfig { max_lr: 1e30, n_steps: 20, ..config.pretrain };
-    let mut trainer = Trainer::new(config.clone(), header(&config), cells(), cpu()).expect("the parts fit");
-    let error = loop {
-        if let Err(error) = block_on(trainer.step()) {
-            break error.to_string();
-        }
-        assert!(!trainer.is_done(), "such a learning rate cannot end well");
-    };
-    assert!(error.contains("of pretraining"), "{error}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The action composer: from a perturbation's vector, kind of vector and mode to one action vector.
 
+use std::ops::Range;
+
 use burn::tensor::{Device, Tensor, TensorData};
 use spec::model::{ComposerConfig, Modality, Mode};
 
@@ -25,6 +27,15 @@ impl Actions {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.modes.is_empty()
+    }
+
+    /// Some of them.
+    pub fn part(&self, rows: Range<usize>) -> Self {
+        Self {
+            features: self.features.clone().narrow(0, rows.start, rows.len()),
+            modalities: self.modalities[rows.clone()].to_vec(),
+            modes: self.modes[rows].to_vec(),
+        }
     }
 
     /// As many times no perturbation: vectors of zeros under the mode `control`.

@@ -4,6 +4,7 @@
 //! (v0.5). A masked token is one shared vector: the reference keeps no gene identity in it. No positions.
 
 use std::f64::consts::TAU;
+use std::ops::Range;
 
 use burn::tensor::Tensor;
 use spec::device::AttentionPath;
@@ -30,6 +31,14 @@ pub struct CellBatch {
     pub x: Tensor<2>,
     /// `ln(1 + Σ x)` per cell, `[B]`.
     pub log_total: Tensor<1>,
+}
+
+impl CellBatch {
+    /// Some of the cells.
+    pub fn part(&self, cells: Range<usize>) -> Self {
+        let (start, n) = (cells.start, cells.len());
+        Self { x: self.x.clone().narrow(0, start, n), log_total: self.log_total.clone().narrow(0, start, n) }
+    }
 }
 
 /// Encoder of a cell's state.

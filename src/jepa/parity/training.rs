@@ -71,7 +71,7 @@ impl Run<'_> {
         let references = golden.values(&format!("{stage}.losses"))?;
         let mut losses = Vec::with_capacity(n_steps);
         for (index, (&lr, &beta1)) in lrs.iter().zip(beta1s).take(n_steps).enumerate() {
-            let settings = StepSettings { lr: f64::from(lr), beta1: f64::from(beta1), clip_norm };
+            let settings = StepSettings { lr: f64::from(lr), beta1: f64::from(beta1), clip_norm, n_parts: 1 };
             let loss = self.step(stage, index, &mut optimiser, settings)?;
             losses.extend(read_back(&format!("{stage}.losses"), loss).await?);
         }
@@ -108,19 +108,20 @@ impl Run<'_> {
         let guides = golden.actions(composer, "in.dna", rows, &vec![DNA; n_batch], &modes, device)?;
         let model = &mut self.model;
         if stage == "pretrain" {
-            return Ok(step::pretrain_step(model, optimiser, &x, &mask, settings, EMA_DECAY));
+            return Ok(step::pretrain_step(model, optimiser, &x, &mask, settings, EMA_DECAY).total);
         }
         if stage == "align" {
             let (modality, mode) = (vec![ANCHOR.0; n_batch], vec![ANCHOR.1; n_batch]);
             let anchors = golden.actions(&model.composer, "in.protein", rows, &modality, &mode, device)?;
-            return Ok(step::align_step(model, optimiser, &anchors, &guides, settings));
+            return Ok(step::align_step(model, optimiser, &anchors, &guides, settings).total);
         }
         let case = golden.cells("in.y", "in.y_total", rows, device)?;
         let pairs = PairBatch { control: x, case, actions: guides };
-        Ok(match stage {
+        let losses = match stage {
             "action" => step::action_step(model, optimiser, &pairs, Some(&mask), settings, settings.lr * COMPOSER_RATE),
             _ => step::decoder_step(model, &mut self.decoder, optimiser, &pairs, Baseline::ControlState, settings),
-        })
+        };
+        Ok(losses.total)
     }
 
     /// Replaces what a stage changed by what the reference had after all its steps.

@@ -1,11 +1,14 @@
 //! The two files that a run writes: its whole state, and the trained checkpoint.
 
+use std::collections::BTreeMap;
+
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use spec::checkpoint::CheckpointHeader;
+use spec::train::report::History;
 use spec::train::{Stage, TrainConfig};
 
-use super::{Position, Trainer, check, optimiser_config};
+use super::{Best, Position, Run, Trainer, optimiser_config};
 use crate::batch::TrainingCells;
 use crate::checkpoint::{self, Checkpoint};
 use crate::error::Error;
@@ -26,6 +29,29 @@ struct Saved {
     step: usize,
     /// [`TrainingCells::fingerprint`], in hexadecimal: JSON knows no whole numbers of 64 bits.
     cells: String,
+    /// The best validation of the stage; its values are the tensors under `best.`, as far as the stage trains them.
+    #[serde(default)]
+    best: Option<SavedBest>,
+    #[serde(default)]
+    n_since_best: usize,
+    #[serde(default)]
+    history: History,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedBest {
+    step: usize,
+    loss: f32,
+}
+
+/// Where the tensors begin that a stage changes.
+fn trained(stage: Stage) -> &'static [&'static str] {
+    match stage {
+        Stage::Pretrain => &["model.student.", "model.teacher.", "model.masked_predictor."],
+        Stage::Align => &["model.composer."],
+        Stage::Action => &["model.predictor.", "model.composer."],
+        Stage::Decoder => &["decoder."],
+    }
 }
 
 impl Trainer {
@@ -34,17 +60,36 @@ impl Trainer {
     /// # Errors
     /// Where the device fails to give the values back.
     pub async fn state(&self) -> Result<Vec<u8>, Error> {
+        let run = &self.run;
         let saved = Saved {
             config: self.config.clone(),
             header: self.header.clone(),
-            stage: self.position.stage,
-            step: self.position.step,
-            cells: format!("{:016x}", self.fingerprint),
+            stage: run.position.stage,
+            step: run.position.step,
+            cells: self.data_fingerprint(),
+            best: run.best.as_ref().map(|best| SavedBest { step: best.step, loss: best.loss }),
+            n_since_best: run.n_since_best,
+            history: run.history.clone(),
         };
-        let mut tensors = self.tensors().await?;
-        tensors.extend(under("optimiser", self.optimiser.state().await?));
+        let mut tensors = tensors(&run.model, &run.decoder).await?;
+        tensors.extend(under("optimiser", run.optimiser.state().await?));
+        if let (Some(best), Some(stage)) = (&run.best, run.position.stage) {
+            let mut values = self::tensors(&best.model, &best.decoder).await?;
+            values.retain(|name, _| trained(stage).iter().any(|start| name.starts_with(start)));
+            tensors.extend(under("best", values));
+        }
         let json = serde_json::to_string(&saved).map_err(|e| unusable(e.to_string()))?;
         checkpoint::write_raw(&tensors, &[(KEY.to_owned(), json)].into())
+    }
+
+    /// The configuration and header of a saved run, to resume it with.
+    ///
+    /// # Errors
+    /// Where the bytes are no saved run.
+    pub fn saved_as(bytes: &[u8]) -> Result<(TrainConfig, CheckpointHeader), Error> {
+        let (_, metadata) = checkpoint::read_raw(bytes)?;
+        let Saved { config, header, .. } = saved(&metadata)?;
+        Ok((config, header))
     }
 
     /// Goes on from a saved run, with the same configuration, header and cells.
@@ -60,8 +105,7 @@ impl Trainer {
         device: Device,
     ) -> Result<Self, Error> {
         let (mut tensors, metadata) = checkpoint::read_raw(bytes)?;
-        let json = metadata.get(KEY).ok_or_else(|| unusable("it holds no saved run".into()))?;
-        let saved: Saved = serde_json::from_str(json).map_err(|e| unusable(e.to_string()))?;
+        let saved = saved(&metadata)?;
         if saved.config != config {
             return Err(unusable("it was saved under another configuration; train anew, or use that one".into()));
         }
@@ -73,29 +117,49 @@ impl Trainer {
         if saved.cells != format!("{:016x}", cells.fingerprint()) {
             return Err(unusable("it was saved from other cells or vectors; use the same files, or train anew".into()));
         }
-        check(&config, &header, &cells)?;
         let position = Position { stage: saved.stage, step: saved.step };
         let optimiser = take(&mut tensors, "optimiser");
         let optimiser = AdamW::from_state(optimiser_config(&config, position), &optimiser, &device)?;
-        let decoder = Decoder::init(config.model.d_model, config.seed, &device).load(&take(&mut tensors, "decoder"))?;
-        let model = BioJepa::from_tensors(&config.model, &take(&mut tensors, "model"), &device)?;
-        Ok(Self::at(config, header, cells, device, model, decoder, position, optimiser))
+        let best_values = take(&mut tensors, "best");
+        let (model, decoder) = build(&config, tensors.clone(), &device)?;
+        let best = match saved.best {
+            None => None,
+            Some(SavedBest { step, loss }) => {
+                tensors.extend(best_values);
+                let (model, decoder) = build(&config, tensors, &device)?;
+                Some(Best { step, loss, model, decoder })
+            }
+        };
+        let (n_since_best, history) = (saved.n_since_best, saved.history);
+        let run = Run { model, decoder, optimiser, position, best, n_since_best, history };
+        Self::at(config, header, cells, device, run)
     }
 
-    /// The checkpoint of the model as it stands.
+    /// The checkpoint of the model as it stands: at the end of a stage what validated best, where anything was held back.
     ///
     /// # Errors
     /// Where the device fails to give the values back.
     pub async fn weights(&self) -> Result<Vec<u8>, Error> {
-        let checkpoint = Checkpoint { header: self.header.clone(), tensors: self.tensors().await? };
-        checkpoint::write(&checkpoint)
+        let tensors = tensors(&self.run.model, &self.run.decoder).await?;
+        checkpoint::write(&Checkpoint { header: self.header.clone(), tensors })
     }
+}
 
-    async fn tensors(&self) -> Result<TensorMap, Error> {
-        let mut tensors = under("model", self.model.state().await?);
-        tensors.extend(under("decoder", self.decoder.state().await?));
-        Ok(tensors)
-    }
+fn saved(metadata: &BTreeMap<String, String>) -> Result<Saved, Error> {
+    let json = metadata.get(KEY).ok_or_else(|| unusable("it holds no saved run".into()))?;
+    serde_json::from_str(json).map_err(|e| unusable(e.to_string()))
+}
+
+async fn tensors(model: &BioJepa, decoder: &Decoder) -> Result<TensorMap, Error> {
+    let mut tensors = under("model", model.state().await?);
+    tensors.extend(under("decoder", decoder.state().await?));
+    Ok(tensors)
+}
+
+/// The other way round.
+fn build(config: &TrainConfig, mut tensors: TensorMap, device: &Device) -> Result<(BioJepa, Decoder), Error> {
+    let decoder = Decoder::init(config.model.d_model, 0, device).load(&take(&mut tensors, "decoder"))?;
+    Ok((BioJepa::from_tensors(&config.model, &take(&mut tensors, "model"), device)?, decoder))
 }
 
 /// The tensors with `path.` before each name.

@@ -1,0 +1,87 @@
+//! Looking at a run from outside: losses and gauges on what was held back, the same batches and masks every time.
+
+use spec::train::Stage;
+use spec::train::report::{Gauges, TermValue, Validation};
+
+use super::examples::{Examples, Source, sampling};
+use super::gauges::gauges;
+use super::{Best, Trainer};
+use crate::batch::{Draws, TrainingCells};
+use crate::error::Error;
+
+/// Keeps the draws of validation apart from those of training.
+const VALIDATION_SEED_OFFSET: u64 = 0x5eed_0000;
+
+/// Fewest examples that a loss can be told of: alignment chooses among those of its batch.
+pub(super) fn min_examples(stage: Stage) -> usize {
+    if stage == Stage::Align { 2 } else { 1 }
+}
+
+impl Trainer {
+    /// The loss of the stage on what was held back, and where it is the best so far, what led to it is kept. None where
+    /// nothing was held back, or too little of it.
+    pub(super) async fn validate(&mut self, stage: Stage, step: usize) -> Result<Option<Validation>, Error> {
+        let Some(cells) = self.validation.as_ref() else { return Ok(None) };
+        let n_available = cells.n_examples(stage, sampling(self.config.stage(stage)));
+        if n_available < min_examples(stage) {
+            return Ok(None);
+        }
+        let n_batches = n_available.div_ceil(self.n_per_batch(cells, stage)).min(self.config.validation_batches);
+        let mut terms: Vec<TermValue> = Vec::new();
+        let mut loss = 0.0;
+        for batch in 0..n_batches {
+            let losses = self.examples_of(cells, stage, batch)?.losses(stage, &self.config, &self.run);
+            let (value, of_batch) = losses.read().await?;
+            super::require_finite(stage, step, "the validation", value, &of_batch)?;
+            let share = 1.0 / n_batches as f64;
+            loss += share * value;
+            if terms.is_empty() {
+                terms = of_batch.iter().map(|term| TermValue { value: 0.0, ..*term }).collect();
+            }
+            terms.iter_mut().zip(of_batch).for_each(|(sum, term)| sum.value += share * term.value);
+        }
+        // In f32, which survives being saved as text: a run that is resumed judges by the same number.
+        let is_best = self.run.best.as_ref().is_none_or(|best| (loss as f32) < best.loss);
+        if is_best {
+            let (model, decoder) = (self.run.model.clone(), self.run.decoder.clone());
+            self.run.best = Some(Best { step, loss: loss as f32, model, decoder });
+        }
+        self.run.n_since_best = if is_best { 0 } else { self.run.n_since_best + 1 };
+        Ok(Some(Validation { loss, terms, is_best, n_since_best: self.run.n_since_best }))
+    }
+
+    /// The spread of the states that the stage trains, on the first batch of validation, or where nothing is held back, on
+    /// a fixed batch of training cells. None for the stages that leave latent states as they are.
+    pub(super) async fn gauges(&self, stage: Stage) -> Result<Option<Gauges>, Error> {
+        if !matches!(stage, Stage::Pretrain | Stage::Action) {
+            return Ok(None);
+        }
+        let has_some =
+            |cells: &&TrainingCells| cells.n_examples(stage, sampling(self.config.stage(stage))) >= min_examples(stage);
+        let cells = self.validation.as_ref().filter(has_some).unwrap_or(&self.cells);
+        let model = &self.run.model;
+        match self.examples_of(cells, stage, 0)? {
+            Examples::Cells { cells, .. } => {
+                gauges(model.encode(&cells), Some(model.teacher.forward(&cells, None))).await
+            }
+            Examples::Pairs { pairs, .. } => {
+                gauges(model.predict(model.encode(&pairs.control), &pairs.actions).mu, None).await
+            }
+            Examples::Views { .. } => Ok(None),
+        }
+    }
+
+    /// One of the fixed batches.
+    fn examples_of(&self, cells: &TrainingCells, stage: Stage, batch: usize) -> Result<Examples, Error> {
+        let composer = &self.run.model.composer;
+        let source = Source { config: &self.config, cells, composer, device: &self.device };
+        let mut draws = Draws::new(self.config.seed.wrapping_add(VALIDATION_SEED_OFFSET), stage);
+        source.examples(stage, self.n_per_batch(cells, stage), &mut draws, batch)
+    }
+
+    /// Examples of a fixed batch: as many as are computed at once in training, but none twice where there are fewer.
+    fn n_per_batch(&self, cells: &TrainingCells, stage: Stage) -> usize {
+        let settings = self.config.stage(stage);
+        settings.batch_size.min(cells.n_examples(stage, sampling(settings))).max(1)
+    }
+}

@@ -1,0 +1,140 @@
+//! What a training says it takes, before it starts, against what its process allocates at the peak. The only test of its
+//! binary, so that no other allocates meanwhile.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use burn::tensor::Device;
+use cells::counts::Counts;
+use futures_lite::future::block_on;
+use jepa::batch::{Role, Target, TrainingCells};
+use jepa::train::Trainer;
+use spec::checkpoint::CheckpointHeader;
+use spec::model::{ComposerConfig, ModelConfig, ModelVersion};
+use spec::train::cost::StageMemory;
+use spec::train::{Baseline, HoldBack, Stage, StageConfig, TrainConfig};
+
+/// The system's allocator, counted.
+struct Counting;
+
+static NOW: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+static LARGEST: AtomicUsize = AtomicUsize::new(0);
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[expect(
+    unsafe_code,
+    reason = "the signatures of an allocator are unsafe; this one hands everything on to the system's"
+)]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let now = NOW.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
+        PEAK.fetch_max(now, Ordering::Relaxed);
+        LARGEST.fetch_max(layout.size(), Ordering::Relaxed);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        NOW.fetch_sub(layout.size(), Ordering::Relaxed);
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+/// Sizes of one run.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    version: ModelVersion,
+    n_genes: usize,
+    d_model: usize,
+    /// Of the encoder and the predictor; the masked predictor has one.
+    n_layers: usize,
+    batch_size: usize,
+    accumulate: usize,
+}
+
+const USUAL: Shape =
+    Shape { version: ModelVersion::V05, n_genes: 400, d_model: 32, n_layers: 2, batch_size: 8, accumulate: 1 };
+
+/// From the model itself to activations that are a hundred times as large.
+const SHAPES: [Shape; 7] = [
+    USUAL,
+    Shape { version: ModelVersion::V04, n_layers: 3, ..USUAL },
+    Shape { n_layers: 1, batch_size: 24, ..USUAL },
+    Shape { d_model: 8, batch_size: 40, ..USUAL },
+    Shape { d_model: 128, batch_size: 2, ..USUAL },
+    Shape { n_genes: 3000, batch_size: 1, ..USUAL },
+    Shape { batch_size: 4, accumulate: 6, ..USUAL },
+];
+
+fn config(shape: Shape, stage: Stage) -> TrainConfig {
+    let Shape { version, n_genes, d_model, n_layers, batch_size, accumulate } = shape;
+    let composer = ComposerConfig { n_protein: 8, n_chemical: 2, n_dna: 2, n_latent: 16, n_mode: 4 };
+    let mut config = TrainConfig {
+        model: ModelConfig { version, n_genes, d_model, n_heads: 2, n_layers, n_pretrain_layers: 1, composer },
+        accumulate,
+        // All that is kept beside is kept: earlier runs to go back to, and the best validation.
+        report_every: 1,
+        validation_share: 0.2,
+        validate_every: 1,
+        hold_back: HoldBack::Cells,
+        ..TrainConfig::default()
+    };
+    *config.stage_mut(stage) = StageConfig { n_steps: 9, batch_size, clip_norm: Some(1.0), ..StageConfig::default() };
+    config
+}
+
+fn cells(n_genes: usize) -> TrainingCells {
+    let roles = [[Role::Control; 10], [Role::Perturbed(0); 10]].concat();
+    let dense: Vec<f32> = (0..20 * n_genes).map(|at| (at % 7) as f32 / 3.0).collect();
+    let target = |name: &str, value| Target { name: name.into(), vector: vec![value; 8] };
+    let counts = Counts::from_dense(&dense, n_genes).expect("rows are whole");
+    TrainingCells::new(counts, &roles, None, vec![target("A", 0.5), target("B", 0.25)]).expect("all parts fit")
+}
+
+/// Bytes at the peak of the third step, beside the cells, and of the largest allocation.
+fn measure(config: &TrainConfig) -> (usize, usize) {
+    let cells = cells(config.model.n_genes);
+    let header = CheckpointHeader {
+        format: 1,
+        model: config.model.clone(),
+        genes: (0..config.model.n_genes).map(|gene| format!("G{gene}")).collect(),
+        gene_ids: Vec::new(),
+        target_sum: 1e4,
+        modes: Vec::new(),
+        seen: Vec::new(),
+        held_out: Vec::new(),
+        baseline: Baseline::ControlState,
+        cells_per_example: 1,
+        shrinkage: None,
+    };
+    let before = NOW.load(Ordering::Relaxed);
+    let mut trainer = Trainer::new(config.clone(), header, cells, Device::flex()).expect("the parts fit");
+    for _ in 0..2 {
+        block_on(trainer.step()).expect("finite");
+    }
+    PEAK.store(NOW.load(Ordering::Relaxed), Ordering::Relaxed);
+    LARGEST.store(0, Ordering::Relaxed);
+    block_on(trainer.step()).expect("finite");
+    (PEAK.load(Ordering::Relaxed) - before, LARGEST.load(Ordering::Relaxed))
+}
+
+/// What the estimate may be over what is measured. Below 1 it would promise too much; the optimiser's temporaries and what
+/// the allocator of the backend rounds up are in it. Above, copies that are counted but shared.
+const FACTOR: std::ops::Range<f64> = 0.93..1.25;
+
+#[test]
+fn the_memory_a_training_takes_is_what_it_says() {
+    for shape in SHAPES {
+        for stage in [Stage::Pretrain, Stage::Action, Stage::Decoder] {
+            let config = config(shape, stage);
+            let said = StageMemory::of(&config, stage);
+            let (peak, largest) = measure(&config);
+            let factor = said.total() as f64 / peak as f64;
+            println!("{shape:?} {stage:?}: {} said, {peak} measured, {factor:.3}", said.total());
+            assert!(FACTOR.contains(&factor), "{shape:?} {stage:?}: {said:?} for {peak} bytes, {factor:.3}");
+            assert_eq!(said.largest_buffer as usize, largest, "{shape:?} {stage:?}");
+        }
+    }
+}
