@@ -1,15 +1,20 @@
-//! What is on screen, one file per part. Their `data-testid`s: shell: `nav-load`, `nav-look`, `nav-perturb`,
-//! `device-chip`, `privacy-chip`, `theme-toggle`, `progress`, `cancel`, `error`, `notice` (each with `-dismiss`); load:
-//! `drop-zone`, `file-input`, `folder-input`, `open-example`, `opened-summary`, `matrix-select`, `values`,
-//! `perturbation-column`, `control-label`, `library-size-column`, `genes-to-read`, `genes-named`, `gene-join`, `max-cells`, `stratify-by`, `use-model-genes`, `over-budget`,
-//! `use-subsample`, `labels`, `label-row`, `prepare`, `prepared-summary`, `evidence`, `gene-names`,
-//! `choose-gene-names`, `gene-names-input`, `forget-gene-names`, `naming`; look: `qc-total-counts`,
-//! `qc-n-genes`, `qc-pct-mt`, `kept`, `suggest-filter`, `undo-filter`, `keep-all`, `save-h5ad`, `save-cells`, `save-recipe`, `before-after`, `n-after`,
-//! `genes`, `variable-genes`, `n-top-genes`, `batch-column`, `scale`, `gene-variability`, `genes-csv`, `min-` and
-//! `max-counts`, `min-` and `max-genes`, `max-pct-mt` (each with `-line`), `compute-maps`, `colour-by`, `legend`,
-//! `map-expression`, `map-latent`, `coverage`; perturb: `target-input`, `target-option`, `target-support`,
-//! `mode-select`, `predict`, `card`, `model-summary`, `n-heads`, `cannot-answer`, `prediction-headline`,
-//! `prediction-warnings`, `bar-plot`, `agreement-table`, `gene-filter`, `gene-table`, `gene-row`, `download-csv`.
+//! What is on screen, one file per part. Tests find the parts by their `data-testid`s, which are listed here.
+
+// shell: `nav-load`, `nav-look`, `nav-perturb`, `device-chip`, `privacy-chip`, `theme-toggle`, `progress`,
+//   `cancel`, `error`, `notice` (each with `-dismiss`).
+// load: `drop-zone`, `file-input`, `folder-input`, `open-example`, `opened-summary`, `matrix-select`, `values`,
+//   `perturbation-column`, `control-label`, `library-size-column`, `genes-to-read`, `genes-named`, `gene-join`,
+//   `max-cells`, `stratify-by`, `use-model-genes`, `over-budget`, `use-subsample`, `labels`, `label-row`,
+//   `prepare`, `prepared-summary`, `evidence`, `gene-names`, `choose-gene-names`, `gene-names-input`, `forget-gene-
+//   names`, `naming`.
+// look: `qc-total-counts`, `qc-n-genes`, `qc-pct-mt`, `kept`, `suggest-filter`, `undo-filter`, `keep-all`,
+//   `save-h5ad`, `save-cells`, `save-recipe`, `before-after`, `n-after`, `genes`, `variable-genes`, `n-top-genes`,
+//   `batch-column`, `scale`, `gene-variability`, `genes-csv`, `min-` and `max-counts`, `min-` and `max-genes`,
+//   `max-pct-mt` (each with `-line`), `compute-maps`, `colour-by`, `legend`, `map-expression`, `map-latent`,
+//   `coverage`.
+// perturb: `target-input`, `target-option`, `target-support`, `mode-select`, `predict`, `card`, `model-summary`,
+//   `n-heads`, `cannot-answer`, `prediction-headline`, `prediction-warnings`, `bar-plot`, `agreement-table`, `gene-
+//   filter`, `gene-table`, `gene-row`, `download-csv`.
 
 pub mod before_after;
 pub mod card;
