@@ -107,12 +107,14 @@ pub fn modularity(graph: &Graph, labels: &[u32], resolution: f64) -> Result<f64,
     let mut degrees = std::collections::BTreeMap::new();
     let mut within = 0.0;
     for (cell, &label) in labels.iter().enumerate() {
+        let mut degree = 0.0;
         for (other, weight) in graph.links(cell) {
-            *degrees.entry(label).or_insert(0.0) += f64::from(weight);
+            degree += f64::from(weight);
             if labels[other as usize] == label {
                 within += f64::from(weight);
             }
         }
+        *degrees.entry(label).or_insert(0.0) += degree;
     }
     let by_chance: f64 = degrees.values().map(|degree| (degree / total).powi(2)).sum();
     Ok(within / total - resolution * by_chance)
@@ -166,8 +168,8 @@ impl<'a> Work<'a> {
         Ok(work)
     }
 
-    /// Goes on by some thousands of cells; says how many rounds are done, none when nothing is left. How many there
-    /// will be is not known before.
+    /// Goes on by some thousands of cells, or from one level to the next (tenths of a second for 100,000 cells); says
+    /// how many rounds are done, none when nothing is left. How many there will be is not known before.
     pub fn advance(&mut self) -> Option<usize> {
         let mut round = self.round.take()?;
         if round.moves.advance(&round.level, &mut round.partition, self.config.resolution, PORTION) {

@@ -171,6 +171,17 @@ impl<'a> Work<'a> {
         if !(base > 0.0 && base.is_finite() && base != 1.0) {
             return Err(MarkerError::Base { base });
         }
+        // With more groups than cells one is empty; that many are not counted.
+        if n_groups > n_cells {
+            let mut is_known = vec![false; n_cells + 1];
+            for &group in groups.iter().flatten() {
+                if let Some(known) = is_known.get_mut(group) {
+                    *known = true;
+                }
+            }
+            let group = is_known.iter().position(|known| !known).unwrap_or(n_cells);
+            return Err(MarkerError::TooFewCells { group, n_cells: 0 });
+        }
         let mut sizes = vec![0; n_groups];
         for &group in groups.iter().flatten() {
             *sizes.get_mut(group).ok_or(MarkerError::NoSuchGroup { group, n_groups })? += 1;

@@ -61,19 +61,22 @@ pub enum NeighbourError {
     },
 }
 
-/// The nearest neighbours of every cell.
+/// The nearest neighbours of every cell: `[n_cells, n_neighbours]`, the cell itself, then by distance, the lower index
+/// first where distances are equal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Neighbours {
-    /// Neighbours of each cell, itself counted. As scanpy does, a population smaller than what was asked for has
-    /// `1 + n_cells / 2`.
-    pub n_neighbours: usize,
-    /// `[n_cells, n_neighbours]`: the cell itself, then by distance, the lower index first where distances are equal.
-    pub indices: Vec<u32>,
-    /// Euclidean distances to those, in the unit of the rows.
-    pub distances: Vec<f32>,
+    n_neighbours: usize,
+    indices: Vec<u32>,
+    distances: Vec<f32>,
 }
 
 impl Neighbours {
+    /// Neighbours of each cell, itself counted. As scanpy does, a population smaller than what was asked for has
+    /// `1 + n_cells / 2`.
+    pub fn n_neighbours(&self) -> usize {
+        self.n_neighbours
+    }
+
     /// Cells.
     pub fn n_cells(&self) -> usize {
         self.indices.len() / self.n_neighbours
@@ -84,15 +87,16 @@ impl Neighbours {
         &self.indices[cell * self.n_neighbours..(cell + 1) * self.n_neighbours]
     }
 
-    /// The distances to them.
+    /// The Euclidean distances to them, in the unit of the rows.
     pub fn distances_of(&self, cell: usize) -> &[f32] {
         &self.distances[cell * self.n_neighbours..(cell + 1) * self.n_neighbours]
     }
 
-    /// Share of the neighbours of `truth` that these have too, the cells themselves not counted, 0 to 1.
+    /// Share of the neighbours of `truth` that these have too, the cells themselves not counted, 0 to 1. Both are of the
+    /// same cells.
     pub fn recall(&self, truth: &Neighbours) -> f64 {
         let found = |cell: usize| truth.of(cell)[1..].iter().filter(|other| self.of(cell)[1..].contains(other)).count();
-        let n_found: usize = (0..truth.n_cells()).map(found).sum();
+        let n_found: usize = (0..truth.n_cells().min(self.n_cells())).map(found).sum();
         n_found as f64 / (truth.n_cells() * (truth.n_neighbours - 1)).max(1) as f64
     }
 }

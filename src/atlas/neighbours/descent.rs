@@ -35,7 +35,7 @@ pub struct Work<'a> {
 
 enum Phase {
     Trees { n_left: usize, tree: Tree },
-    Rounds { n_left: usize, round: Round, at: usize },
+    Rounds { n_left: usize, round: Round },
     Settle,
     Done,
 }
@@ -71,25 +71,21 @@ impl<'a> Work<'a> {
                     (false, _) => Phase::Trees { n_left, tree },
                     (true, 0) => {
                         self.fill();
-                        let round = Round::new(&mut self.lists, &mut self.rng);
-                        Phase::Rounds { n_left: self.max_rounds() - 1, round, at: 0 }
+                        Phase::Rounds { n_left: self.max_rounds() - 1, round: Round::new(n_rows) }
                     }
                     (true, _) => Phase::Trees { n_left: n_left - 1, tree: Tree::new(n_rows) },
                 }
             }
-            Phase::Rounds { n_left, mut round, at } => {
-                let cells = at..n_rows.min(at + PORTION);
-                self.n_done += cells.len();
-                let at = cells.end;
-                cells.for_each(|cell| round.compare(self.rows, cell, &mut self.lists));
+            Phase::Rounds { n_left, mut round } => {
+                self.n_done += round.advance(self.rows, &mut self.rng, &mut self.lists);
                 let n_entries = (n_rows * self.lists.width) as f64;
-                if at < n_rows {
-                    Phase::Rounds { n_left, round, at }
+                if !round.is_done() {
+                    Phase::Rounds { n_left, round }
                 } else if n_left == 0 || (round.n_changed as f64) < LEAST_CHANGE * n_entries {
                     Phase::Settle
                 } else {
-                    let round = Round::new(&mut self.lists, &mut self.rng);
-                    Phase::Rounds { n_left: n_left - 1, round, at: 0 }
+                    round.begin_again();
+                    Phase::Rounds { n_left: n_left - 1, round }
                 }
             }
             Phase::Settle => {
@@ -235,38 +231,95 @@ fn cut(part: &mut [u32], rows: &Rows, rng: &mut ChaCha8Rng) -> usize {
     if n_first < least || part.len() - n_first < least { part.len() / 2 } else { n_first }
 }
 
-/// Candidates of every cell in one round: its neighbours, and those whose neighbour it is.
+/// One round: candidates of every cell are its neighbours, and those whose neighbour it is; they are gathered, noted in
+/// the lists, and compared with each other.
 struct Round {
-    fresh: Vec<Vec<u32>>,
-    old: Vec<Vec<u32>>,
+    fresh: Samples,
+    old: Samples,
+    step: Step,
+    /// Cells that have gone through this step.
+    at: usize,
     n_changed: usize,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Gather,
+    Note,
+    Compare,
+    Done,
+}
+
 impl Round {
-    fn new(lists: &mut Lists, rng: &mut ChaCha8Rng) -> Self {
-        let n_rows = lists.lengths.len();
-        let (mut fresh, mut old) = (vec![Sample::default(); n_rows], vec![Sample::default(); n_rows]);
-        for cell in 0..n_rows {
-            for entry in lists.of(cell) {
-                let samples = if entry.is_new { &mut fresh } else { &mut old };
-                samples[cell].offer(entry.other, rng);
-                samples[entry.other as usize].offer(cell as u32, rng);
+    fn new(n_rows: usize) -> Self {
+        Self { fresh: Samples::new(n_rows), old: Samples::new(n_rows), step: Step::Gather, at: 0, n_changed: 0 }
+    }
+
+    fn begin_again(&mut self) {
+        self.fresh.clear();
+        self.old.clear();
+        (self.step, self.at, self.n_changed) = (Step::Gather, 0, 0);
+    }
+
+    fn is_done(&self) -> bool {
+        self.step == Step::Done
+    }
+
+    /// Takes a portion of the cells through a step; says how many have been compared.
+    fn advance(&mut self, rows: &Rows, rng: &mut ChaCha8Rng, lists: &mut Lists) -> usize {
+        let n_rows = rows.n_rows();
+        // To compare candidates is the dearest step.
+        let n_most = if self.step == Step::Compare { PORTION / 4 } else { 4 * PORTION };
+        let cells = self.at..n_rows.min(self.at + n_most);
+        self.at = cells.end;
+        let n_cells = cells.len();
+        let (n_compared, next) = match self.step {
+            Step::Gather => {
+                cells.for_each(|cell| self.gather(cell, lists, rng));
+                (0, Step::Note)
             }
-        }
-        for (cell, sample) in fresh.iter().enumerate() {
-            let length = lists.lengths[cell];
-            for entry in &mut lists.entries[cell * lists.width..cell * lists.width + length] {
-                // A new neighbour that was not drawn stays new.
-                entry.is_new &= !sample.kept.contains(&entry.other);
+            Step::Note => {
+                cells.for_each(|cell| self.note(cell, lists));
+                (0, Step::Compare)
             }
+            Step::Compare => {
+                cells.for_each(|cell| self.compare(rows, cell, lists));
+                (n_cells, Step::Done)
+            }
+            Step::Done => return 0,
+        };
+        if self.at == n_rows {
+            (self.step, self.at) = (next, 0);
         }
-        let settle = |samples: Vec<Sample>| samples.into_iter().map(Sample::settle).collect();
-        Self { fresh: settle(fresh), old: settle(old), n_changed: 0 }
+        n_compared
+    }
+
+    fn gather(&mut self, cell: usize, lists: &Lists, rng: &mut ChaCha8Rng) {
+        for entry in lists.of(cell) {
+            let samples = if entry.is_new { &mut self.fresh } else { &mut self.old };
+            samples.offer(cell, entry.other, rng);
+            samples.offer(entry.other as usize, cell as u32, rng);
+        }
+    }
+
+    /// Neighbours that will be compared are no longer new; those that were not drawn are.
+    fn note(&mut self, cell: usize, lists: &mut Lists) {
+        self.fresh.sort(cell);
+        self.old.sort(cell);
+        let drawn = self.fresh.of(cell);
+        let begin = cell * lists.width;
+        for entry in &mut lists.entries[begin..begin + lists.lengths[cell]] {
+            entry.is_new &= drawn.binary_search(&entry.other).is_err();
+        }
     }
 
     fn compare(&mut self, rows: &Rows, cell: usize, lists: &mut Lists) {
-        let (fresh, old) = (&self.fresh[cell], &self.old[cell]);
+        let (fresh, old) = (self.fresh.of(cell), self.old.of(cell));
         for (at, &a) in fresh.iter().enumerate() {
+            // Who lists each other is drawn twice.
+            if at > 0 && fresh[at - 1] == a {
+                continue;
+            }
             for &b in fresh[at + 1..].iter().chain(old) {
                 if a != b {
                     self.n_changed += lists.offer_both(rows, a, b);
@@ -276,27 +329,36 @@ impl Round {
     }
 }
 
-/// Up to [`MAX_CANDIDATES`] of what is offered, each as likely as any other.
-#[derive(Clone, Default)]
-struct Sample {
-    kept: Vec<u32>,
-    n_offered: u32,
+/// Up to [`MAX_CANDIDATES`] of what is offered to each cell, each as likely as any other.
+struct Samples {
+    kept: Vec<[u32; MAX_CANDIDATES]>,
+    n_offered: Vec<u32>,
 }
 
-impl Sample {
-    fn offer(&mut self, candidate: u32, rng: &mut ChaCha8Rng) {
-        self.n_offered += 1;
-        if self.kept.len() < MAX_CANDIDATES {
-            self.kept.push(candidate);
-        } else if let Some(place) = self.kept.get_mut(rng.random_range(0..self.n_offered) as usize) {
-            *place = candidate;
-        }
+impl Samples {
+    fn new(n_rows: usize) -> Self {
+        Self { kept: vec![[0; MAX_CANDIDATES]; n_rows], n_offered: vec![0; n_rows] }
     }
 
-    fn settle(mut self) -> Vec<u32> {
-        self.kept.sort_unstable();
-        self.kept.dedup();
-        self.kept
+    fn clear(&mut self) {
+        self.n_offered.fill(0);
+    }
+
+    fn of(&self, cell: usize) -> &[u32] {
+        &self.kept[cell][..MAX_CANDIDATES.min(self.n_offered[cell] as usize)]
+    }
+
+    fn sort(&mut self, cell: usize) {
+        self.kept[cell][..MAX_CANDIDATES.min(self.n_offered[cell] as usize)].sort_unstable();
+    }
+
+    fn offer(&mut self, cell: usize, candidate: u32, rng: &mut ChaCha8Rng) {
+        let n_before = self.n_offered[cell];
+        self.n_offered[cell] += 1;
+        let place = if (n_before as usize) < MAX_CANDIDATES { n_before } else { rng.random_range(0..=n_before) };
+        if let Some(kept) = self.kept[cell].get_mut(place as usize) {
+            *kept = candidate;
+        }
     }
 }
 

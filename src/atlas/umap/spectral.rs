@@ -189,14 +189,18 @@ impl Modes {
     fn make_orthogonal(&mut self) {
         for _ in 0..2 {
             for k in 0..BLOCK {
-                let along: f64 = self.block.iter().zip(&self.trivial).map(|(row, trivial)| row[k] * trivial).sum();
-                self.block.iter_mut().zip(&self.trivial).for_each(|(row, trivial)| row[k] -= along * trivial);
-                for j in 0..k {
-                    let along: f64 = self.block.iter().map(|row| row[j] * row[k]).sum();
-                    self.block.iter_mut().for_each(|row| row[k] -= along * row[j]);
+                // Along the vectors before this one, and along the trivial one.
+                let (mut along, mut along_trivial) = ([0.0; BLOCK], 0.0);
+                for (row, trivial) in self.block.iter().zip(&self.trivial) {
+                    (0..k).for_each(|j| along[j] += row[j] * row[k]);
+                    along_trivial += trivial * row[k];
                 }
-                let length = self.block.iter().map(|row| row[k] * row[k]).sum::<f64>().sqrt();
-                let factor = if length > 0.0 { 1.0 / length } else { 0.0 };
+                let mut square = 0.0;
+                for (row, trivial) in self.block.iter_mut().zip(&self.trivial) {
+                    row[k] -= along_trivial * trivial + (0..k).map(|j| along[j] * row[j]).sum::<f64>();
+                    square += row[k] * row[k];
+                }
+                let factor = if square > 0.0 { 1.0 / square.sqrt() } else { 0.0 };
                 self.block.iter_mut().for_each(|row| row[k] *= factor);
             }
         }
@@ -206,10 +210,13 @@ impl Modes {
     fn turn(&mut self) -> bool {
         self.make_orthogonal();
         let products = self.times(&self.block);
-        let entry = |i: usize, j: usize| -> f64 {
-            self.block.iter().zip(&products).map(|(row, product)| row[i] * product[j]).sum()
-        };
-        let inner = Mat::from_fn(BLOCK, BLOCK, |i, j| f64::midpoint(entry(i, j), entry(j, i)));
+        let mut inner = [[0.0; BLOCK]; BLOCK];
+        for (row, product) in self.block.iter().zip(&products) {
+            for (i, sums) in inner.iter_mut().enumerate() {
+                (0..BLOCK).for_each(|j| sums[j] += row[i] * product[j]);
+            }
+        }
+        let inner = Mat::from_fn(BLOCK, BLOCK, |i, j| f64::midpoint(inner[i][j], inner[j][i]));
         let Ok(eigen) = inner.self_adjoint_eigen(Side::Lower) else { return false };
         let turned = |row: &Row| -> Row {
             std::array::from_fn(|k| (0..BLOCK).map(|j| row[j] * eigen.U()[(j, BLOCK - 1 - k)]).sum())

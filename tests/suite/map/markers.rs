@@ -121,6 +121,7 @@ fn groups_that_cannot_be_compared_are_named() {
     let single = [Some(0), Some(1), Some(1), Some(1), Some(1)];
     assert_eq!(refused(&single, 2, &config), MarkerError::TooFewCells { group: 0, n_cells: 1 });
     assert_eq!(refused(&single, 3, &config), MarkerError::TooFewCells { group: 0, n_cells: 1 });
+    assert_eq!(refused(&single, usize::MAX, &config), MarkerError::TooFewCells { group: 2, n_cells: 0 });
     assert_eq!(refused(&single, 1, &config), MarkerError::NoSuchGroup { group: 1, n_groups: 1 });
     assert_eq!(refused(&single[1..], 2, &config), MarkerError::Length { n_labels: 4, n_cells: 5 });
     let reference = MarkerConfig { reference: Reference::Group(7), ..config.clone() };

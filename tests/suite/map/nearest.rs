@@ -83,7 +83,7 @@ proptest! {
             all.sort_by(|&a, &b| square(a).total_cmp(&square(b)));
             all.retain(|&other| other as usize != cell);
             prop_assert_eq!(found.of(cell)[0] as usize, cell);
-            prop_assert_eq!(&found.of(cell)[1..], &all[..found.n_neighbours - 1]);
+            prop_assert_eq!(&found.of(cell)[1..], &all[..found.n_neighbours() - 1]);
         }
     }
 }
