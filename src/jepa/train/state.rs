@@ -53,12 +53,20 @@ fn trained(stage: Stage) -> &'static [&'static str] {
 }
 
 impl Trainer {
-    /// The whole state of the run; [`Trainer::resume`] goes on from it bit for bit on the CPU.
+    /// The whole state of the run; [`Trainer::resume`] goes on from it bit for bit on the CPU. Where the last steps spoilt
+    /// it and no loss has told so yet, that of the last good step.
     ///
     /// # Errors
     /// Where the device fails to give the values back.
     pub async fn state(&self) -> Result<Vec<u8>, Error> {
-        let run = &self.run;
+        let (mut json, mut tensors) = self.saved(&self.run).await?;
+        if !is_finite(&tensors) {
+            (json, tensors) = self.saved(&self.last_good).await?;
+        }
+        checkpoint::write_raw(&tensors, &[(KEY.to_owned(), json)].into())
+    }
+
+    async fn saved(&self, run: &Run) -> Result<(String, TensorMap), Error> {
         let saved = Saved {
             config: self.config.clone(),
             header: self.header.clone(),
@@ -76,8 +84,7 @@ impl Trainer {
             values.retain(|name, _| trained(stage).iter().any(|start| name.starts_with(start)));
             tensors.extend(under("best", values));
         }
-        let json = serde_json::to_string(&saved).map_err(|e| unusable(e.to_string()))?;
-        checkpoint::write_raw(&tensors, &[(KEY.to_owned(), json)].into())
+        Ok((serde_json::to_string(&saved).map_err(|e| unusable(e.to_string()))?, tensors))
     }
 
     /// Goes on from a saved run, with the same configuration, header and cells.
@@ -125,13 +132,21 @@ impl Trainer {
     }
 
     /// The checkpoint of the model as it stands: at the end of a stage what validated best, where anything was held back.
+    /// As [`Trainer::state`] of the last good step where the last ones spoilt it.
     ///
     /// # Errors
     /// Where the device fails to give the values back.
     pub async fn weights(&self) -> Result<Vec<u8>, Error> {
-        let tensors = tensors(&self.run.model, &self.run.decoder).await?;
+        let mut tensors = self::tensors(&self.run.model, &self.run.decoder).await?;
+        if !is_finite(&tensors) {
+            tensors = self::tensors(&self.last_good.model, &self.last_good.decoder).await?;
+        }
         checkpoint::write(&Checkpoint { header: self.header.clone(), tensors })
     }
+}
+
+fn is_finite(tensors: &TensorMap) -> bool {
+    tensors.values().all(|tensor| tensor.values.iter().all(|value| value.is_finite()))
 }
 
 async fn tensors(model: &BioJepa, decoder: &Decoder) -> Result<TensorMap, Error> {
