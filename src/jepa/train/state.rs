@@ -113,6 +113,10 @@ impl Trainer {
         if saved.cells != format!("{:016x}", cells.fingerprint()) {
             return Err(unusable("it was saved from other cells or vectors; use the same files, or train anew".into()));
         }
+        if let Some(stage) = saved.stage.filter(|stage| saved.step >= config.stage(*stage).n_steps) {
+            let (step, n_steps) = (saved.step, config.stage(stage).n_steps);
+            return Err(unusable(format!("it stands at step {step} of {}, which has {n_steps}", stage.label())));
+        }
         let position = Position { stage: saved.stage, step: saved.step };
         let optimiser = take(&mut tensors, "optimiser");
         let optimiser = AdamW::from_state(optimiser_config(&config, position), &optimiser, &device)?;
