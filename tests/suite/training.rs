@@ -2,6 +2,7 @@
 
 mod assembling;
 mod costs;
+mod exchange;
 mod going_on;
 mod judging;
 

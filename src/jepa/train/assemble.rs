@@ -7,10 +7,10 @@ use std::collections::HashSet;
 
 use cells::counts::Counts;
 use cells::data::{Labels, UNLABELLED};
-use cells::genes::GeneNames;
 use spec::checkpoint::{CheckpointHeader, VectorShrinkage};
 use spec::train::{Stage, TrainConfig};
 
+use super::start::{add_history, with_genes_of};
 use crate::bank::Bank;
 use crate::batch::{Role, Target, TrainingCells};
 use crate::error::Error;
@@ -204,62 +204,6 @@ pub fn assemble(
     Ok(Assembled { config, header, cells, warnings })
 }
 
-/// The cells with the columns of a checkpoint, matched by name as a query does; genes that they lack are 0.
-fn with_genes_of(
-    from: &CheckpointHeader,
-    material: Material,
-    bank: &Bank,
-) -> Result<(Material, Vec<String>), AssemblyError> {
-    let (bank, checkpoint) = (bank.width(), from.model.composer.n_protein);
-    if bank != checkpoint {
-        return Err(AssemblyError::VectorWidth { bank, checkpoint });
-    }
-    if material.genes == from.genes {
-        return Ok((Material { gene_ids: from.gene_ids.clone(), ..material }, Vec::new()));
-    }
-    let ids = Some(material.gene_ids.clone()).filter(|ids| !ids.is_empty());
-    let names = GeneNames { symbols: material.genes.clone(), ids };
-    let alignment = names.align(&from.genes, &from.gene_ids);
-    let (n_genes, n_found) = (from.genes.len(), alignment.as_ref().map_or(0, |found| found.n_found));
-    let missing: Vec<&str> = match &alignment {
-        Ok(found) => found.missing.iter().map(String::as_str).collect(),
-        Err(_) => from.genes.iter().map(String::as_str).collect(),
-    };
-    let Some(found) = alignment.as_ref().ok().filter(|_| 2 * n_found >= n_genes) else {
-        return Err(AssemblyError::Genes { n_found, n_genes, listed: listed(&missing) });
-    };
-    let mut warnings = Vec::new();
-    if !missing.is_empty() {
-        let (n, names) = (missing.len(), listed(&missing));
-        warnings
-            .push(format!("{n} of the checkpoint's {n_genes} genes are not in the data and are read as 0: {names}."));
-    }
-    let expression = material.expression.select_columns(&found.column_of);
-    let (genes, gene_ids) = (from.genes.clone(), from.gene_ids.clone());
-    Ok((Material { expression, genes, gene_ids, ..material }, warnings))
-}
-
-/// Writes into the header what the checkpoint that the run starts from had seen.
-fn add_history(header: &mut CheckpointHeader, from: &CheckpointHeader) -> Option<String> {
-    let add = |to: &mut Vec<String>, names: &[String], but: &[String]| {
-        let new: Vec<String> = names.iter().filter(|name| !to.contains(name) && !but.contains(name)).cloned().collect();
-        to.extend(new);
-    };
-    let leaked: Vec<&str> =
-        header.held_out.iter().filter(|name| from.seen.contains(name)).map(String::as_str).collect();
-    let warning = (!leaked.is_empty()).then(|| {
-        format!(
-            "Held out, but seen by the checkpoint that the run starts from: {}. Scores on them say little.",
-            listed(&leaked)
-        )
-    });
-    header.held_out.retain(|name| !from.seen.contains(name));
-    add(&mut header.seen, &from.seen, &[]);
-    add(&mut header.held_out, &from.held_out, &header.seen);
-    header.modes.extend(from.modes.iter().filter(|mode| !header.modes.contains(mode)).collect::<Vec<_>>());
-    warning
-}
-
 /// What each row is for.
 struct Parts {
     roles: Vec<Role>,
@@ -408,7 +352,7 @@ fn others(labels: &Labels) -> impl Iterator<Item = &str> {
     names.filter(|(index, _)| labels.control != Some(*index)).map(|(_, name)| name.as_str())
 }
 
-fn listed(names: &[&str]) -> String {
+pub(super) fn listed(names: &[&str]) -> String {
     let shown = names[..names.len().min(MAX_LISTED)].join(", ");
     if names.len() > MAX_LISTED { format!("{shown}, and {} more", names.len() - MAX_LISTED) } else { shown }
 }

@@ -5,11 +5,14 @@
 //! model's sizes holds; a size that the configuration asks for and the file has not is an error that names both.
 
 use burn::tensor::Device;
+use cells::genes::GeneNames;
 use spec::checkpoint::CheckpointHeader;
 use spec::model::ModelConfig;
 use spec::train::TrainConfig;
 
+use super::assemble::{AssemblyError, Material, listed};
 use super::{Run, Trainer, fresh_decoder};
+use crate::bank::Bank;
 use crate::batch::TrainingCells;
 use crate::checkpoint::{self, Checkpoint};
 use crate::error::Error;
@@ -100,6 +103,62 @@ fn require_same_genes(ours: &[String], file: &[String]) -> Result<(), Error> {
         Some(at) => Err(bad(format!("gene {} is {} in the cells, {} in the checkpoint", at + 1, ours[at], file[at]))),
         None => Ok(()),
     }
+}
+
+/// The cells with the columns of a checkpoint, matched by name as a query does; genes that they lack are 0.
+pub(super) fn with_genes_of(
+    from: &CheckpointHeader,
+    material: Material,
+    bank: &Bank,
+) -> Result<(Material, Vec<String>), AssemblyError> {
+    let (bank, checkpoint) = (bank.width(), from.model.composer.n_protein);
+    if bank != checkpoint {
+        return Err(AssemblyError::VectorWidth { bank, checkpoint });
+    }
+    if material.genes == from.genes {
+        return Ok((Material { gene_ids: from.gene_ids.clone(), ..material }, Vec::new()));
+    }
+    let ids = Some(material.gene_ids.clone()).filter(|ids| !ids.is_empty());
+    let names = GeneNames { symbols: material.genes.clone(), ids };
+    let alignment = names.align(&from.genes, &from.gene_ids);
+    let (n_genes, n_found) = (from.genes.len(), alignment.as_ref().map_or(0, |found| found.n_found));
+    let missing: Vec<&str> = match &alignment {
+        Ok(found) => found.missing.iter().map(String::as_str).collect(),
+        Err(_) => from.genes.iter().map(String::as_str).collect(),
+    };
+    let Some(found) = alignment.as_ref().ok().filter(|_| 2 * n_found >= n_genes) else {
+        return Err(AssemblyError::Genes { n_found, n_genes, listed: listed(&missing) });
+    };
+    let mut warnings = Vec::new();
+    if !missing.is_empty() {
+        let (n, names) = (missing.len(), listed(&missing));
+        warnings
+            .push(format!("{n} of the checkpoint's {n_genes} genes are not in the data and are read as 0: {names}."));
+    }
+    let expression = material.expression.select_columns(&found.column_of);
+    let (genes, gene_ids) = (from.genes.clone(), from.gene_ids.clone());
+    Ok((Material { expression, genes, gene_ids, ..material }, warnings))
+}
+
+/// Writes into the header what the checkpoint that the run starts from had seen.
+pub(super) fn add_history(header: &mut CheckpointHeader, from: &CheckpointHeader) -> Option<String> {
+    let add = |to: &mut Vec<String>, names: &[String], but: &[String]| {
+        let new: Vec<String> = names.iter().filter(|name| !to.contains(name) && !but.contains(name)).cloned().collect();
+        to.extend(new);
+    };
+    let leaked: Vec<&str> =
+        header.held_out.iter().filter(|name| from.seen.contains(name)).map(String::as_str).collect();
+    let warning = (!leaked.is_empty()).then(|| {
+        format!(
+            "Held out, but seen by the checkpoint that the run starts from: {}. Scores on them say little.",
+            listed(&leaked)
+        )
+    });
+    header.held_out.retain(|name| !from.seen.contains(name));
+    add(&mut header.seen, &from.seen, &[]);
+    add(&mut header.held_out, &from.held_out, &header.seen);
+    header.modes.extend(from.modes.iter().filter(|mode| !header.modes.contains(mode)).collect::<Vec<_>>());
+    warning
 }
 
 fn bad(problem: String) -> Error {

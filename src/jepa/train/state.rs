@@ -55,12 +55,20 @@ fn trained(stage: Stage) -> &'static [&'static str] {
 }
 
 impl Trainer {
-    /// The whole state of the run; [`Trainer::resume`] goes on from it bit for bit on the CPU.
+    /// The whole state of the run; [`Trainer::resume`] goes on from it bit for bit on the CPU. Where the last steps spoilt
+    /// it and no loss has told so yet, that of the last good step.
     ///
     /// # Errors
     /// Where the device fails to give the values back.
     pub async fn state(&self) -> Result<Vec<u8>, Error> {
-        let run = &self.run;
+        let (mut json, mut tensors) = self.saved(&self.run).await?;
+        if !is_finite(&tensors) {
+            (json, tensors) = self.saved(&self.last_good).await?;
+        }
+        checkpoint::write_raw(&tensors, &[(KEY.to_owned(), json)].into())
+    }
+
+    async fn saved(&self, run: &Run) -> Result<(String, TensorMap), Error> {
         let saved = Saved {
             config: self.config.clone(),
             header: self.header.clone(),
@@ -78,8 +86,7 @@ impl Trainer {
             values.retain(|name, _| trained(stage).iter().any(|start| name.starts_with(start)));
             tensors.extend(under("best", values));
         }
-        let json = serde_json::to_string(&saved).map_err(|e| unusable(e.to_string()))?;
-        checkpoint::write_raw(&tensors, &[(KEY.to_owned(), json)].into())
+        Ok((serde_json::to_string(&saved).map_err(|e| unusable(e.to_string()))?, tensors))
     }
 
     /// The configuration and header of a saved run, to resume it with.
@@ -117,6 +124,10 @@ impl Trainer {
         if saved.cells != format!("{:016x}", cells.fingerprint()) {
             return Err(unusable("it was saved from other cells or vectors; use the same files, or train anew".into()));
         }
+        if let Some(stage) = saved.stage.filter(|stage| saved.step >= config.stage(*stage).n_steps) {
+            let (step, n_steps) = (saved.step, config.stage(stage).n_steps);
+            return Err(unusable(format!("it stands at step {step} of {}, which has {n_steps}", stage.label())));
+        }
         let position = Position { stage: saved.stage, step: saved.step };
         let optimiser = take(&mut tensors, "optimiser");
         let optimiser = AdamW::from_state(optimiser_config(&config, position), &optimiser, &device)?;
@@ -136,11 +147,15 @@ impl Trainer {
     }
 
     /// The checkpoint of the model as it stands: at the end of a stage what validated best, where anything was held back.
+    /// As [`Trainer::state`] of the last good step where the last ones spoilt it.
     ///
     /// # Errors
     /// Where the device fails to give the values back.
     pub async fn weights(&self) -> Result<Vec<u8>, Error> {
-        let tensors = tensors(&self.run.model, &self.run.decoder).await?;
+        let mut tensors = self::tensors(&self.run.model, &self.run.decoder).await?;
+        if !is_finite(&tensors) {
+            tensors = self::tensors(&self.last_good.model, &self.last_good.decoder).await?;
+        }
         checkpoint::write(&Checkpoint { header: self.header.clone(), tensors })
     }
 }
@@ -148,6 +163,10 @@ impl Trainer {
 fn saved(metadata: &BTreeMap<String, String>) -> Result<Saved, Error> {
     let json = metadata.get(KEY).ok_or_else(|| unusable("it holds no saved run".into()))?;
     serde_json::from_str(json).map_err(|e| unusable(e.to_string()))
+}
+
+fn is_finite(tensors: &TensorMap) -> bool {
+    tensors.values().all(|tensor| tensor.values.iter().all(|value| value.is_finite()))
 }
 
 async fn tensors(model: &BioJepa, decoder: &Decoder) -> Result<TensorMap, Error> {

@@ -262,14 +262,14 @@ impl Curve {
         if self.n_offered.is_multiple_of(self.every) {
             self.points.push(point);
         }
-        self.n_offered += 1;
+        self.n_offered = self.n_offered.saturating_add(1);
         if self.points.len() > Self::MAX_POINTS {
             let mut at = 0;
             self.points.retain(|_| {
                 at += 1;
                 at % 2 == 1
             });
-            self.every *= 2;
+            self.every = self.every.saturating_mul(2);
         }
     }
 

@@ -131,3 +131,16 @@ fn a_run_file_repeats_its_run() {
     folder.succeed(&again.replace("--cpu", "--cpu --from one.safetensors"));
     assert_eq!(folder.read("five.safetensors"), folder.read("tuned.safetensors"));
 }
+
+#[test]
+fn a_preset_needs_no_configuration() {
+    let folder = Folder::new("preset");
+    let command = "train cells.h5ad --preset tiny --bank bank.safetensors --cpu --out preset.safetensors";
+    folder.succeed(&format!("{command} --at-most 2"));
+    folder.succeed(&format!("{command} --at-most 1 --resume"));
+    let (tensors, metadata) = checkpoint::read_raw(&folder.read("preset.safetensors.state")).expect("a state");
+    assert_eq!(tensors["model.student.gene_embeddings"].shape, [GENES.len(), 8]);
+    assert!(metadata["waddington_run"].contains("\"step\":3"), "three steps are done");
+    let said = folder.run(&command.replace("tiny", "huge")).expect_err("there is none");
+    assert!(said.contains("tiny, small, production"), "{said}");
+}

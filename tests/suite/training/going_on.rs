@@ -167,3 +167,16 @@ fn what_contradicts_the_checkpoint_is_named_with_both_sides() {
     let error = Trainer::fine_tune(config, swapped, cells(), &base.0, cpu()).err().expect("refused").to_string();
     assert!(error.contains("gene 3 is G3") && error.contains("G2 in the checkpoint"), "{error}");
 }
+
+#[test]
+fn a_state_that_stands_where_no_step_is_left_is_refused() {
+    let config = config();
+    let trainer = Trainer::new(config.clone(), header(&config), cells(), cpu()).expect("the parts fit");
+    let state = block_on(trainer.state()).expect("readable");
+    let (tensors, mut metadata) = checkpoint::read_raw(&state).expect("its own");
+    let json = metadata.get_mut("waddington_run").expect("a saved run");
+    *json = json.replace("\"step\":0", "\"step\":7");
+    let damaged = checkpoint::write_raw(&tensors, &metadata).expect("writes");
+    let error = Trainer::resume(&damaged, config.clone(), header(&config), cells(), cpu()).err().expect("refused");
+    assert!(error.to_string().contains("step 7 of pretraining, which has 7"), "{error}");
+}

@@ -137,6 +137,30 @@ fn gauges_tell_how_states_spread() {
     assert!(distance(0) < distance(5), "{} and {}", distance(0), distance(5));
 }
 
+fn require_finite(bytes: &[u8]) {
+    let tensors = SafeTensors::deserialize(bytes).expect("it is safetensors");
+    for (name, view) in tensors.tensors() {
+        let mut values = view.data().as_chunks::<4>().0.iter().map(|four| f32::from_le_bytes(*four));
+        assert!(values.all(f32::is_finite), "{name} is not finite");
+    }
+}
+
+#[test]
+fn what_a_good_loss_spoils_is_not_saved() {
+    let mut config = config();
+    // Beyond f32: the first loss is good, the values after it are not.
+    config.pretrain = StageConfig { max_lr: 1e42, ..config.pretrain };
+    let mut trainer = trainer(&config);
+    block_on(trainer.step()).expect("the first loss is of the first values");
+    let n_bad = block_on(trainer.model().state()).expect("readable").into_values();
+    assert!(n_bad.flat_map(|tensor| tensor.values).any(|value| !value.is_finite()), "the test shows nothing");
+    require_finite(&weights(&trainer));
+    let state = block_on(trainer.state()).expect("readable");
+    require_finite(&state);
+    let resumed = Trainer::resume(&state, config.clone(), header(&config), cells(), cpu()).expect("its own state");
+    assert_eq!(resumed.steps_done(), 0);
+}
+
 #[test]
 fn a_loss_that_is_not_finite_names_its_terms_and_leaves_what_was_good() {
     let mut config = config();
@@ -153,11 +177,7 @@ fn a_loss_that_is_not_finite_names_its_terms_and_leaves_what_was_good() {
     let stands = trainer.steps_done();
     assert!(error.contains(&format!("at step {} of", stands + 2)), "{error} at {stands}");
     let bytes = weights(&trainer);
-    let tensors = SafeTensors::deserialize(&bytes).expect("it is safetensors");
-    for (name, view) in tensors.tensors() {
-        let mut values = view.data().as_chunks::<4>().0.iter().map(|four| f32::from_le_bytes(*four));
-        assert!(values.all(f32::is_finite), "{name} is not finite");
-    }
+    require_finite(&bytes);
     Predictor::from_bytes(&bytes, &cpu()).expect("usable");
     // What is saved now goes on, to the same end.
     let state = block_on(trainer.state()).expect("readable");
