@@ -5,8 +5,8 @@
 //! [`crate::read::filters`].
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use hdf5_pure::{AttrValue, ChunkCacheConfig, Datatype, DatatypeByteOrder, FileAccessProperties, FormatError};
 use hdf5_pure::{MetadataCacheConfig, VlenStringReadOptions};
@@ -22,6 +22,8 @@ use crate::source::{Source, SourceError};
 
 /// Deflate's best ratio is 1,032 to 1; a claim beyond it is a lie.
 const MAX_RATIO: u64 = 1032;
+/// Chunks of a dataset from which on we keep an index of them.
+const MANY_CHUNKS: u64 = 256;
 /// Small objects (fill values, empty chunks) may claim this much whatever the file's size.
 const SLACK_BYTES: u64 = 1 << 20;
 
@@ -141,38 +143,15 @@ impl H5 {
             chunk_rows: dataset.chunk_shape()?.first().copied(),
             records: records.then(|| (dataset.datatype.clone(), self.heap.clone())),
             values: if dataset.needs_own_filters() {
-                Box::new(self.chunked(&dataset, &shape)?)
+                Box::new(chunked(&dataset, &shape, &self.heap)?)
+            } else if dataset.has_many_chunks(&shape)? {
+                let (heap, own) = (self.heap.clone(), OnceLock::new());
+                Box::new(ManyChunks { dataset, shape: shape.clone(), heap, own })
             } else {
                 Box::new(dataset)
             },
             shape,
         })
-    }
-
-    /// A dataset whose chunks we decode ourselves.
-    fn chunked(&self, dataset: &Dataset, shape: &[u64]) -> Result<Chunked, ReadError> {
-        let chunk_shape = dataset.chunk_shape()?;
-        let element = match &dataset.datatype {
-            Datatype::String { .. } => Element::Text(Text::Bytes),
-            Datatype::VariableLength { is_string: true, .. } => Element::Text(Text::Heap(self.heap.clone())),
-            datatype => Number::of(datatype).map_or(Element::Other, Element::Number),
-        };
-        let fill = vec![0; element_size(&dataset.datatype) as usize];
-        let grid = Grid { path: dataset.path.clone(), shape: shape.to_vec(), chunk_shape, fill };
-        let Some(chunk_bytes) = grid.chunk_bytes().filter(|_| grid.chunk_shape.len() == shape.len()) else {
-            return Err(dataset.malformed("has chunks of another shape than its own"));
-        };
-        let chunks = dataset.chunks()?;
-        let pipeline = dataset.dataset.filter_pipeline();
-        let filtered = FilteredChunks::new(
-            &dataset.path,
-            Arc::clone(&self.heap.source),
-            chunks,
-            pipeline,
-            &grid.chunk_shape,
-            chunk_bytes,
-        );
-        Ok(Chunked { grid, element, chunks: Box::new(filtered) })
     }
 
     /// A number of cells or genes that an object claims: they are numbered with 32 bits, and a file cannot hold more
@@ -190,6 +169,26 @@ impl H5 {
     fn group(&self, path: &str) -> Result<hdf5_pure::Group, ReadError> {
         self.file.group(path).map_err(|error| failed(path, &error))
     }
+}
+
+/// A dataset whose chunks we decode ourselves.
+fn chunked(dataset: &Dataset, shape: &[u64], heap: &Heap) -> Result<Chunked, ReadError> {
+    let chunk_shape = dataset.chunk_shape()?;
+    let element = match &dataset.datatype {
+        Datatype::String { .. } => Element::Text(Text::Bytes),
+        Datatype::VariableLength { is_string: true, .. } => Element::Text(Text::Heap(heap.clone())),
+        datatype => Number::of(datatype).map_or(Element::Other, Element::Number),
+    };
+    let fill = vec![0; element_size(&dataset.datatype) as usize];
+    let grid = Grid { path: dataset.path.clone(), shape: shape.to_vec(), chunk_shape, fill };
+    let Some(chunk_bytes) = grid.chunk_bytes().filter(|_| grid.chunk_shape.len() == shape.len()) else {
+        return Err(dataset.malformed("has chunks of another shape than its own"));
+    };
+    let chunks = dataset.chunks()?;
+    let pipeline = dataset.dataset.filter_pipeline();
+    let filtered =
+        FilteredChunks::new(&dataset.path, Arc::clone(&heap.source), chunks, pipeline, &grid.chunk_shape, chunk_bytes);
+    Ok(Chunked { grid, element, chunks: Box::new(filtered) })
 }
 
 /// What the elements of a type are, and their name in numpy.
@@ -284,6 +283,12 @@ impl Dataset {
         self.dataset.filters().into_iter().any(filters::is_own)
     }
 
+    /// Whether it has so many chunks that the library, which looks through all of them for each range of rows, takes long.
+    fn has_many_chunks(&self, shape: &[u64]) -> Result<bool, ReadError> {
+        let is_known = self.dataset.filters().into_iter().all(filters::is_known);
+        Ok(is_known && Number::of(&self.datatype).is_some() && n_chunks(shape, &self.chunk_shape()?) >= MANY_CHUNKS)
+    }
+
     fn halves(&self, start: u64, count: u64) -> Result<Option<Vec<f32>>, ReadError> {
         let Some(Datatype::FloatingPoint { size: 2, byte_order, .. }) = numeric(&self.datatype) else {
             return Ok(None);
@@ -335,6 +340,60 @@ impl Dataset {
             Some(filter) => Err(ReadError::Filter { object: self.path.clone(), filter }),
             None => Ok(()),
         }
+    }
+}
+
+/// Chunks of an array; 0 where it has none.
+fn n_chunks(shape: &[u64], chunk_shape: &[u64]) -> u64 {
+    if chunk_shape.is_empty() || chunk_shape.contains(&0) {
+        return 0;
+    }
+    shape.iter().zip(chunk_shape).fold(1, |n, (all, of)| n.saturating_mul(all.div_ceil(*of)))
+}
+
+/// Numbers in many chunks, each of which we find by its place.
+struct ManyChunks {
+    dataset: Dataset,
+    shape: Vec<u64>,
+    heap: Heap,
+    /// Made when values are first read; none where chunks were never written, whose fill values the library knows.
+    own: OnceLock<Option<Chunked>>,
+}
+
+impl ManyChunks {
+    fn values(&self) -> Result<&dyn Values, ReadError> {
+        let own = match self.own.get() {
+            Some(own) => own,
+            None => {
+                let is_whole =
+                    self.dataset.chunks()?.len() as u64 == n_chunks(&self.shape, &self.dataset.chunk_shape()?);
+                let own = is_whole.then(|| chunked(&self.dataset, &self.shape, &self.heap)).transpose()?;
+                self.own.get_or_init(|| own)
+            }
+        };
+        Ok(own.as_ref().map_or(&self.dataset, |own| own as &dyn Values))
+    }
+}
+
+impl Values for ManyChunks {
+    fn f32s(&self, start: u64, count: u64) -> Result<Vec<f32>, ReadError> {
+        self.values()?.f32s(start, count)
+    }
+
+    fn f64s(&self, start: u64, count: u64) -> Result<Vec<f64>, ReadError> {
+        self.values()?.f64s(start, count)
+    }
+
+    fn i64s(&self, start: u64, count: u64) -> Result<Vec<i64>, ReadError> {
+        self.values()?.i64s(start, count)
+    }
+
+    fn strings(&self, start: u64, count: u64) -> Result<Vec<String>, ReadError> {
+        self.dataset.strings(start, count)
+    }
+
+    fn raw(&self, start: u64, count: u64) -> Result<Vec<u8>, ReadError> {
+        self.values()?.raw(start, count)
     }
 }
 

@@ -9,10 +9,11 @@ const CELLS: usize = 83;
 const GENES: usize = 16;
 
 /// The files that `tests/golden/filters.py` makes, and how many layers each has.
-pub const FILES: [(&str, usize, &[u8]); 9] = [
+pub const FILES: [(&str, usize, &[u8]); 10] = [
     ("zstd", 5, include_bytes!("../../golden/filters_zstd.h5ad")),
     ("lz4", 4, include_bytes!("../../golden/filters_lz4.h5ad")),
     ("bitshuffle", 6, include_bytes!("../../golden/filters_bitshuffle.h5ad")),
+    ("szip", 6, include_bytes!("../../golden/filters_szip.h5ad")),
     ("blosc_blosclz", 4, include_bytes!("../../golden/filters_blosc_blosclz.h5ad")),
     ("blosc_lz4", 5, include_bytes!("../../golden/filters_blosc_lz4.h5ad")),
     ("blosc_lz4hc", 4, include_bytes!("../../golden/filters_blosc_lz4hc.h5ad")),
