@@ -251,12 +251,14 @@ impl OpenedFile {
         }
         // Before anything of the file's length is held or read.
         let (none, every) = (Rows::Some { chosen: Vec::new(), n_all: info.n_cells }, Columns::all(info.n_genes));
-        self.check_budget(matrix, &none, &every, 0)?;
+        self.check_budget(&self.plan(matrix, &none, &every, 0, ValueWidth::of(info, None)))?;
         let rows = self.rows(options)?;
+        let sample = self.container.sample(matrix);
+        let width = ValueWidth::of(info, sample.as_deref());
         let mut warnings = Vec::new();
-        let columns = self.columns(matrix, options, rows.len(), &mut warnings)?;
+        let columns = self.columns(matrix, options, rows.len(), sample.as_deref(), &mut warnings)?;
         let n_values = self.container.n_values(matrix, &rows, &columns)?;
-        self.check_budget(matrix, &rows, &columns, n_values)?;
+        self.check_budget(&self.plan(matrix, &rows, &columns, n_values, width))?;
         if let Rows::Some { chosen, n_all } = &rows {
             let evenly = options.stratify_by.as_ref().map_or_else(String::new, |name| format!(", by shares of {name}"));
             warnings.push(format!(
@@ -268,7 +270,7 @@ impl OpenedFile {
         let perturbations = self.perturbations(options, &rows, &mut warnings)?;
         let library_sizes = self.library_sizes(options, &rows)?;
         let cell_weights = self.cell_weights(&rows)?;
-        let beside = self.plan(matrix, &rows, &columns, 0).n_bytes();
+        let beside = self.plan(matrix, &rows, &columns, 0, width).n_bytes();
         let budget = self.opened.bytes_available.saturating_sub(beside);
         let reader = self.container.reader(matrix, rows.clone(), columns.clone(), budget)?;
         Ok(Reading {
@@ -301,11 +303,11 @@ impl OpenedFile {
         matrix: usize,
         options: &PrepareOptions,
         n_rows: usize,
+        sample: Option<&[f32]>,
         warnings: &mut Vec<String>,
     ) -> Result<Columns, ReadError> {
         let Some(wanted) = &options.genes else { return Ok(Columns::all(self.opened.matrices[matrix].n_genes)) };
         let genes = self.container.genes(matrix)?;
-        let sample = self.container.sample(matrix);
         let may_be_logged = sample.is_none_or(|values| values.iter().any(|value| value.fract() != 0.0));
         let (columns, missing) = Columns::of_genes(&genes, wanted, n_rows, may_be_logged)?;
         let (n_read, n_all) = (columns.n_read(), columns.n_all());
@@ -358,15 +360,21 @@ impl OpenedFile {
         })
     }
 
-    fn plan<'a>(&'a self, matrix: usize, rows: &'a Rows, columns: &'a Columns, n_values: u64) -> Plan<'a> {
+    fn plan<'a>(
+        &'a self,
+        matrix: usize,
+        rows: &'a Rows,
+        columns: &'a Columns,
+        n_values: u64,
+        width: ValueWidth,
+    ) -> Plan<'a> {
         let info = &self.opened.matrices[matrix];
         let beside = u128::from(self.container.bytes_beside(matrix)) * u128::from(n_values);
         let beside = u64::try_from(beside / u128::from(info.n_stored.max(1))).unwrap_or(u64::MAX);
-        Plan { info, rows, columns, n_values, width: width(self.container.as_ref(), matrix), beside }
+        Plan { info, rows, columns, n_values, width, beside }
     }
 
-    fn check_budget(&self, matrix: usize, rows: &Rows, columns: &Columns, n_values: u64) -> Result<(), ReadError> {
-        let plan = self.plan(matrix, rows, columns, n_values);
+    fn check_budget(&self, plan: &Plan<'_>) -> Result<(), ReadError> {
         let (needed, available) = (plan.n_bytes(), self.opened.bytes_available);
         if needed <= available {
             return Ok(());

@@ -4,6 +4,8 @@
 //! hard as deflate can, is refused before it is read. Chunks behind filters that the library lacks are decoded in
 //! [`crate::read::filters`].
 
+mod many_chunks;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -16,14 +18,13 @@ use crate::read::dtype::{Number, element_size, f32_of_half, numeric};
 use crate::read::error::{ReadError, human_bytes};
 use crate::read::filters::{self, FilteredChunks};
 use crate::read::grid::{Chunked, Element, Grid, Text};
+use crate::read::hdf5::many_chunks::{MANY_CHUNKS, ManyChunks, n_chunks};
 use crate::read::heap::Heap;
 use crate::read::tree::Kind;
 use crate::source::{Source, SourceError};
 
 /// Deflate's best ratio is 1,032 to 1; a claim beyond it is a lie.
 const MAX_RATIO: u64 = 1032;
-/// Chunks of a dataset from which on we keep an index of them.
-const MANY_CHUNKS: u64 = 256;
 /// Small objects (fill values, empty chunks) may claim this much whatever the file's size.
 const SLACK_BYTES: u64 = 1 << 20;
 
@@ -340,60 +341,6 @@ impl Dataset {
             Some(filter) => Err(ReadError::Filter { object: self.path.clone(), filter }),
             None => Ok(()),
         }
-    }
-}
-
-/// Chunks of an array; 0 where it has none.
-fn n_chunks(shape: &[u64], chunk_shape: &[u64]) -> u64 {
-    if chunk_shape.is_empty() || chunk_shape.contains(&0) {
-        return 0;
-    }
-    shape.iter().zip(chunk_shape).fold(1, |n, (all, of)| n.saturating_mul(all.div_ceil(*of)))
-}
-
-/// Numbers in many chunks, each of which we find by its place.
-struct ManyChunks {
-    dataset: Dataset,
-    shape: Vec<u64>,
-    heap: Heap,
-    /// Made when values are first read; none where chunks were never written, whose fill values the library knows.
-    own: OnceLock<Option<Chunked>>,
-}
-
-impl ManyChunks {
-    fn values(&self) -> Result<&dyn Values, ReadError> {
-        let own = match self.own.get() {
-            Some(own) => own,
-            None => {
-                let is_whole =
-                    self.dataset.chunks()?.len() as u64 == n_chunks(&self.shape, &self.dataset.chunk_shape()?);
-                let own = is_whole.then(|| chunked(&self.dataset, &self.shape, &self.heap)).transpose()?;
-                self.own.get_or_init(|| own)
-            }
-        };
-        Ok(own.as_ref().map_or(&self.dataset, |own| own as &dyn Values))
-    }
-}
-
-impl Values for ManyChunks {
-    fn f32s(&self, start: u64, count: u64) -> Result<Vec<f32>, ReadError> {
-        self.values()?.f32s(start, count)
-    }
-
-    fn f64s(&self, start: u64, count: u64) -> Result<Vec<f64>, ReadError> {
-        self.values()?.f64s(start, count)
-    }
-
-    fn i64s(&self, start: u64, count: u64) -> Result<Vec<i64>, ReadError> {
-        self.values()?.i64s(start, count)
-    }
-
-    fn strings(&self, start: u64, count: u64) -> Result<Vec<String>, ReadError> {
-        self.dataset.strings(start, count)
-    }
-
-    fn raw(&self, start: u64, count: u64) -> Result<Vec<u8>, ReadError> {
-        self.values()?.raw(start, count)
     }
 }
 
