@@ -164,14 +164,17 @@ impl Session {
                 stretch.reached(1).await?;
                 Event::Exported { name, bytes }
             }
-            Request::PlanTraining { config, start } => self.start_of_run()?.plan(task, *config, start).await?,
+            // A run is large: it lies on the heap, not within every request there is.
+            Request::PlanTraining { config, start } => {
+                Box::pin(self.start_of_run()?.plan(task, *config, start)).await?
+            }
             Request::Train { name, config, start, save_every_secs } => {
                 let run = self.start_of_run()?;
-                run.train(task, &self.runs, name, *config, start, save_every_secs).await?
+                Box::pin(run.train(task, &self.runs, name, *config, start, save_every_secs)).await?
             }
             Request::ResumeRun { run, save_every_secs } => {
                 let (device, _) = self.device.as_ref().ok_or(STARTED_FIRST)?;
-                training::resume(task, &self.runs, &run, device, save_every_secs).await?
+                Box::pin(training::resume(task, &self.runs, &run, device, save_every_secs)).await?
             }
             Request::Runs => self.runs().await?,
             Request::ChangeRun { run, change } => {
@@ -189,7 +192,8 @@ impl Session {
                 let model = self.runs.load(&run, Part::Model).await?;
                 let measured = self.runs.load(&run, Part::Measured).await?;
                 let of_run = OfRun { info: &info, model: &model, measured: &measured, bank };
-                let checkpoint = Checkpoint::of_run(task, of_run, self.attention, report.backend, device).await?;
+                let checkpoint =
+                    Box::pin(Checkpoint::of_run(task, of_run, self.attention, report.backend, device)).await?;
                 self.take_checkpoint(checkpoint)
             }
             Request::Steer { request, how } => {

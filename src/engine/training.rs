@@ -180,13 +180,13 @@ impl Start<'_> {
         })
     }
 
-    fn trainer(&self, assembled: Assembled, from: Option<checkpoint::Checkpoint>) -> Result<Trainer, EngineError> {
+    fn trainer(&self, assembled: Assembled, from: Option<checkpoint::Checkpoint>) -> Result<Box<Trainer>, EngineError> {
         let Assembled { config, header, cells, .. } = assembled;
         let device = self.device.clone();
-        Ok(match from {
+        Ok(Box::new(match from {
             None => Trainer::new(config, header, cells, device)?,
             Some(from) => Trainer::fine_tune(config, header, cells, &from, device)?,
-        })
+        }))
     }
 }
 
@@ -203,7 +203,7 @@ pub async fn resume(
     let state = runs.state(&info).await?;
     let (config, header) = Trainer::saved_as(&state)?;
     let cells = TrainingCells::from_bytes(&runs.load(run, Part::Cells).await?)?;
-    let trainer = Trainer::resume(&state, config, header, cells, device.clone())?;
+    let trainer = Box::new(Trainer::resume(&state, config, header, cells, device.clone())?);
     info.status = RunStatus::Running;
     let mut under_way =
         UnderWay { trainer, info, runs, save_every_secs, saved_secs: now_secs(), pace: BTreeMap::new() };
@@ -214,7 +214,7 @@ pub async fn resume(
 
 /// A run under way.
 struct UnderWay<'a> {
-    trainer: Trainer,
+    trainer: Box<Trainer>,
     info: RunInfo,
     runs: &'a Runs,
     save_every_secs: f64,
