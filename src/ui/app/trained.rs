@@ -163,7 +163,7 @@ impl State {
 
     /// Puts a run in its place among those that are kept, the latest first.
     fn upsert(&mut self, run: RunInfo) {
-        let mut runs = self.training.runs.as_ref().map(|runs| Vec::clone(runs)).unwrap_or_default();
+        let mut runs: Vec<RunInfo> = self.training.runs.iter().flat_map(|runs| runs.iter().cloned()).collect();
         match runs.iter_mut().find(|kept| kept.id == run.id) {
             Some(kept) => *kept = run,
             None => runs.insert(0, run),

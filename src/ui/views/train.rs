@@ -1,9 +1,11 @@
 //! Step 4: train a model on the prepared cells. What would be run at the left, how it goes at the right, all runs below.
 
 mod curves;
+mod ended;
 mod expert;
 mod fields;
 mod gauges;
+mod glimpse;
 mod held_out;
 mod plan;
 mod progress;
@@ -15,8 +17,9 @@ use spec::message::Request;
 
 use crate::app::{Phase, Screen};
 use crate::views::shell::use_control;
+use ended::Ended;
 use plan::Plan;
-use progress::{Ended, Progress};
+use progress::Progress;
 use runs::Runs;
 use setup::SetupForm;
 

@@ -1,16 +1,16 @@
-//! The run under way: where it stands, what it says of itself, how to pause, stop or discard it; and how the last one ended.
+//! The run under way: where it stands, what it says of itself, how to pause, stop or discard it.
 
 use leptos::prelude::*;
-use spec::run::{Glimpse, RunInfo, RunStatus, Steering};
+use spec::run::Steering;
 use spec::train::{Stage, StepReport, TrainConfig};
 
-use crate::app::{Live, Shared, State};
-use crate::format::{brief, correlation, count, percent, plural, seconds, sentence, signed, significant};
-use crate::plots::scatter::{Paint, Points, Scatter};
+use crate::app::{Live, State, is_run};
+use crate::format::{brief, count, percent, plural, seconds, sentence, significant};
 use crate::views::load::Warnings;
-use crate::views::shell::{Theme, use_control};
+use crate::views::shell::use_control;
 use crate::views::train::curves::LiveCurves;
 use crate::views::train::gauges::GaugePanel;
+use crate::views::train::glimpse::GlimpseView;
 
 /// A part of the run under way; none where there is none.
 fn live<T>(state: &State, of: impl FnOnce(&Live) -> T) -> Option<T> {
@@ -23,8 +23,7 @@ pub fn Progress() -> impl IntoView {
     let control = use_control();
     let name = control.part(|state| state.run_name().unwrap_or_default());
     let has_begun = control.part(|state| state.training.live.is_some());
-    let waits =
-        control.part(|state| state.running.as_ref().is_some_and(|running| !crate::app::is_run(&running.job.request)));
+    let waits = control.part(|state| state.running.as_ref().is_some_and(|running| !is_run(&running.job.request)));
     let before = move || match waits.get() {
         true => "It begins once what runs now is done.",
         false => "Cells, vectors and model are put together.",
@@ -146,7 +145,7 @@ fn Standing() -> impl IntoView {
             ("Learning rate", significant(report.lr)),
             ("Pace", pace(&run.config, &report)),
         ];
-        let items = facts.map(|(name, value)| view! { <dt>{name}</dt><dd>{value}</dd> });
+        let items = facts.map(|(name, value)| view! { <div><dt>{name}</dt><dd>{value}</dd></div> });
         Some(view! { <dl class="facts">{items.into_iter().collect_view()}</dl> })
     };
     let bar = move || {
@@ -267,45 +266,12 @@ fn Terms() -> impl IntoView {
     }
 }
 
-/// Predicted against measured change of one target, a dot a gene.
-#[component]
-fn GlimpseView(glimpse: Shared<Glimpse>) -> impl IntoView {
-    let theme = expect_context::<RwSignal<Theme>>();
-    let hovered = RwSignal::new(None::<usize>);
-    let n_genes = glimpse.predicted.len();
-    let seen = if glimpse.is_seen { "which it learns from" } else { "which it has not seen" };
-    let title = format!("What it says of {}, {seen}", glimpse.target);
-    let at = format!(
-        "r {} at step {} of {}",
-        correlation(glimpse.delta_pearson),
-        count(glimpse.step as u64),
-        glimpse.stage.label()
-    );
-    let points = Shared::new(Points { x: glimpse.measured.clone(), y: glimpse.predicted.clone() });
-    let paint = Shared::new(Paint { class_of_cell: vec![0; n_genes], palette: vec!["var(--c-predicted)".into()] });
-    let spoken = format!("Predicted against measured change of {} genes: {at}", count(n_genes as u64));
-    let describe = {
-        let glimpse = glimpse.clone();
-        move |gene: usize| {
-            let of = |values: &[f32]| values.get(gene).map_or_else(String::new, |value| signed(f64::from(*value)));
-            format!("measured {} · predicted {}", of(&glimpse.measured), of(&glimpse.predicted))
-        }
-    };
-    let axes = ["measured change (log1p units)".to_string(), "predicted change, on the same scale".to_string()];
-    view! {
-        <figure class="plot glimpse">
-            <figcaption><strong>{title}</strong><span>{at}</span></figcaption>
-            <Scatter points axes paint=Signal::stored(paint) hovered theme describe spoken testid="train-glimpse" />
-        </figure>
-    }
-}
-
 /// What waits for the run, and that it waits.
 #[component]
 fn Waiting() -> impl IntoView {
     let control = use_control();
     let waiting = control.part(|state| {
-        let tasks = state.queue.iter().filter(|job| !crate::app::is_run(&job.request));
+        let tasks = state.queue.iter().filter(|job| !is_run(&job.request));
         tasks.map(|job| job.label()).collect::<Vec<_>>()
     });
     let text = move || match waiting.get() {
@@ -337,53 +303,6 @@ fn Hidden() -> impl IntoView {
         }
     };
     view! { <p class="quiet" class:warnings=move || was_hidden.get() data-testid="train-hidden">{text}</p> }
-}
-
-/// How the last run ended, and where to go from there.
-#[component]
-pub fn Ended() -> impl IntoView {
-    let control = use_control();
-    let ended = control.part(|state| state.training.ended.clone());
-    move || ended.get().map(|run| view! { <EndedRun run /> })
-}
-
-#[component]
-fn EndedRun(run: Shared<RunInfo>) -> impl IntoView {
-    let control = use_control();
-    let (to_use, to_resume) = (run.id.clone(), run.id.clone());
-    let text = ending(&run);
-    let can_use = run.checkpoint.is_some();
-    let can_resume = run.status.can_resume();
-    let is_bad = matches!(run.status, RunStatus::Failed { .. });
-    view! {
-        <div class="panel ready" class:failed=is_bad data-testid="train-ended">
-            <h2>{run.name.clone()}</h2>
-            <p>{text}</p>
-            <div class="row">
-                {can_resume.then(|| view! {
-                    <button type="button" class="primary" on:click=move |_| control.change(|state| state.resume_run(to_resume.clone()))>"Resume"</button>
-                })}
-                {can_use.then(|| view! {
-                    <button type="button" class="primary" on:click=move |_| control.change(|state| state.use_run(to_use.clone()))>"Use this model"</button>
-                })}
-                <button type="button" on:click=move |_| control.change(|state| state.training.ended = None)>"Dismiss"</button>
-            </div>
-        </div>
-    }
-}
-
-/// How a run ended, in a sentence or two.
-fn ending(run: &RunInfo) -> String {
-    let steps = format!("{} of {}", count(run.steps_done as u64), plural(run.n_steps as u64, "step"));
-    let took = seconds(run.trained_secs);
-    match &run.status {
-        RunStatus::Done => format!("Done: {steps} in {took}."),
-        RunStatus::Paused | RunStatus::Running => format!("Paused after {steps}. It is kept in this browser."),
-        RunStatus::Stopped => format!("Stopped after {steps}; the model is kept as it stood."),
-        RunStatus::Failed { message } => {
-            format!("It could not go on after {steps}: {message}. The model is kept as it stood when all was well.")
-        }
-    }
 }
 
 #[cfg(test)]
