@@ -115,3 +115,86 @@ test("a run goes on after its GPU is lost", { gpu: true, limit_s: 600 }, async (
   // What the device and the worker said as they went.
   problems.length = 0;
 });
+
+/** Sets a number of steps for every stage. */
+async function steps(app, n) {
+  for (const stage of ["pretraining", "action", "decoder"]) {
+    await app.at(`${stage}-steps`).fill(String(n));
+    await app.at(`${stage}-steps`).press("Tab");
+    await app.at(`${stage}-batch`).fill("4");
+    await app.at(`${stage}-batch`).press("Tab");
+  }
+}
+
+/** Waits until the latest run says so. */
+async function untilRun(page, status) {
+  await page.waitForFunction((status) => {
+    const rows = [...document.querySelectorAll('[data-testid="run-status"]')];
+    return rows[0]?.innerText.includes(status);
+  }, status, { timeout: 200_000, polling: 200 });
+}
+
+async function runFile(app, page) {
+  const [download] = await Promise.all([page.waitForEvent("download"), app.at("run-export-file").click()]);
+  return JSON.parse(readFileSync(await download.path(), "utf8"));
+}
+
+test("a person trains a model, closes the page on it, and asks what came of it", { limit_s: 400 }, async ({ app, page }) => {
+  await app.openExample();
+  await app.prepare(made("screen.h5ad"));
+  await app.at("nav-train").click();
+  await app.at("preset-tiny").check();
+  await app.at("expert").locator("summary").click();
+  await steps(app, 40);
+  await app.at("train-estimate").click();
+  await app.idle();
+  await app.noError();
+  holds(/second|minute/.test(await app.text("train-time")), await app.text("train-time"));
+
+  await app.at("run-name").fill("closed upon");
+  await app.at("train-start").click();
+  // The page is closed on it, and found where it was saved; then it is paused and resumed by hand.
+  for (let closed = 0; closed < 2; closed += 1) {
+    await page.getByTestId("train-saved").filter({ hasText: /step/ }).waitFor();
+    await page.waitForTimeout(800);
+    await page.reload();
+    await app.at("nav-train").click();
+    await page.getByTestId("notice").filter({ hasText: "goes on" }).first().waitFor();
+    await app.at("train-progress").waitFor();
+  }
+  await app.at("train-pause").click();
+  await untilRun(page, "paused");
+  await app.at("run-resume").first().click();
+  await untilRun(page, "done");
+  await app.idle();
+  const closedUpon = await runFile(app, page);
+
+  // The same run, undisturbed.
+  await app.prepare(made("screen.h5ad"));
+  await app.at("nav-train").click();
+  await app.at("preset-tiny").check();
+  if (!(await app.at("pretraining-steps").isVisible())) await app.at("expert").locator("summary").click();
+  await steps(app, 40);
+  await app.at("run-name").fill("undisturbed");
+  await app.at("train-start").click();
+  await app.at("train-curve").first().waitFor();
+  await app.at("train-gauges").waitFor();
+  await app.at("train-glimpse").waitFor();
+  await untilRun(page, "done");
+  await app.idle();
+  const undisturbed = await runFile(app, page);
+  equal(closedUpon.data.fingerprint, undisturbed.data.fingerprint, "cells");
+  equal(closedUpon.losses, undisturbed.losses, "losses");
+  equal(closedUpon.checkpoint, undisturbed.checkpoint, "fingerprint of the model");
+
+  await app.at("run-use").first().click();
+  await app.idle();
+  await app.noError();
+  await app.predict("STAT1");
+  await app.at("nav-train").click();
+  for (let left = 2; left > 0; left -= 1) {
+    await app.at("run-delete").click();
+    await app.at("run-delete-yes").click();
+    await page.waitForFunction((n) => document.querySelectorAll('[data-testid="run-row"]').length === n, left - 1);
+  }
+});
