@@ -1,9 +1,9 @@
 // Opening and preparing 100,000 cells in the browser against kana's engine, scran.js, on the same file, in the same
 // browser, in turns: `cargo xtask bench --only kana` runs it. `--only-make` of prepare.py made the file.
 //
-// Each turn is a browser of its own. Both open the file, read all counts, compute the quality of the cells, drop those out
-// of the same bounds, normalise, take logs and choose 2,000 variable genes. Of each step the time is reported, and of the
-// page's process the peak of memory.
+// Each turn is a browser of its own. Both open the file, read all counts, compute the quality of the cells, drop those
+// out of the same bounds, normalise, take logs and choose 2,000 variable genes. The time of each step and the peak of the
+// memory of the page's process are reported. ROUNDS and CELLS name another number of turns and another file.
 
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -14,12 +14,13 @@ import { memory } from "./peak.mjs";
 
 const N_ROUNDS = Number(process.env.ROUNDS ?? 3);
 const N_TOP_GENES = 2000;
-const BOUNDS = { min_counts: 700, min_genes: 500, max_pct_mitochondrial: 0.2 };
+const BOUNDS = { min_counts: 700, min_genes: 500, max_pct_mitochondrial: 0.21 };
+const WASMARRAYS = "/node_modules/wasmarrays.js/src/index.js";
 const MIB = 1024 * 1024;
 const path = process.env.CELLS ?? join(root, process.env.CARGO_TARGET_DIR ?? "target", "benches", "cells_100000.h5ad");
 
 /** The two builds of scran.js: 4.1 counts memory in 64 bits and holds up to 16 GB, 4.0 in 32 bits and up to 4. */
-const SIDES = { "ours": ours, "scran.js 4.1.0": scran("scran-64"), "scran.js 4.0.9": scran("scran-32"), "floor": floor };
+const SIDES = { ours, "scran.js 4.1.0": scran("scran-64"), "scran.js 4.0.9": scran("scran-32"), floor };
 
 // Serves this folder's page, worker and packages. Threads that share memory need a page that is isolated from others.
 async function serve() {
@@ -34,7 +35,7 @@ async function serve() {
     try {
       let bytes = readFileSync(join(root, "benches", new URL(url, "http://localhost").pathname));
       // A bundler would resolve the name of the other package; a worker has no import map.
-      if (url.endsWith(".js")) bytes = bytes.toString().replaceAll('"wasmarrays.js"', '"/node_modules/wasmarrays.js/src/index.js"');
+      if (url.endsWith(".js")) bytes = bytes.toString().replaceAll('"wasmarrays.js"', `"${WASMARRAYS}"`);
       response.writeHead(200, headers).end(bytes);
     } catch {
       response.writeHead(404, headers).end();
@@ -64,7 +65,7 @@ async function ours(browsers, isLast) {
   await page.evaluate(startEngine);
   const before = memory();
   const found = await page.evaluate(prepareWithEngine, { bounds: BOUNDS, n_top_genes: N_TOP_GENES, isLast });
-  return { ...found, before, after: found.after };
+  return { ...found, before };
 }
 
 /** In the page: a worker with our engine, and `ask`. */
@@ -114,14 +115,14 @@ async function prepareWithEngine({ bounds, n_top_genes, isLast }) {
   };
   const { genes } = await globalThis.ask({ type: "embed", config }, { onProgress: isChosen });
   const { total_counts, n_genes_by_counts } = prepared.quality;
-  const numbers = (bytes) => [...new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4)];
+  const numbers = (bytes, Numbers) => [...new Numbers(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4)];
   return {
     seconds,
     after: await memory,
     n_kept: prepared.n_cells,
-    totals: numbers(total_counts),
-    n_genes: numbers(n_genes_by_counts),
-    chosen: genes ? [...genes.chosen].map((gene) => genes.symbols[gene]) : null,
+    totals: numbers(total_counts, Float32Array),
+    n_genes: numbers(n_genes_by_counts, Float32Array),
+    chosen: genes && numbers(genes.chosen, Uint32Array).map((gene) => genes.symbols[gene]),
   };
 }
 
@@ -148,9 +149,9 @@ async function floor(browsers) {
   const { page, steps } = await startWorker(browsers);
   const before = memory();
   const chunks = JSON.parse(readFileSync(`${path}.chunks.json`, "utf8"));
-  const read = await steps("read_file", { needsFile: true });
+  await steps("read_file", { needsFile: true });
   const inflated = await steps("inflate", { chunks });
-  return { seconds: await page.evaluate(() => globalThis.seconds), before, after: memory(), read, inflated };
+  return { seconds: await page.evaluate(() => globalThis.seconds), before, after: memory(), inflated };
 }
 
 /** A page with `kana.worker.js`; `steps` asks it for one step, and notes how long it took in the page. */
@@ -178,8 +179,65 @@ async function startWorker(browsers) {
   return { page, steps };
 }
 
+function line({ seconds, total = sum(seconds), before, after }) {
+  const parts = Object.entries(seconds).map(([step, seconds]) => `${step} ${seconds.toFixed(2)}`).join(", ");
+  return `${total.toFixed(2)} s (${parts}); peak ${mib(after.peak)}, loaded engine ${mib(before.held)}`;
+}
+
+function sum(seconds) {
+  return Object.values(seconds).reduce((sum, seconds) => sum + seconds, 0);
+}
+
+function mib(bytes) {
+  return `${(bytes / MIB).toFixed(0)} MiB`;
+}
+
+function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  return (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2;
+}
+
+/** The medians of a side's turns, each number by itself. */
+function medians(turns) {
+  const of = (number) => median(turns.map(number));
+  const steps = Object.keys(turns[0].seconds);
+  return {
+    seconds: Object.fromEntries(steps.map((step) => [step, of(({ seconds }) => seconds[step])])),
+    total: of(({ seconds }) => sum(seconds)),
+    before: { held: of(({ before }) => before.held) },
+    after: { peak: of(({ after }) => after.peak) },
+    beyond: of(({ before, after }) => after.peak - before.held),
+  };
+}
+
+/** Whether two sides did the same work. */
+function compare(ours, theirs) {
+  const furthest = (name) => Math.max(...ours[name].map((value, cell) => Math.abs(value - theirs[name][cell])));
+  const chosen = new Set(theirs.chosen);
+  const shared = ours.chosen.filter((gene) => chosen.has(gene)).length;
+  return `cells kept: ours ${ours.n_kept}, theirs ${theirs.n_kept}; largest difference of a cell's total `
+    + `${furthest("totals")}, of its number of genes ${furthest("n_genes")}; variable genes: ours ${ours.chosen.length}, `
+    + `theirs ${chosen.size}, in common ${shared}`;
+}
+
+function report(rounds) {
+  const [ourTurns, ...others] = Object.entries(rounds);
+  const ours = medians(ourTurns[1]);
+  for (const [name, turns] of [ourTurns, ...others].filter(([, turns]) => turns.length > 0)) {
+    const side = medians(turns);
+    console.log(`\n${name}, medians of ${turns.length}: ${line(side)}`);
+    if (name === ourTurns[0]) continue;
+    const [time, peak] = [ours.total / side.total, ours.after.peak / side.after.peak];
+    console.log(`  ours / ${name}: time ${time.toFixed(2)}, peak ${peak.toFixed(2)}, beyond the loaded engine ${(ours.beyond / side.beyond).toFixed(2)}`);
+    const { threads, heap, inflated } = turns.at(-1);
+    if (threads) console.log(`  ${threads} threads, heap ${mib(heap)}; ${compare(ourTurns[1].at(-1), turns.at(-1))}`);
+    if (inflated) console.log(`  ${mib(inflated.read)} inflated to ${mib(inflated.bytes)}`);
+  }
+}
+
 const server = await serve();
 const rounds = Object.fromEntries(Object.keys(SIDES).map((name) => [name, []]));
+let isComplete = true;
 for (let round = 1; round <= N_ROUNDS; round += 1) {
   for (const [name, side] of Object.entries(SIDES)) {
     const browsers = new Browsers();
@@ -189,20 +247,12 @@ for (let round = 1; round <= N_ROUNDS; round += 1) {
       rounds[name].push(found);
       console.log(`round ${round}, ${name}: ${line(found)}; load average before ${load}`);
     } catch (error) {
+      isComplete = false;
       console.log(`round ${round}, ${name}: failed: ${error.message}`);
     }
     await browsers.close();
   }
 }
 server.close();
-
-function line({ seconds, before, after }) {
-  const parts = Object.entries(seconds).map(([step, seconds]) => `${step} ${seconds.toFixed(2)}`).join(", ");
-  return `${total(seconds).toFixed(2)} s (${parts}), peak ${mib(after.peak)}, ${mib(after.peak - before.held)} beyond the loaded engine`;
-}
-function total(seconds) {
-  return Object.values(seconds).reduce((sum, seconds) => sum + seconds, 0);
-}
-function mib(bytes) {
-  return `${(bytes / MIB).toFixed(0)} MiB`;
-}
+report(rounds);
+process.exit(isComplete ? 0 : 1);

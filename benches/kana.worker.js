@@ -73,15 +73,16 @@ const steps = {
   },
 
   async inflate({ chunks }) {
-    let bytes = 0;
+    let [read, bytes] = [0, 0];
     for (const [offset, size] of chunks) {
       const { readable, writable } = new DecompressionStream("deflate");
       const writer = writable.getWriter();
       writer.write(state.file.subarray(offset, offset + size));
       writer.close();
       for await (const piece of readable) bytes += piece.length;
+      read += size;
     }
-    return { bytes };
+    return { read, bytes };
   },
 };
 
