@@ -2,8 +2,8 @@
 // browser, in turns: `cargo xtask bench --only kana` runs it. `--only-make` of prepare.py made the file.
 //
 // Each turn is a browser of its own. Both open the file, read all counts, compute the quality of the cells, drop those
-// out of the same bounds, normalise, take logs and choose 2,000 variable genes. The time of each step and the peak of the
-// memory of the page's process are reported. ROUNDS and CELLS name another number of turns and another file.
+// out of the same bounds, normalise, take logs and choose 2,000 variable genes. The time of each step and the peak of
+// the memory of the page's process are reported. ROUNDS and CELLS name another number of turns and another file.
 
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -68,7 +68,7 @@ async function ours(browsers, isLast) {
   return { ...found, before };
 }
 
-/** In the page: a worker with our engine, and `ask`. */
+/** In the page: a worker with our engine, `ask` and `cancelLast`. */
 async function startEngine() {
   const worker = new Worker("/pkg/worker.js", { type: "module" });
   const waiting = new Map();
@@ -84,7 +84,11 @@ async function startEngine() {
     waiting.set(id, { resolve, reject, onProgress });
     worker.postMessage({ id, body, files, names: files.map(({ name }) => name) });
   });
-  globalThis.cancel = () => worker.postMessage({ id: ++lastId, body: { type: "cancel", request: lastId - 1 }, files: [] });
+  globalThis.cancelLast = () => {
+    const request = lastId;
+    lastId += 1;
+    worker.postMessage({ id: lastId, body: { type: "cancel", request }, files: [] });
+  };
   await globalThis.ask({ type: "start", backend: "cpu", attention: "plain" });
 }
 
@@ -111,7 +115,7 @@ async function prepareWithEngine({ bounds, n_top_genes, isLast }) {
     lap("variable_genes");
     memory = globalThis.memory();
     // The last time the map is made too, for the answer says which genes were chosen.
-    if (!isLast) globalThis.cancel();
+    if (!isLast) globalThis.cancelLast();
   };
   const { genes } = await globalThis.ask({ type: "embed", config }, { onProgress: isChosen });
   const { total_counts, n_genes_by_counts } = prepared.quality;
@@ -181,7 +185,8 @@ async function startWorker(browsers) {
 
 function line({ seconds, total = sum(seconds), before, after }) {
   const parts = Object.entries(seconds).map(([step, seconds]) => `${step} ${seconds.toFixed(2)}`).join(", ");
-  return `${total.toFixed(2)} s (${parts}); peak ${mib(after.peak)}, loaded engine ${mib(before.held)}`;
+  const cpu = `${(after.cpu - before.cpu).toFixed(2)} s of all cores`;
+  return `${total.toFixed(2)} s (${parts}), ${cpu}; peak ${mib(after.peak)}, loaded engine ${mib(before.held)}`;
 }
 
 function sum(seconds) {
@@ -204,8 +209,8 @@ function medians(turns) {
   return {
     seconds: Object.fromEntries(steps.map((step) => [step, of(({ seconds }) => seconds[step])])),
     total: of(({ seconds }) => sum(seconds)),
-    before: { held: of(({ before }) => before.held) },
-    after: { peak: of(({ after }) => after.peak) },
+    before: { held: of(({ before }) => before.held), cpu: 0 },
+    after: { peak: of(({ after }) => after.peak), cpu: of(({ before, after }) => after.cpu - before.cpu) },
     beyond: of(({ before, after }) => after.peak - before.held),
   };
 }
@@ -216,8 +221,8 @@ function compare(ours, theirs) {
   const chosen = new Set(theirs.chosen);
   const shared = ours.chosen.filter((gene) => chosen.has(gene)).length;
   return `cells kept: ours ${ours.n_kept}, theirs ${theirs.n_kept}; largest difference of a cell's total `
-    + `${furthest("totals")}, of its number of genes ${furthest("n_genes")}; variable genes: ours ${ours.chosen.length}, `
-    + `theirs ${chosen.size}, in common ${shared}`;
+    + `${furthest("totals")}, of its number of genes ${furthest("n_genes")}; `
+    + `variable genes: ours ${ours.chosen.length}, theirs ${chosen.size}, in common ${shared}`;
 }
 
 function report(rounds) {
@@ -228,7 +233,9 @@ function report(rounds) {
     console.log(`\n${name}, medians of ${turns.length}: ${line(side)}`);
     if (name === ourTurns[0]) continue;
     const [time, peak] = [ours.total / side.total, ours.after.peak / side.after.peak];
-    console.log(`  ours / ${name}: time ${time.toFixed(2)}, peak ${peak.toFixed(2)}, beyond the loaded engine ${(ours.beyond / side.beyond).toFixed(2)}`);
+    const [cpu, beyond] = [ours.after.cpu / side.after.cpu, ours.beyond / side.beyond];
+    console.log(`  ours / ${name}: time ${time.toFixed(2)}, of all cores ${cpu.toFixed(2)}, peak ${peak.toFixed(2)}, `
+      + `peak beyond the loaded engine ${beyond.toFixed(2)}`);
     const { threads, heap, inflated } = turns.at(-1);
     if (threads) console.log(`  ${threads} threads, heap ${mib(heap)}; ${compare(ourTurns[1].at(-1), turns.at(-1))}`);
     if (inflated) console.log(`  ${mib(inflated.read)} inflated to ${mib(inflated.bytes)}`);
