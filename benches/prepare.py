@@ -1,6 +1,6 @@
 """Times opening and preparing a large h5ad against scanpy, on the same file and machine, in one run.
 
-    python3 benches/prepare.py [--cells N] [path of the waddington binary]
+    python3 benches/prepare.py [--cells N] [--only-make] [path of the waddington binary]
 
 Both read the file, compute the quality of cells and genes (mitochondrial genes, and the share of the largest 50, 100, 200
 and 500), scale to 10,000, take log1p and choose 2,000 variable genes (seurat). They take turns, each in a process of its
@@ -106,7 +106,8 @@ def main():
         print("Making the file (minutes).", file=sys.stderr)
         make(path, arguments.cells)
     if arguments.only_make:
-        list_chunks(path)
+        if not os.path.exists(path + ".chunks.json"):
+            list_chunks(path)
         return
     print(f"file: {os.path.getsize(path) / 1e6:.0f} MB; load average {os.getloadavg()[0]:.1f}")
     sides = {"ours": [arguments.binary, "bench", "--prepare", path]}
