@@ -3,26 +3,12 @@
 // The page's process is measured by the system (VmHWM of /proc, Linux only), before the file is dropped and after its
 // counts are read.
 
-import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { Browsers, root, site } from "../tests/browser/harness.mjs";
+import { memory } from "./peak.mjs";
 
 const MIB = 1024 * 1024;
 const target = join(root, process.env.CARGO_TARGET_DIR ?? "target");
-
-// The largest peak of any page's process of the browsers that this process started, in bytes.
-function peak() {
-  const peaks = readdirSync("/proc").filter((pid) => /^\d+$/.test(pid)).map((pid) => {
-    try {
-      const isPage = readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("--type=renderer");
-      const status = isPage ? readFileSync(`/proc/${pid}/status`, "utf8") : "";
-      return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1024;
-    } catch {
-      return 0;
-    }
-  });
-  return Math.max(...peaks);
-}
 
 const browsers = new Browsers();
 const { page } = await browsers.open(false);
@@ -35,19 +21,20 @@ await page.evaluate(async () => {
   document.body.append(input);
 });
 await page.locator("input").setInputFiles(join(target, "browser-files", "large.h5ad"));
-const before = peak();
+const before = memory().peak;
 const file = await page.evaluate(async () => {
   globalThis.opened = await globalThis.engine.open(document.querySelector("input").files[0]);
   return { kept: globalThis.opened.bytes_needed, size: document.querySelector("input").files[0].size };
 });
-const opened = peak();
+const opened = memory().peak;
 const started = performance.now();
 await page.evaluate(async () => {
   await globalThis.engine.prepare(globalThis.opened.suggested);
 });
 const seconds = ((performance.now() - started) / 1000).toFixed(1);
 const mib = (bytes) => `${(bytes / MIB).toFixed(0)} MiB`;
-console.log(`file ${mib(file.size)}; engine before ${mib(before)}; after planning ${mib(opened)}; peak ${mib(peak())}`);
-console.log(`read and prepared in ${seconds} s; peak beyond the engine ${mib(peak() - before)}`);
+const { peak } = memory();
+console.log(`file ${mib(file.size)}; engine before ${mib(before)}; after planning ${mib(opened)}; peak ${mib(peak)}`);
+console.log(`read and prepared in ${seconds} s; peak beyond the engine ${mib(peak - before)}`);
 console.log(`of that the plan said ${mib(file.kept)} would be kept (an estimate; the aim is under 300 MiB beyond what is kept)`);
 await browsers.close();

@@ -1,6 +1,6 @@
 """Times opening and preparing a large h5ad against scanpy, on the same file and machine, in one run.
 
-    python3 benches/prepare.py [--cells N] [path of the waddington binary]
+    python3 benches/prepare.py [--cells N] [--only-make] [path of the waddington binary]
 
 Both read the file, compute the quality of cells and genes (mitochondrial genes, and the share of the largest 50, 100, 200
 and 500), scale to 10,000, take log1p and choose 2,000 variable genes (seurat). They take turns, each in a process of its
@@ -75,6 +75,20 @@ def make(path, n_cells):
     os.replace(partial, path)
 
 
+def list_chunks(path):
+    """Where the compressed pieces of the matrix lie, for those that time inflating alone: [offset, bytes] each."""
+    import h5py
+
+    places = []
+    with h5py.File(path) as file:
+        for name in ("data", "indices"):
+            dataset = file["X"][name].id
+            chunks = (dataset.get_chunk_info(i) for i in range(dataset.get_num_chunks()))
+            places.extend([chunk.byte_offset, chunk.size] for chunk in chunks)
+    with open(path + ".chunks.json", "w") as out:
+        json.dump(places, out)
+
+
 def run(command):
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
@@ -82,6 +96,7 @@ def run(command):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--cells", type=int, default=100_000)
+    parser.add_argument("--only-make", action="store_true", help="make the file and the list of its chunks, time nothing")
     parser.add_argument("binary", nargs="?", default=os.path.join(TARGET, "release", "waddington"))
     arguments = parser.parse_args()
     folder = os.path.join(TARGET, "benches")
@@ -90,6 +105,10 @@ def main():
     if not os.path.exists(path):
         print("Making the file (minutes).", file=sys.stderr)
         make(path, arguments.cells)
+    if arguments.only_make:
+        if not os.path.exists(path + ".chunks.json"):
+            list_chunks(path)
+        return
     print(f"file: {os.path.getsize(path) / 1e6:.0f} MB; load average {os.getloadavg()[0]:.1f}")
     sides = {"ours": [arguments.binary, "bench", "--prepare", path]}
     if importlib.util.find_spec("scanpy"):

@@ -138,6 +138,16 @@ pub fn bench_memory() -> Result<()> {
     command::finish(on_the_site("benches/memory.mjs")?)
 }
 
+/// Preparing 100,000 cells in the browser against kana's engine. The file is there already.
+///
+/// # Errors
+/// Where something is missing, or the browser fails.
+pub fn bench_kana() -> Result<()> {
+    tools::npm_packages("benches")?;
+    site::build(&tools::set_up()?)?;
+    command::finish(on_the_site("benches/kana.mjs")?)
+}
+
 /// A Node script that drives a browser on the built site, which is served from here.
 fn on_the_site(script: &str) -> Result<Command> {
     tools::npm_packages("tests/browser")?;

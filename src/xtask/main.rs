@@ -12,9 +12,10 @@ mod site;
 mod tools;
 mod workspace;
 
+use std::ffi::OsStr;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
 /// What a developer or newcomer runs.
@@ -33,7 +34,7 @@ enum Command {
     Serve(server::Arguments),
     /// Run all tests, those in a browser included; sets up what they need.
     Test(checks::Arguments),
-    /// Time the model against PyTorch and preparation against scanpy, on the same cores, where Python has them.
+    /// Time the model against PyTorch and preparation against scanpy and kana, on the same cores, where they are there.
     Bench {
         /// One benchmark alone.
         #[arg(long)]
@@ -79,28 +80,37 @@ enum Benchmark {
     Prepare,
     /// The memory that a file of 1 GB takes in the browser (Linux only).
     Memory,
+    /// The same preparation in the browser against kana's engine (Linux only).
+    Kana,
 }
 
 fn bench(only: Option<Benchmark>) -> Result<()> {
-    let scripts: &[&str] = match only {
-        None => &["compare.py", "prepare.py"],
-        Some(Benchmark::Speed) => &["compare.py"],
-        Some(Benchmark::Prepare) => &["prepare.py"],
-        Some(Benchmark::Memory) => &[],
-    };
-    if !scripts.is_empty() {
-        let python = ["python3", "python"].into_iter().find(|name| command::find(name).is_some());
-        let python = python
-            .ok_or_else(|| anyhow::anyhow!("Python is missing: install Python 3 to compare with PyTorch and scanpy"))?;
+    let is_wanted = |benchmark| only.is_none_or(|only| only == benchmark);
+    if is_wanted(Benchmark::Speed) || is_wanted(Benchmark::Prepare) {
         command::run("cargo", ["build", "--release", "--package", "waddington"])?;
-        let binary = workspace::target().join("release").join(format!("waddington{}", std::env::consts::EXE_SUFFIX));
-        for script in scripts {
-            let script = workspace::root().join("benches").join(script);
-            command::run(python, [script.as_os_str(), binary.as_os_str()])?;
-        }
     }
-    if matches!(only, None | Some(Benchmark::Memory)) {
+    let binary = workspace::target().join("release").join(format!("waddington{}", std::env::consts::EXE_SUFFIX));
+    if is_wanted(Benchmark::Speed) {
+        python("compare.py", binary.as_os_str())?;
+    }
+    if is_wanted(Benchmark::Prepare) {
+        python("prepare.py", binary.as_os_str())?;
+    }
+    if is_wanted(Benchmark::Memory) {
         checks::bench_memory()?;
     }
+    if is_wanted(Benchmark::Kana) {
+        python("prepare.py", OsStr::new("--only-make"))?;
+        checks::bench_kana()?;
+    }
     Ok(())
+}
+
+/// Runs one of the benchmarks' scripts.
+fn python(script: &str, argument: &OsStr) -> Result<()> {
+    let python = ["python3", "python"].into_iter().find(|name| command::find(name).is_some());
+    let python =
+        python.context("Python is missing: install Python 3 to make the files and to compare with its tools")?;
+    let script = workspace::root().join("benches").join(script);
+    command::run(python, [script.as_os_str(), argument])
 }

@@ -60,16 +60,16 @@ pub fn npm_packages(folder: &str) -> Result<()> {
     if major.is_none_or(|major| major < OLDEST_NODE) {
         bail!("this Node.js is too old ({version}): install Node.js {OLDEST_NODE} or newer (https://nodejs.org)");
     }
-    let folder = workspace::root().join(folder);
-    let modified = |name: &str| folder.join(name).metadata().and_then(|file| file.modified()).ok();
+    let place = workspace::root().join(folder);
+    let modified = |name: &str| place.join(name).metadata().and_then(|file| file.modified()).ok();
     // npm writes this file when it is done.
     let installed = modified("node_modules/.package-lock.json");
     if installed.is_some() && installed >= modified("package-lock.json") {
         return Ok(());
     }
-    println!("Installing the npm packages of the browser tests (seconds).");
+    println!("Installing the npm packages of {folder} (seconds).");
     let mut npm = command::program("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
-    npm.current_dir(&folder);
+    npm.current_dir(&place);
     command::finish(npm)
 }
 
