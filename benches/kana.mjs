@@ -14,7 +14,7 @@ import { memory } from "./peak.mjs";
 
 const N_ROUNDS = Number(process.env.ROUNDS ?? 3);
 const N_TOP_GENES = 2000;
-const BOUNDS = { min_counts: 700, min_genes: 500, max_pct_mitochondrial: 0.21 };
+const BOUNDS = { min_counts: 700, min_genes: 500, max_pct_mitochondrial: 0.2 };
 const WASMARRAYS = "/node_modules/wasmarrays.js/src/index.js";
 const MIB = 1024 * 1024;
 const path = process.env.CELLS ?? join(root, process.env.CARGO_TARGET_DIR ?? "target", "benches", "cells_100000.h5ad");

@@ -60,7 +60,9 @@ impl CellFilter {
     /// is not looked at.
     pub fn admits(&self, n_counts: f64, n_genes: f64, pct_mitochondrial: Option<f64>) -> bool {
         let lies_within = |value: f64, least: Option<f64>, most: Option<f64>| {
-            least.is_none_or(|least| value >= least) && most.is_none_or(|most| value <= most)
+            // Qualities are kept in f32: a bound that was typed is the f32 nearest to it, or none could ever equal it.
+            let value = value as f32;
+            least.is_none_or(|least| value >= least as f32) && most.is_none_or(|most| value <= most as f32)
         };
         lies_within(n_counts, self.min_counts, self.max_counts)
             && lies_within(n_genes, self.min_genes.map(f64::from), self.max_genes.map(f64::from))

@@ -143,3 +143,12 @@ fn bounds_hold_at_once_and_none_keeps_all() {
     assert_eq!(kept.indices(), (0..pct.len()).filter(|&cell| pct[cell] <= 10.0).collect::<Vec<_>>());
     assert!(kept.n_removed() > 0, "the bound bites");
 }
+
+/// 0.2 % is no f32, and qualities are: a cell at the bound that a person typed is kept all the same.
+#[test]
+fn bounds_include_what_they_name() {
+    let filter = CellFilter { min_counts: Some(0.1), max_pct_mitochondrial: Some(0.2), ..CellFilter::default() };
+    let at = |counts: f32, percent: f32| filter.admits(f64::from(counts), 5.0, Some(f64::from(percent)));
+    assert!(at(0.1, 0.2) && at(0.3, 0.1));
+    assert!(!at(0.1, 0.200_001) && !at(0.099_999, 0.2));
+}
