@@ -9,7 +9,7 @@ use crate::plots::axis::{ticks, x_in_svg};
 const WIDTH: f64 = 440.0;
 const HEIGHT: f64 = 190.0;
 const LEFT: f64 = 54.0;
-const RIGHT: f64 = WIDTH - 10.0;
+const RIGHT: f64 = WIDTH - 18.0;
 const TOP: f64 = 8.0;
 const BOTTOM: f64 = HEIGHT - 34.0;
 /// Largest over smallest value from which on the axis is logarithmic.

@@ -43,7 +43,7 @@ pub fn Train() -> impl IntoView {
     };
     view! {
         <div class="train">
-            <div class="train-parts" class:lacking=move || !has_all.get()>
+            <div class="train-parts" class:going=move || is_training.get() class:lacking=move || !has_all.get()>
                 <section class="column">
                     {move || match has_all.get() {
                         true => view! { <SetupForm /> }.into_any(),

@@ -6,6 +6,7 @@ use spec::run::{RunInfo, RunStatus};
 use crate::app::Shared;
 use crate::format::{count, plural, seconds};
 use crate::views::shell::use_control;
+use crate::views::train::curves::Compared;
 
 /// The last run that ended or was paused, until dismissed.
 #[component]
@@ -21,6 +22,8 @@ fn EndedRun(run: Shared<RunInfo>) -> impl IntoView {
     let (to_use, to_resume) = (run.id.clone(), run.id.clone());
     let text = ending(&run);
     let can_use = run.checkpoint.is_some();
+    let curves = (!run.history.losses.points.is_empty())
+        .then(|| view! { <Compared runs=Shared::new(vec![RunInfo::clone(&run)]) /> });
     let can_resume = run.status.can_resume();
     let is_bad = matches!(run.status, RunStatus::Failed { .. });
     view! {
@@ -36,6 +39,7 @@ fn EndedRun(run: Shared<RunInfo>) -> impl IntoView {
                 })}
                 <button type="button" on:click=move |_| control.change(|state| state.training.ended = None)>"Dismiss"</button>
             </div>
+            {curves}
         </div>
     }
 }

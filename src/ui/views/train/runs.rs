@@ -44,14 +44,11 @@ pub fn Runs() -> impl IntoView {
                         <thead>
                             <tr>
                                 <th scope="col">"Compare"</th>
-                                <th scope="col">"Name"</th>
-                                <th scope="col">"Started"</th>
+                                <th scope="col">"Run, started"</th>
                                 <th scope="col">"Status"</th>
-                                <th scope="col">"Steps"</th>
                                 <th scope="col">"Last losses"</th>
                                 <th scope="col">"Parameters"</th>
-                                <th scope="col">"Trained for"</th>
-                                <th scope="col">"Do"</th>
+                                <th scope="col">"What to do with it"</th>
                             </tr>
                         </thead>
                         <tbody>{rows.collect_view()}</tbody>
@@ -102,7 +99,9 @@ fn Row(run: Shared<RunInfo>, ticked: RwSignal<Vec<String>>) -> impl IntoView {
     let live_steps = control
         .part(move |state| state.training.live.as_ref().filter(|live| live.run.id == id).map(|live| live.steps_done));
     let (n_done, n_steps) = (run.steps_done, run.n_steps);
-    let steps = move || format!("{} of {}", count(live_steps.get().unwrap_or(n_done) as u64), count(n_steps as u64));
+    let steps =
+        move || format!("{} of {} steps", count(live_steps.get().unwrap_or(n_done) as u64), count(n_steps as u64));
+    let took = (run.trained_secs > 0.0).then(|| format!("in {}", seconds(run.trained_secs)));
     let reason = match &run.status {
         RunStatus::Failed { message } => message.clone(),
         _ => String::new(),
@@ -135,13 +134,14 @@ fn Row(run: Shared<RunInfo>, ticked: RwSignal<Vec<String>>) -> impl IntoView {
                     on:change=tick
                 />
             </td>
-            <td><Name run=run.clone() /></td>
-            <td>{when(run.started_secs)}</td>
-            <td data-testid="run-status" title=reason>{status}</td>
-            <td>{steps}</td>
+            <td><Name run=run.clone() /><small class="line">{when(run.started_secs)}</small></td>
+            <td title=reason>
+                <span class="line" data-testid="run-status">{status}</span>
+                <small class="line">{steps}</small>
+                <small class="line">{took}</small>
+            </td>
             <td class="losses">{losses}</td>
             <td>{size}</td>
-            <td>{seconds(run.trained_secs)}</td>
             <td><Actions run=run.clone() is_live=Signal::derive(is_live) /></td>
         </tr>
     }

@@ -92,7 +92,7 @@ fn StartChoice() -> impl IntoView {
 /// What a preset takes for these cells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Size {
-    preset: Preset,
+    n_steps: usize,
     n_parameters: u64,
     n_bytes: u64,
     /// The room there is, where it is not enough, and whether smaller batches fit.
@@ -105,7 +105,7 @@ impl Size {
         let stages = memory(&config);
         let limits = state.training.limits.filter(|limits| !stages.iter().all(|memory| limits.hold(memory)));
         Some(Self {
-            preset,
+            n_steps: config.n_steps(),
             n_parameters: PartCounts::of(&config.model).total(),
             n_bytes: stages.iter().map(StageMemory::total).max().unwrap_or(0),
             too_little: limits.map(|limits| (limits, propose(&config, limits).is_some())),
@@ -113,7 +113,7 @@ impl Size {
     }
 
     fn text(&self) -> String {
-        let numbers = format!("{} parameters", count(self.n_parameters));
+        let numbers = format!("{} parameters, {} steps", count(self.n_parameters), count(self.n_steps as u64));
         match self.too_little {
             None => format!("{numbers}, {} of memory", bytes(self.n_bytes)),
             Some((limits, may_fit)) => {
@@ -138,7 +138,14 @@ fn memory(config: &TrainConfig) -> Vec<StageMemory> {
 #[component]
 fn Presets() -> impl IntoView {
     let cards = Preset::ALL.map(|preset| view! { <PresetCard preset /> });
-    view! { <fieldset class="presets"><legend>"Size"</legend>{cards.into_iter().collect_view()}</fieldset> }
+    let is_fine_tuning = is_fine_tuning();
+    // The model has its size already.
+    let legend = move || if is_fine_tuning.get() { "Steps and rates" } else { "Size" };
+    view! { <fieldset class="presets"><legend>{legend}</legend>{cards.into_iter().collect_view()}</fieldset> }
+}
+
+fn is_fine_tuning() -> Memo<bool> {
+    use_control().part(|state| state.training.setup.start == StartFrom::Checkpoint)
 }
 
 #[component]
@@ -146,6 +153,7 @@ fn PresetCard(preset: Preset) -> impl IntoView {
     let control = use_control();
     let size = control.part(move |state| Size::of(state, preset));
     let chosen = control.part(|state| state.training.setup.preset);
+    let is_fine_tuning = is_fine_tuning();
     let is_too_large =
         move || size.with(|size| size.as_ref().and_then(|size| size.too_little).is_some_and(|(_, may_fit)| !may_fit));
     let choose = move |_| {
@@ -161,7 +169,7 @@ fn PresetCard(preset: Preset) -> impl IntoView {
             on:click=choose
         >
             <strong>{preset.label()}</strong>
-            <span>{preset.purpose()}</span>
+            {move || (!is_fine_tuning.get()).then(|| view! { <span>{preset.purpose()}</span> })}
             <small>{move || size.get().map(|size| size.text())}</small>
         </button>
     }
