@@ -15,7 +15,7 @@ for (const scheme of ["light", "dark"]) {
     const found = [];
     for (const [width, height] of [[1280, 720], [1920, 1080]]) {
       await page.setViewportSize({ width, height });
-      for (const step of ["load", "look", "perturb"]) {
+      for (const step of ["load", "look", "perturb", "train"]) {
         await app.at(`nav-${step}`).click();
         await app.idle();
         await page.screenshot({ path: `${screenshots}/${step}-${width}x${height}-${scheme}.png` });
