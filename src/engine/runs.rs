@@ -11,7 +11,7 @@ use crate::failure::EngineError;
 use crate::store::Files;
 
 /// How long a run that is held is waited for.
-const LOCK_SECS: f64 = 3.0;
+const LOCK_SECS: f64 = 10.0;
 
 /// A part of a run.
 #[derive(Debug, Clone, Copy)]
