@@ -5,6 +5,10 @@
 //! it out (none where it is undefined for all); a mean squared error is always defined. The target's own gene is kept.
 
 pub mod baselines;
+pub mod cell_eval;
+pub mod gears;
+pub mod pairs;
+pub mod ranks;
 pub mod response;
 
 use spec::checkpoint::{MethodScore, TargetScore};

@@ -1,5 +1,10 @@
 //! Scores of predicted responses: what they say of perfect, empty and constant predictions, and the table of a screen.
 
+mod cell_eval;
+mod gears;
+mod golden;
+mod ranks;
+
 use jepa::eval::response::Response;
 use jepa::eval::{MethodPredictions, agreement, mean_squared_error, pearson, score};
 
