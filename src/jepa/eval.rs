@@ -10,6 +10,7 @@ pub mod gears;
 pub mod pairs;
 pub mod ranks;
 pub mod response;
+pub mod significance;
 
 use spec::checkpoint::{MethodScore, TargetScore};
 

@@ -329,6 +329,7 @@ def significance():
     rng = np.random.default_rng(11)
     few, many = np.round(rng.normal(0.3, 1, 12), 3), np.round(rng.normal(0.15, 1, 60), 2)
     exact = stats.permutation_test((few,), np.mean, permutation_type="samples", n_resamples=np.inf)
+    drawn = (rng.integers(0, 2, (1_000_000, len(many)), dtype=np.int8) * 2 - 1) @ many
     ties = np.array([1.0, -1.0, 2.0, 0.0, 3.0, 3.0, -2.0, 4.0, 5.0, 1.0, 2.0, -0.5])
     residuals = np.abs(np.round(rng.normal(0, 1, (19, 4)), 3))
     level = np.sort(residuals, axis=0)[int(np.ceil(20 * 0.9)) - 1]
@@ -338,6 +339,7 @@ def significance():
         "wilcoxon_many": stats.wilcoxon(many, method="approx", correction=False).pvalue,
         "wilcoxon_ties": stats.wilcoxon(ties, method="approx", correction=False).pvalue,
         "flips_few": exact.pvalue,
+        "flips_many": (np.abs(drawn) >= abs(many.sum()) - 1e-9).mean(),
         "bootstrap_many": list(stats.bootstrap((many,), np.mean, n_resamples=20000, method="percentile", rng=1).confidence_interval),
         "residuals": residuals, "half_widths": level,
     }

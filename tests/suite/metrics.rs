@@ -1,9 +1,11 @@
 //! Scores of predicted responses: what they say of perfect, empty and constant predictions, and the table of a screen.
 
+mod baselines;
 mod cell_eval;
 mod gears;
 mod golden;
 mod ranks;
+mod significance;
 
 use jepa::eval::response::Response;
 use jepa::eval::{MethodPredictions, agreement, mean_squared_error, pearson, score};
