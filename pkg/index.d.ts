@@ -230,6 +230,92 @@ export interface Prepared {
   warnings: string[];
 }
 
+export interface NamedBytes {
+  name: string;
+  bytes: Uint8Array;
+}
+
+/** How the map of expression is made; what is left out has its default (see `waddington prepare`). */
+export interface MapConfig {
+  /** `null` for all genes. */
+  genes?: {
+    flavor?: "seurat" | "cell_ranger" | "seurat_v3" | "seurat_v3_paper";
+    n_top_genes?: number | null;
+    min_mean?: number;
+    max_mean?: number;
+    min_dispersion?: number;
+    max_dispersion?: number | null;
+  } | null;
+  /** Column of labels that are batches. */
+  batch_column?: string | null;
+  /** Scaling of each gene to unit variance; `null` for none. */
+  scale?: { zero_center?: boolean; max_value?: number | null } | null;
+}
+
+export interface VariableGenes {
+  flavor: string;
+  symbols: string[];
+  means: Float32Array;
+  /** Normalised dispersion, or normalised variance of counts. */
+  spread: Float32Array;
+  /** The chosen genes, by index. */
+  chosen: Uint32Array;
+  n_batches: Uint32Array;
+  warnings: string[];
+}
+
+export type StartFrom = "scratch" | "checkpoint";
+
+/** A training run as the command line's TOML has it; what is left out has its default. */
+export type TrainConfig = Record<string, unknown>;
+
+export interface TrainingOptions extends RequestOptions {
+  /** Hears `training_started`, `step`, `glimpsed` and `run_saved`. */
+  onEvent?: (event: { type: string; [field: string]: unknown }) => void;
+  /** Called once with the ways to pause the run (it can be resumed) and to end it here (its model is kept). */
+  onStart?: (control: { pause: () => void; stop: () => void }) => void;
+}
+
+export interface TrainingPlan {
+  config: TrainConfig;
+  n_cells: number;
+  seen: string[];
+  warnings: string[];
+  parameters: { encoder: number; predictor: number; composer: number; masked_predictor: number; decoder: number };
+  /** Bytes of each stage at its peak. */
+  memory: { stage: string; weights: number; gradients: number; optimiser: number; kept: number; activations: number; largest_buffer: number }[];
+  limits: { total: number; buffer: number | null };
+  fitting: TrainConfig | null;
+  /** Seconds a step; `null` where the run does not fit. */
+  probe: { stages: { stage: string; step_secs: number; n_steps: number }[] } | null;
+}
+
+export interface TrainingRun {
+  id: string;
+  name: string;
+  started_secs: number;
+  status: { is: "running" | "paused" | "done" | "stopped" } | { is: "failed"; message: string };
+  config: TrainConfig;
+  n_cells: number;
+  seen: string[];
+  steps_done: number;
+  n_steps: number;
+  trained_secs: number;
+  history: { losses: Curve; validation: Curve };
+  checkpoint: string | null;
+}
+
+export interface Curve {
+  points: { stage: string; step: number; loss: number }[];
+}
+
+export interface StorageReport {
+  /** Why runs end with the page; `null` where they are kept. */
+  problem: string | null;
+  n_bytes_used: number | null;
+  n_bytes_allowed: number | null;
+}
+
 export interface EmbeddingMap {
   name: string;
   axes: [string, string];
@@ -280,8 +366,21 @@ export class Waddington {
   readLabels(column: string, labelOptions?: LabelOptions, options?: RequestOptions): Promise<LabelTable>;
   prepare(choices?: PrepareOptions, options?: RequestOptions): Promise<Prepared>;
   filter(filter?: CellFilter, options?: RequestOptions): Promise<Prepared>;
-  embed(options?: RequestOptions): Promise<EmbeddingMap[]>;
-  exportH5ad(options?: RequestOptions): Promise<{ name: string; bytes: Uint8Array }>;
+  /** Its name and how many symbols it has; `null` where names are as files have them. */
+  geneTable(file: File | null, options?: RequestOptions): Promise<[string, number] | null>;
+  embed(options?: RequestOptions & { config?: MapConfig }): Promise<{ maps: EmbeddingMap[]; genes: VariableGenes | null }>;
+  export(kind?: "h5ad" | "cells_csv" | "recipe", options?: RequestOptions): Promise<NamedBytes>;
+  planTraining(config: TrainConfig, options?: RequestOptions & { start?: StartFrom }): Promise<TrainingPlan>;
+  train(
+    run: { name: string; config: TrainConfig; start?: StartFrom; saveEverySecs?: number },
+    options?: TrainingOptions,
+  ): Promise<TrainingRun>;
+  resumeRun(run: string, options?: TrainingOptions & { saveEverySecs?: number }): Promise<TrainingRun>;
+  runs(options?: RequestOptions): Promise<{ runs: TrainingRun[]; storage: StorageReport }>;
+  renameRun(run: string, name: string, options?: RequestOptions): Promise<TrainingRun[]>;
+  deleteRun(run: string, options?: RequestOptions): Promise<TrainingRun[]>;
+  exportRun(run: string, part?: "model" | "run_file" | "curves" | "state", options?: RequestOptions): Promise<NamedBytes>;
+  useRun(run: string, options?: RequestOptions): Promise<Checkpoint>;
   predict(query: { target: string; mode: Mode }, options?: RequestOptions): Promise<Prediction>;
   close(): void;
 }

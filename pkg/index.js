@@ -1,7 +1,10 @@
 // A promise for every request of the engine's worker. See index.d.ts for the types and README.md for a walk through.
 
 // Columns of numbers travel as bytes; these are whole numbers, all others are floats.
-const WHOLE = new Set(["perturbation_of_cell", "dropped"]);
+const WHOLE = new Set(["perturbation_of_cell", "dropped", "chosen", "n_batches"]);
+
+// What a training run says as it goes.
+const ON_THE_WAY = new Set(["training_started", "step", "glimpsed", "run_saved"]);
 
 /** The engine said no. `message` names what was wrong, `hint` what to do about it. */
 export class WaddingtonError extends Error {
@@ -79,9 +82,15 @@ export class Waddington {
     return (await this.#ask({ type: "filter", filter }, options)).prepared;
   }
 
-  /** Maps of the prepared cells: of expression and, with a checkpoint, of its latent states. */
-  async embed(options) {
-    return (await this.#ask({ type: "embed" }, options)).maps;
+  /** Takes the names of genes from a table (symbol, aliases, Ensembl id) in preparations from now on; `null` lets go of it. */
+  async geneTable(file, options) {
+    return (await this.#ask({ type: "gene_table" }, { ...options, files: file ? [file] : [] })).table;
+  }
+
+  /** Maps of the prepared cells: of expression and, with a checkpoint, of its latent states; and how variable the genes are. */
+  async embed({ config = {}, ...options } = {}) {
+    const { maps, genes } = await this.#ask({ type: "embed", config }, options);
+    return { maps, genes };
   }
 
   /** Predicts the response to a perturbation. */
@@ -89,10 +98,54 @@ export class Waddington {
     return (await this.#ask({ type: "predict", query: { target, mode } }, options)).prediction;
   }
 
-  /** Writes the prepared cells with their maps and predictions as an h5ad: `{ name, bytes }`. */
-  async exportH5ad(options) {
-    const { name, bytes } = await this.#ask({ type: "export" }, options);
+  /** Writes the prepared cells as `"h5ad"`, a table of them as `"cells_csv"`, or how they were prepared as `"recipe"`. */
+  async export(kind = "h5ad", options) {
+    const { name, bytes } = await this.#ask({ type: "export", kind }, options);
     return { name, bytes };
+  }
+
+  /** Looks at a training run before it is started: what it would take, and how long. */
+  async planTraining(config, { start = "scratch", ...options } = {}) {
+    return (await this.#ask({ type: "plan_training", config, start }, options)).plan;
+  }
+
+  /**
+   * Trains on the prepared cells until the run is done, paused or stopped, and returns it. `onEvent` hears how it goes,
+   * `onStart` gets `{ pause, stop }`; aborting the signal discards the run.
+   */
+  async train({ name, config, start = "scratch", saveEverySecs: save_every_secs = 15 }, options) {
+    return (await this.#ask({ type: "train", name, config, start, save_every_secs }, options)).run;
+  }
+
+  /** Goes on with a run that this browser keeps; it brings its own cells. As `train`. */
+  async resumeRun(run, { saveEverySecs: save_every_secs = 15, ...options } = {}) {
+    return (await this.#ask({ type: "resume_run", run, save_every_secs }, options)).run;
+  }
+
+  /** The runs that this browser keeps, and where. */
+  async runs(options) {
+    const { runs, storage } = await this.#ask({ type: "runs" }, options);
+    return { runs, storage };
+  }
+
+  async renameRun(run, name, options) {
+    return (await this.#ask({ type: "change_run", run, change: { how: "rename", name } }, options)).runs;
+  }
+
+  async deleteRun(run, options) {
+    return (await this.#ask({ type: "change_run", run, change: { how: "delete" } }, options)).runs;
+  }
+
+  /** A run's `"model"`, `"run_file"`, `"curves"` or `"state"` as a file. */
+  async exportRun(run, part = "model", options) {
+    const { name, bytes } = await this.#ask({ type: "export_run", run, part }, options);
+    return { name, bytes };
+  }
+
+  /** Asks the model of a run from now on, with the vectors of the one before. */
+  async useRun(run, options) {
+    const { type, ...checkpoint } = await this.#ask({ type: "use_run", run }, options);
+    return checkpoint;
   }
 
   /** Ends the worker and frees what it holds. */
@@ -100,22 +153,26 @@ export class Waddington {
     this.#end(new WaddingtonError("the engine was closed", "Start another."));
   }
 
-  #ask(body, { onProgress, signal, files = [] } = {}) {
+  #ask(body, { onProgress, onEvent, onStart, signal, files = [] } = {}) {
     if (this.#ended) return Promise.reject(this.#ended);
     if (signal?.aborted) return Promise.reject(signal.reason);
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
-      const abort = () => this.#worker.postMessage({ id: ++this.#lastId, body: { type: "cancel", request: id }, files: [] });
+      const post = (body) => this.#worker.postMessage({ id: ++this.#lastId, body, files: [] });
+      const abort = () => post({ type: "cancel", request: id });
+      const steer = (how) => () => post({ type: "steer", request: id, how });
       signal?.addEventListener("abort", abort, { once: true });
       const settle = (how) => (value) => {
         signal?.removeEventListener("abort", abort);
         this.#pending.delete(id);
         how(value);
       };
-      this.#pending.set(id, { resolve: settle(resolve), reject: settle(reject), onProgress, signal });
+      const heard = { onProgress, onEvent, signal };
+      this.#pending.set(id, { resolve: settle(resolve), reject: settle(reject), ...heard });
       // A path does not survive the way to the worker as part of its file.
       const names = files.map((file) => file.webkitRelativePath || file.name);
       this.#worker.postMessage({ id, body, files, names });
+      onStart?.({ pause: steer("pause"), stop: steer("stop") });
     });
   }
 
@@ -135,7 +192,8 @@ export class Waddington {
         request.reject(request.signal?.reason ?? new DOMException("stopped", "AbortError"));
         break;
       default:
-        request.resolve(withNumbers(body));
+        if (ON_THE_WAY.has(body.type)) request.onEvent?.(withNumbers(body));
+        else request.resolve(withNumbers(body));
     }
   }
 

@@ -6,7 +6,7 @@
 //! [`write`](mod@write).
 //!
 //! Deliberately absent: file paths, threads, tensors, JavaScript. Formats that are not read: Seurat and RDS,
-//! parquet, h5mu, and HDF5 chunks behind rarer filters (szip, bzip2, zfp, blosc2); each is named in the error that
+//! parquet, h5mu, and HDF5 chunks behind rarer filters (nbit, bzip2, zfp, blosc2); each is named in the error that
 //! refuses it. Maps, neighbours and groups of cells are made elsewhere, from rows of numbers.
 
 pub mod check;

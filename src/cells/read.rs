@@ -2,7 +2,7 @@
 //! there is, [`Reading::advance`] reads one window of bounded size, [`Reading::finish`] adds names and labels.
 //! [`open_samples`] does the same for several samples of one study, which [`group_samples`] tells apart.
 //!
-//! Not read, and said so by name: h5mu, rds, parquet, HDF5 chunks behind szip, nbit, bzip2, zfp or blosc2.
+//! Not read, and said so by name: h5mu, rds, parquet, HDF5 chunks behind nbit, bzip2, zfp or blosc2.
 
 mod archive;
 mod array;
@@ -28,6 +28,7 @@ mod loom;
 mod matrix;
 mod perturbed;
 mod plan;
+mod reading;
 mod rows;
 mod samples;
 mod scatter;
@@ -49,15 +50,13 @@ pub use crate::read::beside::Beside;
 pub(crate) use crate::read::error::listed;
 pub use crate::read::error::{ReadError, human_bytes};
 pub use crate::read::grouping::{Sample, group_samples};
+pub use crate::read::reading::{ReadProgress, Reading};
 pub use crate::read::samples::GeneJoin;
 pub(crate) use crate::read::suggest::counts_layer;
 
-use crate::data::{CellData, Labels};
-use crate::genes::GeneNames;
 use crate::read::container::Container;
 use crate::read::dtype::number_label;
 use crate::read::frame::Column;
-use crate::read::matrix::{MatrixReader, Taken};
 use crate::read::plan::{Plan, ValueWidth};
 use crate::read::rows::Rows;
 use crate::read::selection::Columns;
@@ -255,12 +254,14 @@ impl OpenedFile {
         }
         // Before anything of the file's length is held or read.
         let (none, every) = (Rows::Some { chosen: Vec::new(), n_all: info.n_cells }, Columns::all(info.n_genes));
-        self.check_budget(matrix, &none, &every, 0)?;
+        self.check_budget(&self.plan(matrix, &none, &every, 0, ValueWidth::of(info, None)))?;
         let rows = self.rows(options)?;
+        let sample = self.container.sample(matrix);
+        let width = ValueWidth::of(info, sample.as_deref());
         let mut warnings = Vec::new();
-        let columns = self.columns(matrix, options, rows.len(), &mut warnings)?;
+        let columns = self.columns(matrix, options, rows.len(), sample.as_deref(), &mut warnings)?;
         let n_values = self.container.n_values(matrix, &rows, &columns)?;
-        self.check_budget(matrix, &rows, &columns, n_values)?;
+        self.check_budget(&self.plan(matrix, &rows, &columns, n_values, width))?;
         if let Rows::Some { chosen, n_all } = &rows {
             let evenly = options.stratify_by.as_ref().map_or_else(String::new, |name| format!(", by shares of {name}"));
             warnings.push(format!(
@@ -272,7 +273,7 @@ impl OpenedFile {
         let perturbations = self.perturbations(options, &rows, &mut warnings)?;
         let library_sizes = self.library_sizes(options, &rows)?;
         let cell_weights = self.cell_weights(&rows)?;
-        let beside = self.plan(matrix, &rows, &columns, 0).n_bytes();
+        let beside = self.plan(matrix, &rows, &columns, 0, width).n_bytes();
         let budget = self.opened.bytes_available.saturating_sub(beside);
         let reader = self.container.reader(matrix, rows.clone(), columns.clone(), budget)?;
         Ok(Reading {
@@ -305,11 +306,11 @@ impl OpenedFile {
         matrix: usize,
         options: &PrepareOptions,
         n_rows: usize,
+        sample: Option<&[f32]>,
         warnings: &mut Vec<String>,
     ) -> Result<Columns, ReadError> {
         let Some(wanted) = &options.genes else { return Ok(Columns::all(self.opened.matrices[matrix].n_genes)) };
         let genes = self.container.genes(matrix)?;
-        let sample = self.container.sample(matrix);
         let may_be_logged = sample.is_none_or(|values| values.iter().any(|value| value.fract() != 0.0));
         let (columns, missing) = Columns::of_genes(&genes, wanted, n_rows, may_be_logged)?;
         let (n_read, n_all) = (columns.n_read(), columns.n_all());
@@ -362,15 +363,21 @@ impl OpenedFile {
         })
     }
 
-    fn plan<'a>(&'a self, matrix: usize, rows: &'a Rows, columns: &'a Columns, n_values: u64) -> Plan<'a> {
+    fn plan<'a>(
+        &'a self,
+        matrix: usize,
+        rows: &'a Rows,
+        columns: &'a Columns,
+        n_values: u64,
+        width: ValueWidth,
+    ) -> Plan<'a> {
         let info = &self.opened.matrices[matrix];
         let beside = u128::from(self.container.bytes_beside(matrix)) * u128::from(n_values);
         let beside = u64::try_from(beside / u128::from(info.n_stored.max(1))).unwrap_or(u64::MAX);
-        Plan { info, rows, columns, n_values, width: width(self.container.as_ref(), matrix), beside }
+        Plan { info, rows, columns, n_values, width, beside }
     }
 
-    fn check_budget(&self, matrix: usize, rows: &Rows, columns: &Columns, n_values: u64) -> Result<(), ReadError> {
-        let plan = self.plan(matrix, rows, columns, n_values);
+    fn check_budget(&self, plan: &Plan<'_>) -> Result<(), ReadError> {
         let (needed, available) = (plan.n_bytes(), self.opened.bytes_available);
         if needed <= available {
             return Ok(());
@@ -423,97 +430,4 @@ fn check_above_zero(column: &str, values: &[f64]) -> Result<(), ReadError> {
     let Some(cell) = values.iter().position(|value| !(value.is_finite() && *value > 0.0)) else { return Ok(()) };
     let what = format!("holds {} for cell {cell}; it must be above 0", number_label(values[cell], false));
     Err(ReadError::Malformed { object: format!("obs column {column}"), what })
-}
-
-/// How far a reading is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReadProgress {
-    /// Cells read; where cells come in no order, the share of the work in cells.
-    pub cells_done: usize,
-    /// Cells to read.
-    pub cells_total: usize,
-}
-
-/// A matrix being read.
-pub struct Reading<'a> {
-    file: &'a OpenedFile,
-    matrix: usize,
-    rows: Rows,
-    columns: Columns,
-    reader: Box<dyn MatrixReader + 'a>,
-    n_done: Option<usize>,
-    is_done: bool,
-    perturbations: Option<Labels>,
-    library_sizes: Option<Vec<f64>>,
-    cell_weights: Option<Vec<f64>>,
-    warnings: Vec<String>,
-}
-
-impl std::fmt::Debug for Reading<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reading").field("matrix", &self.matrix).field("n_done", &self.n_done).finish_non_exhaustive()
-    }
-}
-
-impl Reading<'_> {
-    /// Reads one window of some hundred thousand values; none when all is read.
-    ///
-    /// # Errors
-    /// Where the values cannot be read or cannot be; the reading is then over.
-    pub fn advance(&mut self) -> Result<Option<ReadProgress>, ReadError> {
-        let Some(cells_done) = self.reader.advance()? else {
-            self.is_done = true;
-            return Ok(None);
-        };
-        self.n_done = Some(cells_done);
-        Ok(Some(ReadProgress { cells_done, cells_total: self.rows.len() }))
-    }
-
-    /// The cells, with names and labels.
-    ///
-    /// # Errors
-    /// Before `advance` gave none; where names cannot be read.
-    pub fn finish(self) -> Result<CellData, ReadError> {
-        if !self.is_done {
-            return Err(ReadError::Unfinished { done: self.n_done.unwrap_or(0), total: self.rows.len() });
-        }
-        let container = &self.file.container;
-        let mut warnings = self.file.opened.warnings.clone();
-        warnings.extend(self.warnings);
-        let Taken { counts, totals, warnings: of_reading } = self.reader.finish()?;
-        warnings.extend(of_reading);
-        let n_empty = match &totals {
-            Some(totals) => totals.n_genes().iter().filter(|n_genes| **n_genes == 0).count(),
-            None => counts.rows().filter(|row| row.len() == 0).count(),
-        };
-        if n_empty > 0 {
-            warnings.push(format!("{n_empty} of {} cells have no counts; they are kept", counts.n_cells()));
-        }
-        let genes = container.genes(self.matrix)?;
-        let ids = genes.ids.map(|ids| self.columns.pick(ids));
-        let genes = GeneNames { symbols: self.columns.pick(genes.symbols), ids };
-        warnings.extend(repeated("gene", &genes.symbols));
-        let barcodes = self.rows.pick(container.barcodes(self.matrix)?);
-        warnings.extend(repeated("cell", &barcodes));
-        Ok(CellData {
-            counts,
-            genes,
-            barcodes,
-            perturbations: self.perturbations,
-            totals,
-            library_sizes: self.library_sizes,
-            unit: container.unit(),
-            cell_weights: self.cell_weights,
-            warnings,
-        })
-    }
-}
-
-fn repeated(what: &str, names: &[String]) -> Option<String> {
-    let mut seen = std::collections::HashSet::new();
-    let mut repeated: Vec<&String> = names.iter().filter(|name| !seen.insert(name.as_str())).collect();
-    let n_repeated = repeated.len();
-    repeated.dedup();
-    let used = if what == "gene" { "the first of each is used" } else { "each is a cell of its own" };
-    (n_repeated > 0).then(|| format!("{n_repeated} {what} names are repeated ({}); {used}", listed(repeated, 5)))
 }

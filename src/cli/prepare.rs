@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use engine::store::MemoryStore;
 use engine::{NamedSource, Session, Sink};
 use futures_lite::future::block_on;
 use indicatif::ProgressBar;
@@ -76,7 +77,10 @@ struct Asked {
 impl Asked {
     fn new() -> Self {
         let answers = Rc::new(Answers::default());
-        Self { session: Session::new(answers.clone(), crate::file::memory_available()), answers }
+        Self {
+            session: Session::new(answers.clone(), crate::file::memory_available(), Rc::new(MemoryStore::default())),
+            answers,
+        }
     }
 
     /// The answer; a failure is an error that says what to do.

@@ -10,15 +10,28 @@ use jepa::eval::baselines;
 use jepa::measured::MeasuredTable;
 use jepa::query::Predictor;
 use spec::checkpoint::{Card, CheckpointHeader};
-use spec::device::Backend;
+use spec::device::{AttentionPath, Backend};
 use spec::message::Event;
 use spec::model::Mode;
 use spec::prediction::{Support, TargetInfo};
+use spec::run::RunInfo;
 
 use crate::failure::EngineError;
 use crate::task::Task;
 pub use parts::Beside;
 use parts::Parts;
+
+/// What came of a run.
+pub struct OfRun<'a> {
+    /// The run.
+    pub info: &'a RunInfo,
+    /// Its model.
+    pub model: &'a [u8],
+    /// Responses measured in its cells.
+    pub measured: &'a [u8],
+    /// Vectors to ask with.
+    pub bank: Option<Bank>,
+}
 
 /// A checkpoint in use.
 pub struct Checkpoint {
@@ -58,13 +71,30 @@ impl Checkpoint {
         checkpoint.warn_of_gaps();
         checkpoint.check()?;
         stretch.reached(files.len() + 1).await?;
-        let name = match beside.backend {
-            Backend::Webgpu => "Compiling the shaders",
-            Backend::Cpu => "Trying the model",
-        };
-        let mut stretch = task.begin(name, "cells", 1).await?;
-        checkpoint.warm_up().await?;
-        stretch.reached(1).await?;
+        checkpoint.warmed_up(task, beside.backend).await?;
+        Ok(checkpoint)
+    }
+
+    /// Takes the model that came of a run; it is asked with the vectors of the model before it.
+    pub async fn of_run(
+        task: &mut Task,
+        of_run: OfRun<'_>,
+        attention: AttentionPath,
+        backend: Backend,
+        device: &Device,
+    ) -> Result<Self, EngineError> {
+        let OfRun { info, model, measured, bank } = of_run;
+        let mut predictor = Predictor::from_bytes(model, device)?;
+        predictor.set_attention(attention);
+        let measured = Some(MeasuredTable::from_bytes(measured)?);
+        let warnings = vec![format!(
+            "Trained in this browser: {} ({} of {} steps). Nobody has checked it: see how it does on what it has not seen.",
+            info.name, info.steps_done, info.n_steps
+        )];
+        let mut checkpoint = Self { predictor, bank, measured, card: None, heads_unknown: false, warnings };
+        checkpoint.warn_of_gaps();
+        checkpoint.check()?;
+        checkpoint.warmed_up(task, backend).await?;
         Ok(checkpoint)
     }
 
@@ -167,6 +197,16 @@ impl Checkpoint {
             });
         }
         Ok(())
+    }
+
+    async fn warmed_up(&self, task: &mut Task, backend: Backend) -> Result<(), EngineError> {
+        let name = match backend {
+            Backend::Webgpu => "Compiling the shaders",
+            Backend::Cpu => "Trying the model",
+        };
+        let mut stretch = task.begin(name, "cells", 1).await?;
+        self.warm_up().await?;
+        stretch.reached(1).await
     }
 
     /// One cell through the whole model: on a GPU this is where shaders are compiled.

@@ -8,6 +8,8 @@ use cells::prepare::variable::VariableGenesError;
 use cells::read::ReadError;
 use thiserror::Error;
 
+use crate::store::StoreError;
+
 /// Why a request has no answer.
 #[derive(Debug, Error)]
 pub enum EngineError {
@@ -65,6 +67,12 @@ pub enum EngineError {
     /// The model could not run.
     #[error(transparent)]
     Model(#[from] jepa::Error),
+    /// A run is not there, or not as it should be.
+    #[error("{0}")]
+    Run(String),
+    /// A run could not be kept or read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The map could not be made.
     #[error(transparent)]
     Map(#[from] atlas::pca::PcaError),
@@ -97,6 +105,8 @@ impl EngineError {
                 "Try again with fewer cells; if it stays, the checkpoint does not fit these cells or this device."
             }
             Self::VariableGenes(_) | Self::FewGenes { .. } | Self::Scale(_) => "Choose another way to pick the genes of the map, or all genes.",
+            Self::Run(_) => "Choose another run, or start a new one.",
+            Self::Store(_) => "Free some of the browser's storage for this site, or delete old runs; what was not kept stays in memory while this page is open: save it as a file.",
             Self::Map(_) => "A map needs at least two cells and two genes with finite values.",
             Self::Export(_) => "Keep fewer cells (bounds on the histograms, or fewer cells to read), then save again.",
             Self::Device(_) => "Update the browser or its graphics driver; without a GPU the page computes on the CPU.",

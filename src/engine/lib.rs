@@ -7,14 +7,18 @@ mod checkpoint;
 mod export;
 mod failure;
 mod look;
+mod measure;
 mod perturb;
 mod population;
+mod runs;
 mod session;
+pub mod store;
 mod task;
+mod training;
 
 pub use cells;
 pub use cells::source::{NamedSource, Source};
 pub use jepa;
 
 pub use failure::EngineError;
-pub use session::{Canceller, Session, Sink};
+pub use session::{Session, Sink, Wishes};

@@ -1,8 +1,7 @@
 //! The answer to a query: the model's prediction, the simple predictors' and, where there is one, the measured response.
 
-use jepa::batch::push_row;
 use jepa::eval::agreement;
-use jepa::eval::response::{GroupMean, group_mean, response};
+use jepa::eval::response::{GroupMean, response};
 use jepa::platform::now_secs;
 use spec::checkpoint::MethodScore;
 use spec::dataset::CellUnit;
@@ -42,14 +41,7 @@ pub async fn predict(
     }
     let delta = running.finish();
 
-    let group = |rows: &[usize]| -> Option<GroupMean> {
-        let dense = rows.iter().map(|&row| {
-            let mut values = Vec::new();
-            push_row(&aligned, row, &mut values);
-            (values, population.weight(row))
-        });
-        group_mean(aligned.n_genes(), dense)
-    };
+    let group = |rows: &[usize]| population.mean_of(&aligned, rows);
     let mut control = group(&controls).ok_or_else(|| EngineError::Query("the control cells weigh nothing".into()))?;
     let missing = population.missing_genes();
     let measured = measured(population, checkpoint, &query, &control, &missing, group);

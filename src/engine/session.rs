@@ -6,17 +6,20 @@ use cells::genes::table::GeneTable;
 use cells::read::OpenedFile;
 use cells::source::NamedSource;
 use jepa::device::Device;
-use spec::device::{AttentionPath, Backend, BackendChoice};
+use spec::device::{AttentionPath, BackendChoice, DeviceReport};
 use spec::message::{Envelope, Event, Request};
 use spec::prediction::Prediction;
 
-use crate::checkpoint::{Beside, Checkpoint};
+use crate::checkpoint::{Beside, Checkpoint, OfRun};
 use crate::export;
 use crate::failure::EngineError;
 use crate::look::Looked;
 use crate::population::Population;
-pub use crate::task::Canceller;
+use crate::runs::{Part, Runs};
+use crate::store::{Files, Store};
 use crate::task::Task;
+pub use crate::task::Wishes;
+use crate::training::{self, Start};
 
 /// Where events go.
 pub trait Sink {
@@ -27,9 +30,9 @@ pub trait Sink {
 /// What a session holds. State is replaced only by what is whole, so that a failed or cancelled request loses nothing.
 pub struct Session {
     sink: Rc<dyn Sink>,
-    canceller: Canceller,
+    wishes: Wishes,
     bytes_available: u64,
-    device: Option<(Device, Backend)>,
+    device: Option<(Device, DeviceReport)>,
     attention: AttentionPath,
     checkpoint: Option<Checkpoint>,
     opened: Option<OpenedFile>,
@@ -39,14 +42,16 @@ pub struct Session {
     /// Maps of the population and what was asked about it, to be saved with it.
     looked: Looked,
     predictions: Vec<Prediction>,
+    runs: Runs,
 }
 
 impl Session {
-    /// A session that says everything to `sink` and keeps at most `bytes_available` bytes of a file's values.
-    pub fn new(sink: Rc<dyn Sink>, bytes_available: u64) -> Self {
+    /// A session that says everything to `sink`, keeps at most `bytes_available` bytes of a file's values, and training
+    /// runs in `store`.
+    pub fn new(sink: Rc<dyn Sink>, bytes_available: u64, store: Rc<dyn Store>) -> Self {
         Self {
             sink,
-            canceller: Canceller::default(),
+            wishes: Wishes::default(),
             bytes_available,
             device: None,
             attention: AttentionPath::default(),
@@ -56,18 +61,19 @@ impl Session {
             gene_table: None,
             looked: Looked::default(),
             predictions: Vec::new(),
+            runs: Runs::new(Files::new(store)),
         }
     }
 
-    /// The way to stop a request while [`Self::handle`] works on it.
-    pub fn canceller(&self) -> Canceller {
-        self.canceller.clone()
+    /// The way to stop or steer a request while [`Self::handle`] works on it.
+    pub fn wishes(&self) -> Wishes {
+        self.wishes.clone()
     }
 
     /// Works on one request; `files` are those handed over beside it. Emits every event of the request, exactly one
     /// final one included.
     pub async fn handle(&mut self, id: u32, request: Request, files: Vec<NamedSource>) {
-        let mut task = Task::new(id, self.sink.clone(), self.canceller.clone());
+        let mut task = Task::new(id, self.sink.clone(), self.wishes.clone());
         let answer = match self.answer(&mut task, request, files).await {
             Ok(Some(event)) => event,
             Ok(None) => return,
@@ -90,22 +96,15 @@ impl Session {
                 self.start(backend).await?
             }
             Request::LoadCheckpoint { n_heads } => {
-                let (device, backend) = self.device.as_ref().ok_or(STARTED_FIRST)?;
+                let (device, report) = self.device.as_ref().ok_or(STARTED_FIRST)?;
                 let beside = Beside {
-                    backend: *backend,
+                    backend: report.backend,
                     attention: self.attention,
                     n_heads,
                     symbols: self.population.as_ref().map(|cells| cells.symbols.as_slice()),
                 };
                 let checkpoint = Checkpoint::load(task, &files, beside, device).await?;
-                let event = checkpoint.loaded();
-                self.checkpoint = Some(checkpoint);
-                self.looked.forget_model();
-                // The cells were scaled and matched for another checkpoint, or for none.
-                if let Some(population) = &mut self.population {
-                    population.alignment = None;
-                }
-                event
+                self.take_checkpoint(checkpoint)
             }
             Request::Open { join } => {
                 let opened = cells::read::open_study(files, join, self.bytes_available)?;
@@ -146,10 +145,7 @@ impl Session {
             }
             Request::Predict { query } => {
                 let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
-                let checkpoint = self
-                    .checkpoint
-                    .as_ref()
-                    .ok_or(EngineError::OutOfOrder { what: "no model to ask", needed: "a checkpoint is loaded" })?;
+                let checkpoint = self.checkpoint.as_ref().ok_or(LOADED_FIRST)?;
                 let prediction = crate::perturb::predict(task, population, checkpoint, query).await?;
                 self.predictions.retain(|known| known.query != prediction.query);
                 self.predictions.push(prediction.clone());
@@ -168,11 +164,70 @@ impl Session {
                 stretch.reached(1).await?;
                 Event::Exported { name, bytes }
             }
+            // A run is large: it lies on the heap, not within every request there is.
+            Request::PlanTraining { config, start } => {
+                Box::pin(self.start_of_run()?.plan(task, *config, start)).await?
+            }
+            Request::Train { name, config, start, save_every_secs } => {
+                let run = self.start_of_run()?;
+                Box::pin(run.train(task, &self.runs, name, *config, start, save_every_secs)).await?
+            }
+            Request::ResumeRun { run, save_every_secs } => {
+                let (device, _) = self.device.as_ref().ok_or(STARTED_FIRST)?;
+                Box::pin(training::resume(task, &self.runs, &run, device, save_every_secs)).await?
+            }
+            Request::Runs => self.runs().await?,
+            Request::ChangeRun { run, change } => {
+                self.runs.change(&run, change).await?;
+                self.runs().await?
+            }
+            Request::ExportRun { run, part } => {
+                let (name, bytes) = self.runs.export(&run, part).await?;
+                Event::Exported { name, bytes }
+            }
+            Request::UseRun { run } => {
+                let (device, report) = self.device.as_ref().ok_or(STARTED_FIRST)?;
+                let bank = self.checkpoint.as_ref().and_then(|checkpoint| checkpoint.bank.clone());
+                let info = self.runs.info(&run).await?;
+                let model = self.runs.load(&run, Part::Model).await?;
+                let measured = self.runs.load(&run, Part::Measured).await?;
+                let of_run = OfRun { info: &info, model: &model, measured: &measured, bank };
+                let checkpoint =
+                    Box::pin(Checkpoint::of_run(task, of_run, self.attention, report.backend, device)).await?;
+                self.take_checkpoint(checkpoint)
+            }
+            Request::Steer { request, how } => {
+                self.wishes.steer(request, how);
+                return Ok(None);
+            }
             Request::Cancel { request } => {
-                self.canceller.cancel(request);
+                self.wishes.cancel(request);
                 return Ok(None);
             }
         }))
+    }
+
+    fn take_checkpoint(&mut self, checkpoint: Checkpoint) -> Event {
+        let event = checkpoint.loaded();
+        self.checkpoint = Some(checkpoint);
+        self.looked.forget_model();
+        // The cells were scaled and matched for another checkpoint, or for none.
+        if let Some(population) = &mut self.population {
+            population.alignment = None;
+        }
+        event
+    }
+
+    fn start_of_run(&self) -> Result<Start<'_>, EngineError> {
+        let (device, report) = self.device.as_ref().ok_or(STARTED_FIRST)?;
+        let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
+        let checkpoint = self.checkpoint.as_ref().ok_or(LOADED_FIRST)?;
+        Ok(Start { population, checkpoint, device, report, bytes_available: self.bytes_available })
+    }
+
+    async fn runs(&self) -> Result<Event, EngineError> {
+        let (runs, storage) = self.runs.all().await?;
+        Ok(Event::Runs { runs, storage })
     }
 
     /// Other cells have other maps and answers.
@@ -184,7 +239,7 @@ impl Session {
     async fn start(&mut self, backend: BackendChoice) -> Result<Event, EngineError> {
         let (device, report) =
             jepa::device::open(backend).await.map_err(|error| EngineError::Device(error.to_string()))?;
-        self.device = Some((device, report.backend));
+        self.device = Some((device, report.clone()));
         Ok(Event::Ready { device: report })
     }
 }
@@ -192,3 +247,4 @@ impl Session {
 const STARTED_FIRST: EngineError = EngineError::OutOfOrder { what: "no device", needed: "the session is started" };
 const OPENED_FIRST: EngineError = EngineError::OutOfOrder { what: "no file to read", needed: "a file is opened" };
 const PREPARED_FIRST: EngineError = EngineError::OutOfOrder { what: "no cells", needed: "a file is prepared" };
+const LOADED_FIRST: EngineError = EngineError::OutOfOrder { what: "no model to ask", needed: "a checkpoint is loaded" };

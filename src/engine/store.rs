@@ -3,6 +3,7 @@
 //! A file that is being written when the page dies is torn. So each file has two places, and each writing takes the older
 //! one: what is read is the latest that is whole.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
@@ -36,6 +37,9 @@ pub trait Store {
     fn remove(&self, folder: &str) -> Answer<()>;
     /// Names of the folders.
     fn folders(&self) -> Answer<Vec<String>>;
+    /// Holds a file so that no other page does, as long as the answer lives or until this page dies; none where another
+    /// page holds it.
+    fn lock(&self, path: &str) -> Answer<Option<Box<dyn Any>>>;
     /// How much room there is.
     fn report(&self) -> Pin<Box<dyn Future<Output = StorageReport>>>;
 }
@@ -78,6 +82,10 @@ impl Store for MemoryStore {
             files.keys().filter_map(|path| Some(path.split_once('/')?.0.to_owned())).collect();
         folders.dedup();
         Box::pin(async { Ok(folders) })
+    }
+
+    fn lock(&self, _: &str) -> Answer<Option<Box<dyn Any>>> {
+        Box::pin(async { Ok(Some(Box::new(()) as Box<dyn Any>)) })
     }
 
     fn report(&self) -> Pin<Box<dyn Future<Output = StorageReport>>> {
@@ -167,6 +175,14 @@ impl Files {
         numbers[place] = outcome.is_ok().then_some(number);
         self.numbers.borrow_mut().insert(path.to_owned(), numbers);
         outcome
+    }
+
+    /// As [`Store::lock`].
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn lock(&self, path: &str) -> Result<Option<Box<dyn Any>>, StoreError> {
+        self.store.lock(path).await
     }
 
     /// Removes a folder with all its files.

@@ -1,30 +1,59 @@
 //! A piece of work under way: progress with the time left, and the look at whether it was cancelled.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use jepa::platform::{now_secs, yield_now};
 use spec::message::{Envelope, Event};
+use spec::run::Steering;
 
 use crate::failure::EngineError;
 use crate::session::Sink;
 
-/// Requests that somebody wants stopped. Clones share the list.
+/// What somebody wants of requests under way. Clones share the list.
 #[derive(Clone, Default)]
-pub struct Canceller {
-    cancelled: Rc<RefCell<BTreeSet<u32>>>,
+pub struct Wishes {
+    of_request: Rc<RefCell<BTreeMap<u32, Wish>>>,
 }
 
-impl Canceller {
+#[derive(Debug, Clone, Copy)]
+enum Wish {
+    Cancel,
+    Steer(Steering),
+}
+
+impl Wishes {
     /// Asks for the request with this id to stop at its next step.
     pub fn cancel(&self, id: u32) {
-        self.cancelled.borrow_mut().insert(id);
+        self.of_request.borrow_mut().insert(id, Wish::Cancel);
     }
 
-    /// Whether somebody asked; forgets that they did.
-    fn take(&self, id: u32) -> bool {
-        self.cancelled.borrow_mut().remove(&id)
+    /// Asks for the run of this request to be paused or ended at its next step; a wish to cancel it stands.
+    pub fn steer(&self, id: u32, how: Steering) {
+        self.of_request.borrow_mut().entry(id).or_insert(Wish::Steer(how));
+    }
+
+    /// Whether somebody asked to stop; forgets that they did.
+    fn take_cancelled(&self, id: u32) -> bool {
+        let mut wishes = self.of_request.borrow_mut();
+        let is_cancelled = matches!(wishes.get(&id), Some(Wish::Cancel));
+        if is_cancelled {
+            wishes.remove(&id);
+        }
+        is_cancelled
+    }
+
+    fn take_steering(&self, id: u32) -> Option<Steering> {
+        let mut wishes = self.of_request.borrow_mut();
+        match wishes.get(&id) {
+            Some(Wish::Steer(how)) => {
+                let how = *how;
+                wishes.remove(&id);
+                Some(how)
+            }
+            _ => None,
+        }
     }
 }
 
@@ -35,13 +64,13 @@ const REPORT_EVERY_SECS: f64 = 0.1;
 pub struct Task {
     id: u32,
     sink: Rc<dyn Sink>,
-    canceller: Canceller,
+    wishes: Wishes,
     reported_secs: f64,
 }
 
 impl Task {
-    pub fn new(id: u32, sink: Rc<dyn Sink>, canceller: Canceller) -> Self {
-        Self { id, sink, canceller, reported_secs: f64::NEG_INFINITY }
+    pub fn new(id: u32, sink: Rc<dyn Sink>, wishes: Wishes) -> Self {
+        Self { id, sink, wishes, reported_secs: f64::NEG_INFINITY }
     }
 
     /// Says something of this request.
@@ -60,13 +89,18 @@ impl Task {
 
     /// Forgets a wish to stop that came too late.
     pub fn end(self) {
-        self.canceller.take(self.id);
+        self.wishes.of_request.borrow_mut().remove(&self.id);
+    }
+
+    /// What somebody wants of the run that this is; forgets that they did.
+    pub fn steering(&self) -> Option<Steering> {
+        self.wishes.take_steering(self.id)
     }
 
     /// Lets messages in, and stops where somebody asked.
-    async fn pause(&self) -> Result<(), EngineError> {
+    pub async fn pause(&self) -> Result<(), EngineError> {
         yield_now().await;
-        if self.canceller.take(self.id) { Err(EngineError::Cancelled) } else { Ok(()) }
+        if self.wishes.take_cancelled(self.id) { Err(EngineError::Cancelled) } else { Ok(()) }
     }
 }
 

@@ -123,6 +123,11 @@ pub fn write(checkpoint: &Checkpoint) -> Result<Vec<u8>, Error> {
     write_raw(&checkpoint.tensors, &[(KEY.to_owned(), header)].into())
 }
 
+/// The tensors with `path.` before each name.
+pub(crate) fn under(path: &str, tensors: TensorMap) -> TensorMap {
+    tensors.into_iter().map(|(name, tensor)| (format!("{path}.{name}"), tensor)).collect()
+}
+
 /// A number that tells a file from others (FNV-1a over its bytes), in hexadecimal. It recognises; it does not secure.
 pub fn fingerprint(bytes: &[u8]) -> String {
     let mix = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);

@@ -8,9 +8,9 @@ mod native;
 mod wasm;
 
 #[cfg(not(target_family = "wasm"))]
-pub use native::{now_secs, yield_now};
+pub use native::{now_secs, unix_secs, yield_now};
 #[cfg(target_family = "wasm")]
-pub use wasm::{now_secs, yield_now};
+pub use wasm::{now_secs, unix_secs, yield_now};
 
 /// Measures how long something takes.
 #[derive(Debug, Clone, Copy)]

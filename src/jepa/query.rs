@@ -60,6 +60,18 @@ impl Predictor {
         Self::new(&checkpoint::read(bytes)?, device)
     }
 
+    /// The checkpoint that this model is.
+    ///
+    /// # Errors
+    /// Where the device fails to give the values back.
+    pub async fn checkpoint(&self) -> Result<checkpoint::Checkpoint, Error> {
+        let mut tensors = checkpoint::under("model", self.model.state().await?);
+        if let Some(decoder) = &self.decoder {
+            tensors.extend(checkpoint::under("decoder", decoder.state().await?));
+        }
+        Ok(checkpoint::Checkpoint { header: self.header.clone(), tensors })
+    }
+
     /// Chooses how attention is computed.
     pub fn set_attention(&mut self, path: AttentionPath) {
         self.model.set_attention(path);

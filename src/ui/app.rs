@@ -8,11 +8,13 @@ mod answered;
 mod asked;
 mod job;
 mod shared;
+mod trained;
+mod training;
 
 use std::collections::VecDeque;
 
 use spec::checkpoint::{Card, CheckpointHeader};
-use spec::dataset::{CellQuality, Opened, PrepareOptions, Prepared};
+use spec::dataset::{CellQuality, GeneJoin, Opened, PrepareOptions, Prepared};
 use spec::device::{AttentionPath, Backend, BackendChoice, DeviceReport};
 use spec::genes::VariableGenesTable;
 use spec::labels::LabelTable;
@@ -24,6 +26,9 @@ use spec::recipe::Recipe;
 
 pub use job::{FileSet, Job, Post, Progress, Running};
 pub use shared::Shared;
+pub use training::{Live, Planned, Tries, is_run};
+
+use training::Training;
 
 /// Requests that the browser counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -42,7 +47,7 @@ impl std::ops::Add for Requests {
     }
 }
 
-/// The three steps.
+/// The four steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Screen {
     /// Choose a file and say what its labels mean.
@@ -52,6 +57,8 @@ pub enum Screen {
     Look,
     /// Ask for a response.
     Perturb,
+    /// Make a model of the cells.
+    Train,
 }
 
 /// Where the engine stands.
@@ -94,6 +101,15 @@ impl Checkpoint {
     }
 }
 
+/// Where the loaded checkpoint came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ModelSource {
+    /// Files that were handed over.
+    Files(FileSet),
+    /// A run of this browser.
+    Run(String),
+}
+
 /// A file that was understood, not yet prepared.
 #[derive(Debug)]
 pub struct OpenedFile {
@@ -110,6 +126,8 @@ pub struct Dataset {
     pub files: FileSet,
     /// Name of the file.
     pub name: String,
+    /// Which genes its samples share; none where it is one matrix.
+    pub join: Option<GeneJoin>,
     /// How it was prepared.
     pub options: PrepareOptions,
     /// What came out, but for the quality.
@@ -191,9 +209,12 @@ pub struct State {
     pub notices: Vec<String>,
     /// What the engine's worker asked of the network; the page counts its own.
     pub worker_requests: Requests,
-    /// Files of the loaded checkpoint.
-    checkpoint_files: Option<FileSet>,
-    cancels: Vec<u32>,
+    /// What is known of training.
+    pub training: Training,
+    /// Where the loaded checkpoint came from.
+    pub model_from: Option<ModelSource>,
+    /// What does not wait its turn.
+    urgent: Vec<Request>,
     last_id: u32,
     failed_starts: u32,
 }
@@ -210,19 +231,19 @@ impl State {
             && !running.cancelling
         {
             running.cancelling = true;
-            self.cancels.push(running.id);
+            self.urgent.push(Request::Cancel { request: running.id });
         }
     }
 
-    /// The requests to post now: cancellations at once, the next job when none runs.
+    /// The requests to post now: those that stop or steer at once, the next job when none runs.
     pub fn take_posts(&mut self) -> Vec<Post> {
         let mut posts = Vec::new();
-        for request in std::mem::take(&mut self.cancels) {
-            posts.push(Post { id: self.next_id(), request: Request::Cancel { request }, files: None });
+        for request in std::mem::take(&mut self.urgent) {
+            posts.push(Post { id: self.next_id(), request, files: None });
         }
         if self.running.is_none()
             && self.phase != Phase::Lost
-            && let Some(job) = self.queue.pop_front()
+            && let Some(job) = self.queue.pop_front().or_else(|| self.job_when_idle())
         {
             let id = self.next_id();
             // Preparation reads what is already open: its files are remembered, not sent again.
@@ -246,6 +267,7 @@ impl State {
         if self.running.as_ref().is_none_or(|running| running.id != id) {
             return;
         }
+        let Some(event) = self.run_goes_on(event) else { return };
         let Some(Running { job, .. }) = self.running.take() else { return };
         self.progress = None;
         match event {
@@ -260,13 +282,15 @@ impl State {
         let was_started = self.phase == Phase::Ready;
         let job = self.running.take().map(|running| running.job);
         self.progress = None;
-        self.cancels.clear();
+        self.urgent.clear();
         self.queue.clear();
+        self.training.live = None;
+        self.training.steering = None;
         self.failed_starts += 1;
         self.failure = Some(Failure {
             task: job.as_ref().map_or_else(|| "Running the engine".into(), Job::label),
             message,
-            hint: "The engine was started again with the model and the file you had open.".into(),
+            hint: restarted(job.as_ref()).into(),
         });
         if !was_started || self.failed_starts > 2 {
             self.phase = Phase::Lost;
@@ -279,9 +303,13 @@ impl State {
         let on_gpu = self.device.as_ref().is_some_and(|device| device.backend == Backend::Webgpu);
         let backend = if on_gpu && self.failed_starts > 1 { BackendChoice::Cpu } else { BackendChoice::Auto };
         self.enqueue(Job::new(Request::Start { backend, attention: AttentionPath::default() }));
-        if let Some(files) = self.checkpoint_files {
-            let n_heads = self.checkpoint.as_ref().and_then(|checkpoint| checkpoint.chosen_heads);
-            self.enqueue(Job::with_files(Request::LoadCheckpoint { n_heads }, files));
+        match self.model_from.clone() {
+            Some(ModelSource::Files(files)) => {
+                let n_heads = self.checkpoint.as_ref().and_then(|checkpoint| checkpoint.chosen_heads);
+                self.enqueue(Job::with_files(Request::LoadCheckpoint { n_heads }, files));
+            }
+            Some(ModelSource::Run(run)) => self.enqueue(Job::new(Request::UseRun { run })),
+            None => {}
         }
         if let Some(table) = &self.gene_table {
             let files = table.files;
@@ -289,7 +317,7 @@ impl State {
         }
         if let Some(dataset) = self.dataset.clone() {
             self.options = dataset.options.clone();
-            let join = self.opened.as_ref().and_then(|file| file.opened.join).unwrap_or_default();
+            let join = dataset.join.unwrap_or_default();
             self.enqueue(Job::with_files(Request::Open { join }, dataset.files));
             self.enqueue(Job::with_files(Request::Prepare { options: dataset.options.clone() }, dataset.files));
         } else if let Some(opened) = &self.opened {
@@ -307,7 +335,7 @@ impl State {
     /// Whether the files of a set may still be asked for.
     pub fn holds(&self, set: FileSet) -> bool {
         let shown = [
-            self.checkpoint_files,
+            self.model_files(),
             self.opened.as_ref().map(|file| file.files),
             self.dataset.as_ref().map(|dataset| dataset.files),
             self.gene_table.as_ref().map(|table| table.files),
@@ -316,9 +344,27 @@ impl State {
         shown.contains(&Some(set)) || self.queue.iter().any(|job| job.files == Some(set))
     }
 
+    /// Files of the loaded checkpoint; none where a run made it.
+    fn model_files(&self) -> Option<FileSet> {
+        match self.model_from {
+            Some(ModelSource::Files(files)) => Some(files),
+            Some(ModelSource::Run(_)) | None => None,
+        }
+    }
+
     fn next_id(&mut self) -> u32 {
         self.last_id += 1;
         self.last_id
+    }
+}
+
+/// What to know once the engine was started again.
+fn restarted(job: Option<&Job>) -> &'static str {
+    match job {
+        Some(job) if is_run(&job.request) => {
+            "The engine was started again with the model and the file you had open; the run goes on from what was saved."
+        }
+        _ => "The engine was started again with the model and the file you had open.",
     }
 }
 

@@ -1,13 +1,18 @@
 //! Ties the state to the link: what a person does and what the engine says go through here.
 
 use js_sys::Uint8Array;
-use leptos::prelude::{LocalStorage, Memo, RwSignal, StoredValue, Update, UpdateValue, With, WithUntracked, WithValue};
+use leptos::prelude::{
+    LocalStorage, Memo, RwSignal, StoredValue, Update, UpdateUntracked, UpdateValue, With, WithUntracked, WithValue,
+    window,
+};
+use serde::Serialize;
+use serde_wasm_bindgen::Serializer;
 use spec::device::{AttentionPath, BackendChoice};
 use spec::message::{Event, Request};
 use spec::recipe::{RECIPE_FORMAT, Recipe};
 use web_sys::File;
 
-use crate::app::{Failure, FileSet, Job, Phase, Post, State};
+use crate::app::{Failure, FileSet, Job, Phase, Post, State, Tries};
 use crate::demo;
 use crate::dropped::{Dropped, Handed, handed};
 use crate::export::download;
@@ -40,6 +45,7 @@ impl Control {
                 control.arrive(arrival);
             }
         });
+        state.update_untracked(|state| state.training.tries = stored_tries());
         let control = Self { state, link: StoredValue::new_local(link) };
         slot.update_value(|slot| *slot = Some(control));
         control.start_worker();
@@ -61,11 +67,19 @@ impl Control {
 
     /// Changes the state and posts what follows from it.
     pub fn change(self, how: impl FnOnce(&mut State)) {
-        let posts = self.state.try_update(|state| {
+        let done = self.state.try_update(|state| {
+            let before = state.training.tries.clone();
             how(state);
-            state.take_posts()
+            let posts = state.take_posts();
+            let tries = state.training.tries.clone();
+            (posts, (tries != before).then_some(tries))
         });
-        for post in posts.unwrap_or_default() {
+        let Some((posts, tries)) = done else { return };
+        // Kept before anything is posted that may take the whole page down.
+        if let Some(tries) = tries {
+            store_tries(tries.as_ref());
+        }
+        for post in posts {
             self.post(&post);
         }
     }
@@ -147,15 +161,19 @@ impl Control {
 
     /// Fetches the example; its cells are opened where they were asked for, or where nothing else is open.
     fn fetch_example(self, is_asked_for: bool) {
+        // What is about to be opened is known to be on its way, from the first moment on.
+        self.change(|state| state.fetching = Some(demo::begun()));
         leptos::task::spawn_local(async move {
             let fetched = demo::fetch(move |progress| self.change(|state| state.fetching = Some(progress))).await;
-            self.change(|state| state.fetching = None);
             let files = match fetched {
                 Ok(files) => files,
                 Err(message) => {
                     let hint = "Your own files can be opened all the same; predictions need a checkpoint.".into();
                     let task = "Fetching the built-in example".into();
-                    return self.change(|state| state.failure = Some(Failure { task, message, hint }));
+                    return self.change(|state| {
+                        state.fetching = None;
+                        state.failure = Some(Failure { task, message, hint });
+                    });
                 }
             };
             let (checkpoint, cells) = self
@@ -167,6 +185,7 @@ impl Control {
                 })
                 .unwrap_or_default();
             self.change(|state| {
+                state.fetching = None;
                 let has_own = state.checkpoint.is_some()
                     || state.has_job(|request| matches!(request, Request::LoadCheckpoint { .. }));
                 if has_own && !is_asked_for {
@@ -239,6 +258,26 @@ impl Control {
     fn forget_files(self, link: &mut Link) {
         self.state.with_untracked(|state| link.retain(|set| state.holds(set)));
     }
+}
+
+/// Under what the page remembers how often it has resumed a run by itself.
+const TRIES_KEY: &str = "resumed-runs";
+
+fn stored_tries() -> Option<Tries> {
+    let storage = window().local_storage().ok().flatten()?;
+    let json = js_sys::JSON::parse(&storage.get_item(TRIES_KEY).ok().flatten()?).ok()?;
+    serde_wasm_bindgen::from_value(json).ok()
+}
+
+/// A browser that stores nothing forgets the tries with the page.
+fn store_tries(tries: Option<&Tries>) {
+    let Ok(Some(storage)) = window().local_storage() else { return };
+    let written = tries.and_then(|tries| tries.serialize(&Serializer::json_compatible()).ok());
+    let text = written.and_then(|value| js_sys::JSON::stringify(&value).ok()).and_then(|text| text.as_string());
+    let _ = match text {
+        Some(text) => storage.set_item(TRIES_KEY, &text),
+        None => storage.remove_item(TRIES_KEY),
+    };
 }
 
 async fn read_recipe(file: &File) -> Result<Recipe, String> {

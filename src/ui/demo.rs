@@ -49,6 +49,12 @@ pub async fn fetch(report: impl Fn(Progress)) -> Result<Demo, String> {
     Ok(Demo { checkpoint: files, cells })
 }
 
+/// How far it is before anything has arrived.
+pub fn begun() -> Progress {
+    let task = "Downloading the built-in example".into();
+    Progress { task, done: 0.0, total: None, unit: "bytes".into(), remaining_secs: None }
+}
+
 fn checked(answer: JsValue) -> Result<Response, String> {
     let response: Response = answer.dyn_into().map_err(|_| "the answer is no response")?;
     if response.ok() { Ok(response) } else { Err(format!("this site answered {}", response.status())) }
@@ -97,8 +103,7 @@ impl<F: Fn(Progress)> Download<F> {
         let total = self.total.filter(|total| self.done <= *total);
         let elapsed = now - self.started_secs;
         let remaining_secs = total.filter(|_| elapsed > 0.5).map(|total| elapsed / self.done * (total - self.done));
-        let task = "Downloading the built-in example".into();
-        (self.report)(Progress { task, done: self.done, total, unit: "bytes".into(), remaining_secs });
+        (self.report)(Progress { done: self.done, total, remaining_secs, ..begun() });
     }
 }
 

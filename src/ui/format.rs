@@ -24,12 +24,23 @@ pub fn bytes(n: u64) -> String {
     }
 }
 
-/// A duration: `0.4 s`, `12 s`, `3 min 20 s`.
+/// A duration: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`, `3 days 4 h`.
 pub fn seconds(secs: f64) -> String {
     match secs {
         s if s < 10.0 => format!("{s:.1} s"),
         s if s < 60.0 => format!("{s:.0} s"),
-        s => format!("{} min {} s", (s / 60.0).floor(), (s % 60.0).floor()),
+        s if s < 3600.0 => format!("{} min {} s", (s / 60.0).floor(), (s % 60.0).floor()),
+        s if s < 48.0 * 3600.0 => format!("{} h {} min", (s / 3600.0).floor(), (s % 3600.0 / 60.0).floor()),
+        s => format!("{} days {} h", count((s / 86_400.0) as u64), (s % 86_400.0 / 3600.0).floor()),
+    }
+}
+
+/// The duration of something short: `12.3 ms`, `1.24 s`.
+pub fn brief(secs: f64) -> String {
+    match secs {
+        s if s < 1.0 => format!("{} ms", significant(1000.0 * s)),
+        s if s < 10.0 => format!("{} s", significant(s)),
+        s => seconds(s),
     }
 }
 
@@ -110,7 +121,7 @@ fn trim(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{bytes, count, seconds, signed, significant, tick};
+    use super::{brief, bytes, count, seconds, signed, significant, tick};
 
     #[test]
     fn a_small_share_is_not_none() {
@@ -129,6 +140,8 @@ mod tests {
         assert_eq!([count(7), count(18_577), count(1_000_000)], ["7", "18,577", "1,000,000"]);
         assert_eq!([bytes(12), bytes(27_600_000), bytes(12_300_000_000)], ["12 bytes", "27.6 MB", "12.3 GB"]);
         assert_eq!([seconds(0.42), seconds(42.0), seconds(200.0)], ["0.4 s", "42 s", "3 min 20 s"]);
+        assert_eq!([seconds(7500.0), seconds(273_600.0)], ["2 h 5 min", "3 days 4 h"]);
+        assert_eq!([brief(0.012_34), brief(1.24), brief(70.0)], ["12.3 ms", "1.24 s", "1 min 10 s"]);
         assert_eq!([signed(0.1234), signed(-0.04), signed(-0.00001)], ["+0.123", "−0.040", "0.000"]);
         assert_eq!([significant(0.001_234), significant(12.0), significant(3011.2)], ["0.00123", "12.0", "3,011"]);
         assert_eq!([tick(-0.5), tick(20_000.0), tick(0.0)], ["−0.5", "20,000", "0"]);

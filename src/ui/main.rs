@@ -1,4 +1,4 @@
-//! The screen: Load, Look, Perturb, over an engine in a worker.
+//! The screen: Load, Look, Perturb, Train, over an engine in a worker.
 //!
 //! `app` is the state and how events change it, `link` the wire to the worker, `control` ties the two; `views` are
 //! functions of the state and `plots` draw arrays. It knows the engine through `spec` alone.

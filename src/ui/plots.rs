@@ -2,5 +2,6 @@
 
 pub mod axis;
 pub mod bars;
+pub mod curve;
 pub mod histogram;
 pub mod scatter;

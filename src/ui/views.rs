@@ -1,20 +1,30 @@
 //! What is on screen, one file per part. Tests find the parts by their `data-testid`s, which are listed here.
 
-// shell: `nav-load`, `nav-look`, `nav-perturb`, `device-chip`, `privacy-chip`, `theme-toggle`, `progress`,
-//   `cancel`, `error`, `notice` (each with `-dismiss`).
+// shell: `nav-load`, `nav-look`, `nav-perturb`, `nav-train`, `device-chip`, `privacy-chip`, `theme-toggle`,
+//   `progress`, `cancel`, `pause`, `error`, `notice` (each with `-dismiss`).
 // load: `drop-zone`, `file-input`, `folder-input`, `open-example`, `opened-summary`, `matrix-select`, `values`,
 //   `perturbation-column`, `control-label`, `library-size-column`, `genes-to-read`, `genes-named`, `gene-join`,
 //   `max-cells`, `stratify-by`, `use-model-genes`, `over-budget`, `use-subsample`, `labels`, `label-row`,
-//   `prepare`, `prepared-summary`, `evidence`, `gene-names`, `choose-gene-names`, `gene-names-input`, `forget-gene-
-//   names`, `naming`.
+//   `prepare`, `prepared-summary`, `evidence`, `gene-names`, `choose-gene-names`, `gene-names-input`,
+//   `forget-gene-names`, `naming`.
 // look: `qc-total-counts`, `qc-n-genes`, `qc-pct-mt`, `kept`, `suggest-filter`, `undo-filter`, `keep-all`,
 //   `save-h5ad`, `save-cells`, `save-recipe`, `before-after`, `n-after`, `genes`, `variable-genes`, `n-top-genes`,
 //   `batch-column`, `scale`, `gene-variability`, `genes-csv`, `min-` and `max-counts`, `min-` and `max-genes`,
 //   `max-pct-mt` (each with `-line`), `compute-maps`, `colour-by`, `legend`, `map-expression`, `map-latent`,
 //   `coverage`.
 // perturb: `target-input`, `target-option`, `target-support`, `mode-select`, `predict`, `card`, `model-summary`,
-//   `n-heads`, `cannot-answer`, `prediction-headline`, `prediction-warnings`, `bar-plot`, `agreement-table`, `gene-
-//   filter`, `gene-table`, `gene-row`, `download-csv`.
+//   `n-heads`, `cannot-answer`, `prediction-headline`, `prediction-warnings`, `bar-plot`, `agreement-table`,
+//   `gene-filter`, `gene-table`, `gene-row`, `download-csv`.
+// train: `train-empty`, `start-scratch`, `start-model`, `train-encoder`, `preset-tiny`, `preset-small`,
+//   `preset-production`, `held-out`, `held-out-search`, `held-out-target`, `train-mode`, `validation-share`,
+//   `hold-back`, `patience`, `train-seed`, `expert`, `<stage>-` followed by `steps`, `batch`, `rate`, `decay` or
+//   `clip`, `mask-ratio`, `validate-every`, `report-every`, `accumulate`, `train-plan`, `train-estimate`,
+//   `train-time`, `train-too-large`, `use-fitting`, `run-name`, `train-start`, `train-problem`, `train-progress`,
+//   `train-pause`, `train-stop`, `train-discard` and `train-discard-yes`, `train-saved`, `train-rescue`,
+//   `train-curve`, `train-gauges`, `train-terms`, `train-glimpse`, `train-waiting`, `train-hidden`, `train-ended`,
+//   `runs`, `run-row`, `run-compare`, `run-name-input`, `run-status`, `run-resume`, `run-use`, `run-export-model`,
+//   `run-export-file`, `run-export-curves`, `run-export-state`, `run-delete` and `run-delete-yes`, `compared`,
+//   `storage`.
 
 pub mod before_after;
 pub mod card;
@@ -34,3 +44,4 @@ pub mod selection;
 pub mod shell;
 pub mod table;
 pub mod task;
+pub mod train;

@@ -1,12 +1,14 @@
 //! The engine in a Web Worker: the leaf between the page's messages and a session.
 //!
 //! `pkg/worker.js` loads this module, calls [`begin`] once with the function that posts to the page, then [`receive`]
-//! with every message. `queue` works them off one at a time, `file` serves byte ranges of dropped files, `checks` are
+//! with every message. `queue` works them off one at a time, `file` serves byte ranges of dropped files, `storage` keeps
+//! training runs, `checks` are
 //! comparisons with the reference that only tests call. Deliberately absent: any knowledge of cells or models.
 
 mod checks;
 mod file;
 mod queue;
+mod storage;
 
 use js_sys::Function;
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};

@@ -1,4 +1,5 @@
-//! Messages in, events out: requests wait in a queue and are worked off one at a time; a cancellation overtakes it.
+//! Messages in, events out: requests wait in a queue and are worked off one at a time; a cancellation, and a wish to pause or
+//! end a training run, overtake it.
 //!
 //! A panic cannot be outlived, because it leaves the module's memory as it was at that moment: it is posted as a
 //! failure of the current request marked `fatal`, and the page starts a fresh worker.
@@ -7,12 +8,14 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use engine::{Canceller, NamedSource, Session, Sink};
+use engine::{NamedSource, Session, Sink, Wishes};
 use js_sys::{Array, Function, Object, Reflect};
 use serde_wasm_bindgen::Serializer;
 use spec::message::{Envelope, Event, Request};
 use wasm_bindgen::prelude::{JsCast, JsValue};
 use web_sys::File;
+
+use crate::storage::PrivateFiles;
 
 /// Memory for a file's values where the browser says nothing of the machine's: half of what the module can address.
 const BYTES_AVAILABLE: f64 = (2u64 << 30) as f64;
@@ -29,7 +32,7 @@ struct Job {
 
 struct Queue {
     page: Rc<Page>,
-    canceller: Canceller,
+    wishes: Wishes,
     waiting: RefCell<VecDeque<Job>>,
     /// Taken by the task that works, so that there is only one.
     session: RefCell<Option<Session>>,
@@ -45,13 +48,9 @@ struct Page {
 /// Makes the session and its queue.
 pub fn begin(post: Function) {
     let page = Rc::new(Page { post, current: Cell::new(0) });
-    let session = Session::new(page.clone(), bytes_available());
-    let queue = Queue {
-        page,
-        canceller: session.canceller(),
-        waiting: RefCell::default(),
-        session: RefCell::new(Some(session)),
-    };
+    let session = Session::new(page.clone(), bytes_available(), Rc::new(PrivateFiles));
+    let queue =
+        Queue { page, wishes: session.wishes(), waiting: RefCell::default(), session: RefCell::new(Some(session)) };
     QUEUE.set(Some(Rc::new(queue)));
     std::panic::set_hook(Box::new(|info| {
         console_error_panic_hook::hook(info);
@@ -65,6 +64,7 @@ pub fn receive(message: &JsValue) {
     let id = field(message, "id").as_f64().unwrap_or_default() as u32;
     match serde_wasm_bindgen::from_value(field(message, "body")) {
         Ok(Request::Cancel { request }) => queue.cancel(request),
+        Ok(Request::Steer { request, how }) => queue.wishes.steer(request, how),
         Ok(request) => {
             let files = Array::from(&field(message, "files"));
             let names = Array::from(&field(message, "names"));
@@ -100,7 +100,7 @@ impl Queue {
                 waiting.remove(at);
                 self.page.emit(Envelope { id, body: Event::Cancelled });
             }
-            None if self.page.current.get() == id => self.canceller.cancel(id),
+            None if self.page.current.get() == id => self.wishes.cancel(id),
             // It ended before the wish to stop it came.
             None => {}
         }

@@ -15,7 +15,7 @@ test("the package opens, prepares, embeds and predicts", {}, async ({ page }) =>
     const file = new File([await (await fetch("/dropped/screen.h5ad")).blob()], "screen.h5ad");
     const opened = await engine.open(file);
     const prepared = await engine.prepare(opened.suggested, { onProgress });
-    const maps = await engine.embed({ onProgress });
+    const { maps } = await engine.embed({ onProgress });
     const target = checkpoint.header.held_out[0] ?? checkpoint.targets[0].symbol;
     const answer = await engine.predict({ target, mode: checkpoint.header.modes[0] }, { onProgress });
     const refused = await engine.predict({ target: "NOSUCHGENE", mode: "knockout" }).catch((error) => error);

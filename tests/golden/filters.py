@@ -1,5 +1,6 @@
 """Makes tests/golden/filters_*.h5ad: one matrix as layers behind every third-party HDF5 filter that is read, in its
-variants (inner codec, shuffle, width of the numbers, chunks that end past the matrix, filters in a row).
+variants (inner codec, shuffle, width of the numbers, chunks that end past the matrix, filters in a row). Of szip, which
+codes each block in another way, also szip_wide.h5ad: other values, which formats.json holds too.
 
     pip install h5py hdf5plugin && python tests/golden/filters.py
 """
@@ -72,6 +73,46 @@ write(
         "left_over": ("i4", (83, 5), dict(hdf5plugin.Bitshuffle(cname="lz4"))),
     },
 )
+szip = {"compression": "szip"}
+write(
+    "szip",
+    {
+        "mapped": ("u1", (40, 16), {**szip, "compression_opts": ("nn", 8)}),
+        "plain": ("u2", (40, 16), {**szip, "compression_opts": ("ec", 16)}),
+        "big": (">u2", (29, 7), {**szip, "compression_opts": ("nn", 4)}),
+        "bytes_of_4": ("f4", (40, 9), {**szip, "compression_opts": ("nn", 8)}),
+        "shuffled": ("i2", (40, 16), {**szip, "shuffle": True, "compression_opts": ("nn", 32)}),
+        "checked": ("i1", (83, 5), {**szip, "fletcher32": True, "compression_opts": ("nn", 2)}),
+    },
+)
+
+
+def wide():
+    rng = np.random.default_rng(0)
+    shape = (13, 50)
+    walk = np.cumsum(rng.integers(-3, 4, shape), axis=1)
+    values = {
+        "few": (rng.random(shape) < 0.01) * 3,
+        "pairs": rng.poisson(0.3, shape),
+        "counts": rng.geometric(0.05, shape),
+        "walk": 120 + walk,
+        "noise": rng.integers(0, 256, shape),
+        "steep": rng.geometric(0.0005, shape) * (rng.random(shape) < 0.2),
+    }
+    with h5py.File(pathlib.Path(__file__).with_name("szip_wide.h5ad"), "w", libver=("v110", "v112")) as file:
+        file.create_dataset("X", data=values["few"].astype("u1"), compression="gzip")
+        file.create_dataset("obs/_index", data=np.array([f"cell{cell}" for cell in range(shape[0])], "S6"))
+        file.create_dataset("var/_index", data=np.array([f"gene{gene}" for gene in range(shape[1])], "S6"))
+        for name, array in values.items():
+            for at, dtype in enumerate(["u1", "i2", ">u2", ["i4", "f8"][len(name) % 2]]):
+                cut = np.minimum(array, 255 if dtype == "u1" else 30_000).astype(dtype)
+                options = [("nn", 8), ("ec", 16), ("nn", 32), ("ec", 2)][(at + len(name)) % 4]
+                chunks = [(13, 50), (5, 50), (7, 33)][(at + len(name)) % 3]
+                layer = f"layers/{name}_{dtype.replace('>', 'big_')}"
+                file.create_dataset(layer, data=cut, chunks=chunks, **szip, compression_opts=options)
+
+
+wide()
 SHUFFLES = {"none": 0, "shuffle": 1, "bitshuffle": 2}
 for codec in ["blosclz", "lz4", "lz4hc", "snappy", "zlib", "zstd"]:
     layers = {

@@ -15,6 +15,7 @@ use cells::read::OpenedFile;
 use cells::source::NamedSource;
 use cells::write::h5ad::{Embedding, H5ad, Matrix, Values, write_h5ad};
 use cli::{Arguments, Parser};
+use engine::store::MemoryStore;
 use engine::{Session, Sink};
 use futures_lite::future::block_on;
 use jepa::bank::Bank;
@@ -108,7 +109,7 @@ impl Folder {
     /// What the engine behind the browser answers on the same files.
     fn ask_engine(&self, target: &str) -> Prediction {
         let events = Rc::new(Events::default());
-        let mut session = Session::new(events.clone(), 1 << 30);
+        let mut session = Session::new(events.clone(), 1 << 30, Rc::new(MemoryStore::default()));
         let file = |name: &str| NamedSource::from_bytes(name, self.read(name));
         let mut ask = |request: serde_json::Value, files: Vec<NamedSource>| -> Event {
             let request: Request = serde_json::from_value(request).expect("a request");

@@ -3,12 +3,14 @@
 
 mod looked;
 mod population;
+mod runs;
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use cells::source::NamedSource;
 use cells::write::h5ad::{H5ad, Matrix, Values, write_h5ad};
+use engine::store::MemoryStore;
 use engine::{Session, Sink};
 use futures_lite::future::block_on;
 use jepa::bank::Bank;
@@ -54,7 +56,7 @@ struct Person {
 impl Person {
     fn new() -> Self {
         let events = Rc::new(Events::default());
-        Self { session: Session::new(events.clone(), 1 << 30), events, asked: 0 }
+        Self { session: Session::new(events.clone(), 1 << 30, Rc::new(MemoryStore::default())), events, asked: 0 }
     }
 
     /// Asks, and returns the final event; checks that there is exactly one.
@@ -334,7 +336,7 @@ fn another_checkpoint_wants_the_cells_prepared_again() {
 #[test]
 fn a_request_can_be_stopped() {
     let mut person = Person::with_model_and_cells();
-    person.session.canceller().cancel(person.asked + 1);
+    person.session.wishes().cancel(person.asked + 1);
     let stopped = person.ask(embed(), vec![]);
     assert_eq!(stopped, Event::Cancelled);
     let embedded = person.ask(embed(), vec![]);

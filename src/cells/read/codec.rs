@@ -1,4 +1,4 @@
-//! Compressed bytes back to what they were: zstd, blosc, lz4, zlib and gzip frames, byte and bit shuffles.
+//! Compressed bytes back to what they were: zstd, blosc, lz4, szip, zlib and gzip frames, byte and bit shuffles.
 //!
 //! HDF5 chunks behind third-party filters and zarr chunks are made of the same few parts. Each decoder is told how long
 //! its result may be, and asks for no more memory than that, whatever a header claims; reasons are given as text, for
@@ -9,6 +9,7 @@ pub(crate) mod blosc;
 mod blosclz;
 pub(crate) mod lz4;
 pub(crate) mod shuffle;
+pub(crate) mod szip;
 
 use std::io::Read;
 

@@ -1,4 +1,4 @@
-//! Filters of HDF5 that the library does not reverse: zstd, blosc, lz4, bitshuffle, alone or with those that it does.
+//! Filters of HDF5 that the library does not reverse: szip, zstd, blosc, lz4, bitshuffle, alone or with those that it does.
 //!
 //! The library gives the table of chunks; each is read and its pipeline undone from the last filter to the first, with
 //! the bytes of a whole chunk as the bound of every step.
@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::read::codec::{self, Decoded, bitshuffle, blosc, lz4, shuffle};
+use crate::read::codec::{self, Decoded, bitshuffle, blosc, lz4, shuffle, szip};
 use crate::read::error::ReadError;
 use crate::read::grid::Chunks;
 use crate::source::Source;
@@ -14,6 +14,7 @@ use crate::source::Source;
 const DEFLATE: u16 = 1;
 const SHUFFLE: u16 = 2;
 const FLETCHER32: u16 = 3;
+const SZIP: u16 = 4;
 const BLOSC: u16 = 32001;
 const LZ4: u16 = 32004;
 const BITSHUFFLE: u16 = 32008;
@@ -24,14 +25,18 @@ const OVERHEAD_BYTES: usize = 1 << 16;
 
 /// Whether a filter is reversed here and not by the library.
 pub(crate) fn is_own(id: u16) -> bool {
-    matches!(id, BLOSC | LZ4 | BITSHUFFLE | ZSTD)
+    matches!(id, SZIP | BLOSC | LZ4 | BITSHUFFLE | ZSTD)
+}
+
+/// Whether a filter can be reversed here, whoever else does.
+pub(crate) fn is_known(id: u16) -> bool {
+    is_own(id) || matches!(id, DEFLATE | SHUFFLE | FLETCHER32)
 }
 
 /// The name of a filter that is not read; none where it is.
 pub(crate) fn unread(id: u16) -> Option<String> {
     Some(match id {
-        DEFLATE | SHUFFLE | FLETCHER32 | 6 | 32000 | BLOSC | LZ4 | BITSHUFFLE | ZSTD => return None,
-        4 => "szip (4)".into(),
+        DEFLATE | SHUFFLE | FLETCHER32 | SZIP | 6 | 32000 | BLOSC | LZ4 | BITSHUFFLE | ZSTD => return None,
         5 => "nbit (5)".into(),
         307 => "bzip2 (307)".into(),
         32013 => "zfp (32013)".into(),
@@ -76,6 +81,7 @@ impl FilteredChunks {
             DEFLATE => codec::zlib(&bytes, limit),
             SHUFFLE => Ok(shuffle::unshuffle(&bytes, setting(0))),
             FLETCHER32 => without_checksum(bytes),
+            SZIP => szip::decode(&bytes, [0, 1, 2, 3].map(setting), limit),
             BLOSC => blosc::decode(&bytes, limit),
             LZ4 => lz4::hdf5(&bytes, limit),
             ZSTD => codec::zstd(&bytes, limit),

@@ -4,9 +4,11 @@
 //! hard as deflate can, is refused before it is read. Chunks behind filters that the library lacks are decoded in
 //! [`crate::read::filters`].
 
+mod many_chunks;
+
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use hdf5_pure::{AttrValue, ChunkCacheConfig, Datatype, DatatypeByteOrder, FileAccessProperties, FormatError};
 use hdf5_pure::{MetadataCacheConfig, VlenStringReadOptions};
@@ -16,6 +18,7 @@ use crate::read::dtype::{Number, element_size, f32_of_half, numeric};
 use crate::read::error::{ReadError, human_bytes};
 use crate::read::filters::{self, FilteredChunks};
 use crate::read::grid::{Chunked, Element, Grid, Text};
+use crate::read::hdf5::many_chunks::{MANY_CHUNKS, ManyChunks, n_chunks};
 use crate::read::heap::Heap;
 use crate::read::tree::Kind;
 use crate::source::{Source, SourceError};
@@ -141,38 +144,15 @@ impl H5 {
             chunk_rows: dataset.chunk_shape()?.first().copied(),
             records: records.then(|| (dataset.datatype.clone(), self.heap.clone())),
             values: if dataset.needs_own_filters() {
-                Box::new(self.chunked(&dataset, &shape)?)
+                Box::new(chunked(&dataset, &shape, &self.heap)?)
+            } else if dataset.has_many_chunks(&shape)? {
+                let (heap, own) = (self.heap.clone(), OnceLock::new());
+                Box::new(ManyChunks { dataset, shape: shape.clone(), heap, own })
             } else {
                 Box::new(dataset)
             },
             shape,
         })
-    }
-
-    /// A dataset whose chunks we decode ourselves.
-    fn chunked(&self, dataset: &Dataset, shape: &[u64]) -> Result<Chunked, ReadError> {
-        let chunk_shape = dataset.chunk_shape()?;
-        let element = match &dataset.datatype {
-            Datatype::String { .. } => Element::Text(Text::Bytes),
-            Datatype::VariableLength { is_string: true, .. } => Element::Text(Text::Heap(self.heap.clone())),
-            datatype => Number::of(datatype).map_or(Element::Other, Element::Number),
-        };
-        let fill = vec![0; element_size(&dataset.datatype) as usize];
-        let grid = Grid { path: dataset.path.clone(), shape: shape.to_vec(), chunk_shape, fill };
-        let Some(chunk_bytes) = grid.chunk_bytes().filter(|_| grid.chunk_shape.len() == shape.len()) else {
-            return Err(dataset.malformed("has chunks of another shape than its own"));
-        };
-        let chunks = dataset.chunks()?;
-        let pipeline = dataset.dataset.filter_pipeline();
-        let filtered = FilteredChunks::new(
-            &dataset.path,
-            Arc::clone(&self.heap.source),
-            chunks,
-            pipeline,
-            &grid.chunk_shape,
-            chunk_bytes,
-        );
-        Ok(Chunked { grid, element, chunks: Box::new(filtered) })
     }
 
     /// A number of cells or genes that an object claims: they are numbered with 32 bits, and a file cannot hold more
@@ -190,6 +170,26 @@ impl H5 {
     fn group(&self, path: &str) -> Result<hdf5_pure::Group, ReadError> {
         self.file.group(path).map_err(|error| failed(path, &error))
     }
+}
+
+/// A dataset whose chunks we decode ourselves.
+fn chunked(dataset: &Dataset, shape: &[u64], heap: &Heap) -> Result<Chunked, ReadError> {
+    let chunk_shape = dataset.chunk_shape()?;
+    let element = match &dataset.datatype {
+        Datatype::String { .. } => Element::Text(Text::Bytes),
+        Datatype::VariableLength { is_string: true, .. } => Element::Text(Text::Heap(heap.clone())),
+        datatype => Number::of(datatype).map_or(Element::Other, Element::Number),
+    };
+    let fill = vec![0; element_size(&dataset.datatype) as usize];
+    let grid = Grid { path: dataset.path.clone(), shape: shape.to_vec(), chunk_shape, fill };
+    let Some(chunk_bytes) = grid.chunk_bytes().filter(|_| grid.chunk_shape.len() == shape.len()) else {
+        return Err(dataset.malformed("has chunks of another shape than its own"));
+    };
+    let chunks = dataset.chunks()?;
+    let pipeline = dataset.dataset.filter_pipeline();
+    let filtered =
+        FilteredChunks::new(&dataset.path, Arc::clone(&heap.source), chunks, pipeline, &grid.chunk_shape, chunk_bytes);
+    Ok(Chunked { grid, element, chunks: Box::new(filtered) })
 }
 
 /// What the elements of a type are, and their name in numpy.
@@ -282,6 +282,12 @@ impl Dataset {
     /// Whether a filter lies before its chunks that the library does not reverse, and we do.
     fn needs_own_filters(&self) -> bool {
         self.dataset.filters().into_iter().any(filters::is_own)
+    }
+
+    /// Whether it has so many chunks that the library, which looks through all of them for each range of rows, takes long.
+    fn has_many_chunks(&self, shape: &[u64]) -> Result<bool, ReadError> {
+        let is_known = self.dataset.filters().into_iter().all(filters::is_known);
+        Ok(is_known && Number::of(&self.datatype).is_some() && n_chunks(shape, &self.chunk_shape()?) >= MANY_CHUNKS)
     }
 
     fn halves(&self, start: u64, count: u64) -> Result<Option<Vec<f32>>, ReadError> {

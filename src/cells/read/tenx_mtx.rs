@@ -3,6 +3,8 @@
 //! The matrix is streamed, genes by cells, one entry a line. Entries that come cell by cell, as 10x writes them, are
 //! gathered in one pass; any other order takes two more.
 
+mod text;
+
 use spec::dataset::{CellUnit, FileFormat, MatrixEncoding, MatrixInfo};
 
 use crate::genes::GeneNames;
@@ -16,12 +18,9 @@ use crate::read::plan::{SAMPLE_VALUES, gene_share, proportional};
 use crate::read::rows::{RowBuilder, Rows};
 use crate::read::scatter::Scatter;
 use crate::read::selection::Columns;
+use crate::read::tenx_mtx::text::{Features, parse_entry, read_barcodes, read_features, read_header};
 use crate::read::text::Lines;
 use crate::source::NamedSource;
-
-/// The shortest entry, `1 1` and its line end.
-const MIN_ENTRY_BYTES: u64 = 4;
-const MAX_RATIO: u64 = 1032;
 
 /// The files of a 10x matrix.
 pub(crate) struct TenxMtxFiles {
@@ -34,14 +33,6 @@ pub(crate) struct TenxMtxFiles {
     is_cells_by_genes: bool,
     has_values: bool,
     warnings: Vec<String>,
-}
-
-/// The first lines of a Matrix Market file.
-struct Header {
-    n_rows: usize,
-    n_columns: usize,
-    n_entries: u64,
-    field: String,
 }
 
 impl TenxMtxFiles {
@@ -102,76 +93,6 @@ impl TenxMtxFiles {
     fn view(&self, matrix: usize) -> Option<&View> {
         self.views.get(matrix.checked_sub(1)?)
     }
-}
-
-/// The features as they are named, and of each the place of its type among `types`.
-struct Features {
-    genes: GeneNames,
-    codes: Vec<Option<u32>>,
-    types: Vec<String>,
-}
-
-fn read_header(lines: &mut Lines<'_>, matrix: &NamedSource) -> Result<Header, ReadError> {
-    let banner = lines.next_line()?.map(|line| String::from_utf8_lossy(line).to_lowercase()).unwrap_or_default();
-    let words: Vec<&str> = banner.split_whitespace().collect();
-    let field = match words.as_slice() {
-        ["%%matrixmarket", "matrix", "coordinate", field @ ("integer" | "real" | "pattern"), "general"] => {
-            (*field).to_owned()
-        }
-        _ => {
-            let what =
-                "is not the banner of a general coordinate matrix (%%MatrixMarket matrix coordinate integer general)";
-            return Err(lines.wrong(what));
-        }
-    };
-    loop {
-        let Some(line) = lines.next_line()? else {
-            return Err(ReadError::Truncated { object: matrix.name.clone(), detail: " before its sizes".into() });
-        };
-        if line.first() == Some(&b'%') || line.iter().all(u8::is_ascii_whitespace) {
-            continue;
-        }
-        let numbers: Option<Vec<u64>> = fields(line).map(parse_u64).collect();
-        let Some([n_rows, n_columns, n_entries]) = numbers.as_deref() else {
-            return Err(lines.wrong("must hold three numbers: rows, columns, entries"));
-        };
-        let most = u64::from(u32::MAX) - 1;
-        if *n_rows > most || *n_columns > most {
-            return Err(lines.wrong("claims more rows or columns than 4,294,967,294"));
-        }
-        if *n_entries > matrix.source.len().saturating_mul(MAX_RATIO) / MIN_ENTRY_BYTES {
-            return Err(lines.wrong(&format!("claims {n_entries} entries, more than a file of its size can hold")));
-        }
-        return Ok(Header { n_rows: *n_rows as usize, n_columns: *n_columns as usize, n_entries: *n_entries, field });
-    }
-}
-
-fn read_barcodes(file: &NamedSource) -> Result<Vec<String>, ReadError> {
-    let mut lines = Lines::open(file)?;
-    let mut barcodes = Vec::new();
-    while let Some(line) = lines.next_line()? {
-        let line = String::from_utf8_lossy(line);
-        barcodes.push(line.split('\t').next().unwrap_or_default().to_owned());
-    }
-    Ok(barcodes)
-}
-
-fn read_features(file: &NamedSource) -> Result<Features, ReadError> {
-    let mut lines = Lines::open(file)?;
-    let (mut ids, mut symbols, mut types) = (Vec::new(), Vec::new(), Vec::new());
-    while let Some(line) = lines.next_line()? {
-        let line = String::from_utf8_lossy(line);
-        let mut cells = line.split('\t');
-        let id = cells.next().unwrap_or_default().to_owned();
-        symbols.push(cells.next().map_or_else(|| id.clone(), str::to_owned));
-        types.push(cells.next().unwrap_or_default().to_owned());
-        ids.push(id);
-    }
-    let genes = GeneNames { symbols, ids: Some(ids) };
-    Ok(match Column::from_text(types) {
-        Column::Labels { codes, names } => Features { genes, codes, types: names },
-        Column::Numbers(_) => Features { genes, codes: Vec::new(), types: Vec::new() },
-    })
 }
 
 impl Container for TenxMtxFiles {
@@ -405,26 +326,4 @@ impl MatrixReader for MtxReader<'_> {
             Phase::Scattered(scatter) => scatter.finish(),
         }
     }
-}
-
-fn fields(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    line.split(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty())
-}
-
-fn parse_entry(line: &[u8], has_values: bool) -> Option<(u64, u64, f32)> {
-    let mut words = fields(line);
-    let (row, column) = (parse_u64(words.next()?)?, parse_u64(words.next()?)?);
-    let value = if has_values { parse_f32(words.next()?)? } else { 1.0 };
-    Some((row, column, value))
-}
-
-fn parse_u64(word: &[u8]) -> Option<u64> {
-    word.iter().try_fold(0u64, |number, byte| {
-        let digit = byte.checked_sub(b'0').filter(|digit| *digit < 10)?;
-        number.checked_mul(10)?.checked_add(u64::from(digit))
-    })
-}
-
-fn parse_f32(word: &[u8]) -> Option<f32> {
-    std::str::from_utf8(word).ok()?.parse().ok()
 }

@@ -19,6 +19,11 @@ pub fn now_secs() -> f64 {
     millis.unwrap_or_else(Date::now) / 1000.0
 }
 
+/// Seconds since 1970 by the machine's clock, which people set.
+pub fn unix_secs() -> f64 {
+    Date::now() / 1000.0
+}
+
 /// Lets messages and drawing run: resumes in a later macrotask.
 ///
 /// The thread posts a message to itself. A timer would do the same, but browsers hold timers of nested calls back by

@@ -10,7 +10,7 @@ use spec::train::{Stage, TrainConfig};
 
 use super::{Best, Position, Run, Trainer, optimiser_config};
 use crate::batch::TrainingCells;
-use crate::checkpoint::{self, Checkpoint};
+use crate::checkpoint::{self, Checkpoint, under};
 use crate::error::Error;
 use crate::model::BioJepa;
 use crate::model::decoder::Decoder;
@@ -179,11 +179,6 @@ async fn tensors(model: &BioJepa, decoder: &Decoder) -> Result<TensorMap, Error>
 fn build(config: &TrainConfig, mut tensors: TensorMap, device: &Device) -> Result<(BioJepa, Decoder), Error> {
     let decoder = Decoder::init(config.model.d_model, 0, device).load(&take(&mut tensors, "decoder"))?;
     Ok((BioJepa::from_tensors(&config.model, &take(&mut tensors, "model"), device)?, decoder))
-}
-
-/// The tensors with `path.` before each name.
-fn under(path: &str, tensors: TensorMap) -> TensorMap {
-    tensors.into_iter().map(|(name, tensor)| (format!("{path}.{name}"), tensor)).collect()
 }
 
 /// Takes out the tensors whose names begin with `path.`, which is cut off.

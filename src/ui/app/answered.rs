@@ -8,7 +8,7 @@ use spec::model::Mode;
 use spec::prediction::{Support, TargetInfo};
 use spec::prepare::CellFilter;
 
-use super::{Checkpoint, Dataset, Failure, FileSet, GeneTable, Job, OpenedFile, Phase, Shared, State};
+use super::{Checkpoint, Dataset, Failure, FileSet, GeneTable, Job, ModelSource, OpenedFile, Phase, Shared, State};
 
 impl State {
     pub(super) fn accept(&mut self, job: Job, answer: Event) {
@@ -18,11 +18,17 @@ impl State {
                 let known = self.device.take().and_then(|device| device.notice);
                 self.notices.extend(device.notice.clone().filter(|notice| Some(notice) != known.as_ref()));
                 self.device = Some(device);
+                self.training.looks_for_died = true;
+                self.ask_for_runs();
             }
             Event::CheckpointLoaded { header, card, targets, n_parameters, n_vectors, heads_unknown, warnings } => {
-                let Request::LoadCheckpoint { n_heads: chosen_heads } = job.request else { return };
+                let (source, chosen_heads) = match (job.request, job.files) {
+                    (Request::LoadCheckpoint { n_heads }, Some(files)) => (ModelSource::Files(files), n_heads),
+                    (Request::UseRun { run }, _) => (ModelSource::Run(run), None),
+                    _ => return,
+                };
                 self.accept_checkpoint(
-                    job.files,
+                    source,
                     Checkpoint {
                         header: *header,
                         card,
@@ -48,13 +54,23 @@ impl State {
                 self.failed_starts = 0;
                 self.prediction = Some(Shared::new(prediction));
             }
+            Event::TrainingPlanned { plan } => self.accept_plan(job, *plan),
+            Event::Trained { run } => self.accept_trained(*run),
+            Event::Runs { runs, storage } => self.accept_runs(runs, storage),
             // Handed to the person where it arrives: a file is nothing that is shown.
-            Event::Exported { .. } | Event::Progress { .. } | Event::Cancelled | Event::Failed { .. } => {}
+            Event::Exported { .. }
+            | Event::Progress { .. }
+            | Event::TrainingStarted { .. }
+            | Event::Step { .. }
+            | Event::Glimpsed { .. }
+            | Event::RunSaved { .. }
+            | Event::Cancelled
+            | Event::Failed { .. } => {}
         }
     }
 
-    fn accept_checkpoint(&mut self, files: Option<FileSet>, checkpoint: Checkpoint) {
-        self.checkpoint_files = files;
+    fn accept_checkpoint(&mut self, source: ModelSource, checkpoint: Checkpoint) {
+        self.model_from = Some(source);
         // What another model said is not what this one says.
         if self.checkpoint.as_ref().is_some_and(|old| old.header != checkpoint.header) {
             self.prediction = None;
@@ -122,7 +138,9 @@ impl State {
             }
             _ => return,
         };
-        let name = self.opened.as_ref().map(|file| file.opened.name.clone()).unwrap_or_default();
+        let opened = self.opened.as_ref().map(|file| &file.opened);
+        let name = opened.map(|opened| opened.name.clone()).unwrap_or_default();
+        let join = opened.and_then(|opened| opened.join);
         let is_same = self.dataset.as_ref().is_some_and(|old| Some(old.files) == job.files && old.options == options);
         let files = job.files.unwrap_or_default();
         if let Some(recipe) = self.recipe.take_if(|recipe| recipe.options == options) {
@@ -133,7 +151,7 @@ impl State {
         }
         let mut prepared = prepared;
         let quality = Shared::new(std::mem::take(&mut prepared.quality));
-        self.dataset = Some(Shared::new(Dataset { files, name, options, prepared, quality }));
+        self.dataset = Some(Shared::new(Dataset { files, name, join, options, prepared, quality }));
         if !is_same {
             self.filter_history.clear();
             self.maps = None;
@@ -152,6 +170,7 @@ impl State {
         self.dataset = Some(Shared::new(Dataset {
             files: dataset.files,
             name: dataset.name.clone(),
+            join: dataset.join,
             options: PrepareOptions { filter, ..dataset.options.clone() },
             prepared: Prepared { quality: CellQuality::default(), ..prepared },
             quality: dataset.quality.clone(),
@@ -173,6 +192,7 @@ impl State {
     pub(super) fn drop_dependents(&mut self, job: &Job) {
         match job.request {
             Request::Start { .. } => self.queue.clear(),
+            Request::Train { .. } | Request::ResumeRun { .. } => self.run_is_over(),
             Request::Open { .. } | Request::Prepare { .. } => {
                 self.queue.retain(|next| !matches!(next.request, Request::Prepare { .. } | Request::Embed { .. }));
             }

@@ -20,7 +20,7 @@ impl State {
 
     /// Loads the model again with another number of attention heads than was assumed.
     pub fn load_with_heads(&mut self, n_heads: usize) {
-        if let Some(files) = self.checkpoint_files {
+        if let Some(files) = self.model_files() {
             self.enqueue(Job::with_files(Request::LoadCheckpoint { n_heads: Some(n_heads) }, files));
         }
     }

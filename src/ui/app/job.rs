@@ -1,6 +1,7 @@
 //! What is asked of the engine, from waiting to posted.
 
 use spec::message::Request;
+use spec::run::{RunChange, RunExport};
 
 /// Names files that the link holds: those of the n-th drop.
 pub type FileSet = u32;
@@ -40,8 +41,27 @@ impl Job {
             Request::Embed { .. } => "Mapping the cells".into(),
             Request::Predict { query } => format!("Predicting {} {}", query.target, query.mode.label()),
             Request::Export { kind } => format!("Writing {}", kind.label()),
+            Request::PlanTraining { .. } => "Estimating the run".into(),
+            Request::Train { name, .. } => format!("Training {name}"),
+            Request::ResumeRun { .. } => "Going on with the run".into(),
+            Request::Runs => "Listing the runs".into(),
+            Request::ChangeRun { change: RunChange::Rename { .. }, .. } => "Renaming the run".into(),
+            Request::ChangeRun { change: RunChange::Delete, .. } => "Deleting the run".into(),
+            Request::ExportRun { part, .. } => format!("Writing {}", part_name(*part)),
+            Request::UseRun { .. } => "Loading the model of the run".into(),
+            Request::Steer { .. } => "Steering the run".into(),
             Request::Cancel { .. } => "Cancelling".into(),
         }
+    }
+}
+
+/// What is taken away of a run, in words.
+fn part_name(part: RunExport) -> &'static str {
+    match part {
+        RunExport::Model => "the model",
+        RunExport::RunFile => "the run file",
+        RunExport::Curves => "the curves",
+        RunExport::State => "the state of the run",
     }
 }
 

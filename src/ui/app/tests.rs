@@ -1,10 +1,13 @@
 //! The state alone: what an event changes, what is kept, what is asked next.
 
+mod training;
+
 use spec::dataset::{CellQuality, CellUnit, FileFormat};
 use spec::device::AttentionPath;
 use spec::labels::{LabelRow, LabelTable, Reading};
 use spec::model::ModelConfig;
 use spec::prepare::{CellFilter, MapConfig, SuggestedFilter};
+use spec::run::{RunInfo, StorageReport};
 use spec::train::Baseline;
 
 use super::{
@@ -90,6 +93,10 @@ fn checkpoint() -> Event {
     }
 }
 
+fn kept(runs: Vec<RunInfo>) -> Event {
+    Event::Runs { runs, storage: StorageReport::default() }
+}
+
 /// Posts the next job and answers it.
 fn step(state: &mut State, answer: Event) {
     let posts = state.take_posts();
@@ -103,6 +110,7 @@ fn started() -> State {
     state.enqueue(Job::with_files(Request::LoadCheckpoint { n_heads: None }, 1));
     state.enqueue(Job { prepare_at_once: true, ..Job::with_files(Request::OPEN, 2) });
     step(&mut state, ready());
+    step(&mut state, kept(Vec::new()));
     step(&mut state, checkpoint());
     step(&mut state, opened());
     step(&mut state, prepared());
@@ -152,6 +160,7 @@ fn a_dead_engine_is_brought_back_to_where_it_was() {
     state.restart("out of memory".into());
     assert!(state.failure.is_some());
     step(&mut state, ready());
+    step(&mut state, kept(Vec::new()));
     step(&mut state, checkpoint());
     step(&mut state, opened());
     step(&mut state, prepared());

@@ -1,4 +1,17 @@
-//! Ranges and round ticks.
+//! Ranges, round ticks, and where in a plot a pointer is.
+
+use leptos::ev::PointerEvent;
+use wasm_bindgen::prelude::JsCast;
+use web_sys::Element;
+
+/// Where in the units of an SVG of this size a pointer is; it is drawn as large as fits, in the middle.
+pub fn x_in_svg(event: &PointerEvent, width: f64, height: f64) -> Option<f64> {
+    let plot = event.target()?.dyn_into::<Element>().ok()?.closest("svg").ok()??;
+    let area = plot.get_bounding_client_rect();
+    let scale = (area.width() / width).min(area.height() / height);
+    let left = area.left() + (area.width() - width * scale) / 2.0;
+    (scale > 0.0).then(|| (f64::from(event.client_x()) - left) / scale)
+}
 
 /// About `n` round ticks inside `low..=high`; one tick where the range is empty or not finite.
 pub fn ticks(low: f64, high: f64, n: usize) -> Vec<f64> {

@@ -9,7 +9,7 @@ use spec::dataset::CellQuality;
 
 use crate::app::Shared;
 use crate::format::{count, significant, tick};
-use crate::plots::axis::{range, ticks};
+use crate::plots::axis::{range, ticks, x_in_svg};
 
 /// A bound that a person may set.
 #[derive(Clone, Copy)]
@@ -188,7 +188,7 @@ fn CutLine(cut: Cut, axis: Axis) -> impl IntoView {
     let is_dragged = RwSignal::new(false);
     let end = if cut.is_lower { LEFT } else { RIGHT };
     let x = Memo::new(move |_| cut.at.get().map_or(end, |bound| axis.x(bound).clamp(LEFT, RIGHT)));
-    let bound = move |event: &PointerEvent| Some(axis.bound(x_in_plot(event)?, cut.is_lower));
+    let bound = move |event: &PointerEvent| Some(axis.bound(x_in_svg(event, WIDTH, HEIGHT)?, cut.is_lower));
     let grabbed = move |event: PointerEvent| {
         if let Some(grip) = event.target().and_then(|target| target.dyn_into::<Element>().ok()) {
             // Without capture the line is lost when the pointer outruns it; it can still be dragged.
@@ -230,15 +230,6 @@ fn CutLine(cut: Cut, axis: Axis) -> impl IntoView {
             on:pointercancel=move |event| moved(event, true)
         />
     }
-}
-
-/// Where in the plot's own units a pointer is; the plot is drawn as large as fits, in the middle.
-fn x_in_plot(event: &PointerEvent) -> Option<f64> {
-    let plot = event.target()?.dyn_into::<Element>().ok()?.closest("svg").ok()??;
-    let area = plot.get_bounding_client_rect();
-    let scale = (area.width() / WIDTH).min(area.height() / HEIGHT);
-    let left = area.left() + (area.width() - WIDTH * scale) / 2.0;
-    (scale > 0.0).then(|| (f64::from(event.client_x()) - left) / scale)
 }
 
 fn count_axis(top: f64, y: impl Fn(f64) -> f64) -> impl IntoView {

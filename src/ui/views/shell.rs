@@ -1,4 +1,4 @@
-//! The frame around the three steps: header, steps, chips, notices and the drop target that is the whole page.
+//! The frame around the four steps: header, steps, chips, notices and the drop target that is the whole page.
 
 use leptos::ev;
 use leptos::prelude::*;
@@ -14,6 +14,7 @@ use crate::views::look::Look;
 use crate::views::perturb::Perturb;
 use crate::views::privacy::Privacy;
 use crate::views::task::{ErrorPanel, TaskBar};
+use crate::views::train::Train;
 
 /// The colour scheme; a signal of it is in the context, since canvases are painted anew when it changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,10 +25,11 @@ pub enum Theme {
     Dark,
 }
 
-const STEPS: [(Screen, &str, &str, &str); 3] = [
+const STEPS: [(Screen, &str, &str, &str); 4] = [
     (Screen::Load, "1", "Load", "nav-load"),
     (Screen::Look, "2", "Look", "nav-look"),
     (Screen::Perturb, "3", "Perturb", "nav-perturb"),
+    (Screen::Train, "4", "Train", "nav-train"),
 ];
 
 /// The whole page.
@@ -52,6 +54,7 @@ pub fn Shell() -> impl IntoView {
                 Screen::Load => view! { <Load /> }.into_any(),
                 Screen::Look => view! { <Look /> }.into_any(),
                 Screen::Perturb => view! { <Perturb /> }.into_any(),
+                Screen::Train => view! { <Train /> }.into_any(),
             }}
         </main>
         <footer class="bottom"><TaskBar /><Privacy /></footer>
@@ -64,7 +67,7 @@ fn Steps() -> impl IntoView {
     let screen = control.part(|state| state.screen);
     let has_cells = control.part(|state| state.dataset.is_some());
     let steps = STEPS.map(|(step, number, name, testid)| {
-        let disabled = move || step != Screen::Load && !has_cells.get();
+        let disabled = move || needs_cells(step) && !has_cells.get();
         let current = move || if screen.get() == step { "step" } else { "false" };
         view! {
             <button
@@ -87,6 +90,11 @@ fn Steps() -> impl IntoView {
             {steps.collect_view()}
         </nav>
     }
+}
+
+/// Whether there is nothing to see in a step without cells. Runs are kept, and can be resumed, without any.
+fn needs_cells(step: Screen) -> bool {
+    matches!(step, Screen::Look | Screen::Perturb)
 }
 
 /// Left and right move between the steps.
@@ -241,7 +249,7 @@ fn listen_for_files(control: Control) {
     }
 }
 
-/// 1, 2 and 3 change the step wherever nothing is being typed.
+/// 1 to 4 change the step wherever nothing is being typed.
 fn listen_for_keys(control: Control) {
     let handle = window_event_listener(ev::keydown, move |event| {
         let typing = event
@@ -253,7 +261,7 @@ fn listen_for_keys(control: Control) {
         }
         if let Some((step, ..)) = STEPS.iter().find(|(_, number, ..)| *number == event.key()) {
             control.change(|state| {
-                if *step == Screen::Load || state.dataset.is_some() {
+                if !needs_cells(*step) || state.dataset.is_some() {
                     state.screen = *step;
                 }
             });

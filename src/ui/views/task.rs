@@ -4,8 +4,9 @@ use leptos::html;
 use leptos::prelude::*;
 
 use spec::message::Request;
+use spec::run::Steering;
 
-use crate::app::{Phase, Progress};
+use crate::app::{Phase, Progress, is_run};
 use crate::format::{bytes, count, percent, seconds, sentence};
 use crate::views::shell::use_control;
 
@@ -39,8 +40,30 @@ pub fn TaskBar() -> impl IntoView {
         })
     };
     let can_cancel = control.part(|state| {
-        state.running.as_ref().is_some_and(|running| !matches!(running.job.request, Request::Start { .. }))
+        let is_no_task = |request: &Request| matches!(request, Request::Start { .. }) || is_run(request);
+        state.running.as_ref().is_some_and(|running| !is_no_task(&running.job.request))
     });
+    // What is trained for hours is not thrown away by one click.
+    let can_pause = control.part(|state| {
+        let is_running =
+            state.running.as_ref().is_some_and(|running| is_run(&running.job.request) && !running.cancelling);
+        is_running && state.training.steering.is_none()
+    });
+    let pause = move || {
+        can_pause.get().then(|| {
+            view! {
+                <button type="button" class="small" data-testid="pause" on:click=move |_| control.change(|state| state.steer(Steering::Pause))>
+                    "Pause"
+                </button>
+            }
+        })
+    };
+    let n_waiting = control.part(|state| if state.is_training() { state.queue.len() } else { 0 });
+    let waiting = move || match n_waiting.get() {
+        0 => String::new(),
+        1 => " · 1 task waits for it".into(),
+        n => format!(" · {n} tasks wait for it"),
+    };
     let cancel = move || {
         can_cancel.get().then(|| {
             view! {
@@ -52,9 +75,10 @@ pub fn TaskBar() -> impl IntoView {
     };
     view! {
         <div class="task" class:idle=move || !is_running() data-testid="progress" role="status" aria-live="polite">
-            <span class="what">{text}</span>
+            <span class="what">{text}{waiting}</span>
             {bar}
             {cancel}
+            {pause}
         </div>
     }
 }

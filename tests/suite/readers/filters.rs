@@ -9,10 +9,11 @@ const CELLS: usize = 83;
 const GENES: usize = 16;
 
 /// The files that `tests/golden/filters.py` makes, and how many layers each has.
-pub const FILES: [(&str, usize, &[u8]); 9] = [
+pub const FILES: [(&str, usize, &[u8]); 10] = [
     ("zstd", 5, include_bytes!("../../golden/filters_zstd.h5ad")),
     ("lz4", 4, include_bytes!("../../golden/filters_lz4.h5ad")),
     ("bitshuffle", 6, include_bytes!("../../golden/filters_bitshuffle.h5ad")),
+    ("szip", 6, include_bytes!("../../golden/filters_szip.h5ad")),
     ("blosc_blosclz", 4, include_bytes!("../../golden/filters_blosc_blosclz.h5ad")),
     ("blosc_lz4", 5, include_bytes!("../../golden/filters_blosc_lz4.h5ad")),
     ("blosc_lz4hc", 4, include_bytes!("../../golden/filters_blosc_lz4hc.h5ad")),
@@ -39,6 +40,37 @@ fn every_third_party_filter_reads_the_same() {
             let data = read_opened(&opened, &options).unwrap_or_else(|error| panic!("{name} {}: {error}", info.name));
             assert!(to_dense(&data.counts) == matrix(), "{name} {} differs", info.name);
             assert_eq!((data.barcodes[82].as_str(), data.genes.symbols[15].as_str()), ("cell82", "gene15"));
+        }
+    }
+}
+
+/// From 256 chunks on they are found by an index of our own.
+#[test]
+fn arrays_of_many_chunks_read() {
+    let (n_cells, n_genes) = (600usize, 3usize);
+    let values: Vec<f32> = (0..n_cells * n_genes).map(|at| (at * 5 % 7) as f32).collect();
+    for (chunks, n_filters) in [([2, 3], 0), ([2, 3], 1), ([2, 3], 2), ([1, 2], 2)] {
+        let mut file = hdf5_pure::FileBuilder::new();
+        let dataset = file.create_dataset("X");
+        dataset.with_f32_data(&values).with_shape(&[n_cells as u64, n_genes as u64]).with_chunks(&chunks);
+        if n_filters > 0 {
+            dataset.with_deflate(1);
+        }
+        if n_filters > 1 {
+            dataset.with_shuffle();
+        }
+        for (name, n) in [("obs", n_cells), ("var", n_genes)] {
+            let names: Vec<String> = (0..n).map(|at| at.to_string()).collect();
+            let frame = build::frame(file.create_group(name), &names);
+            file.add_group(frame.finish());
+        }
+        let opened = open("many.h5ad", file.finish().unwrap()).unwrap();
+        assert!(to_dense(&read_opened(&opened, &PrepareOptions::default()).unwrap().counts) == values);
+        let some = PrepareOptions { max_cells: Some(9), seed: 4, ..PrepareOptions::default() };
+        let data = read_opened(&opened, &some).unwrap();
+        for (row, name) in to_dense(&data.counts).chunks_exact(n_genes).zip(&data.barcodes) {
+            let cell: usize = name.parse().unwrap();
+            assert_eq!(row, &values[cell * n_genes..][..n_genes], "cell {cell} in chunks of {chunks:?}");
         }
     }
 }

@@ -1,0 +1,313 @@
+//! A training run in the session: looked at, started, resumed, steered, saved as it goes.
+//!
+//! The loop is jepa's; here it gives way to messages between two steps, says how it goes, and keeps the run, so that the
+//! death of the page at any moment loses the steps since the last saving and nothing else.
+
+use std::collections::BTreeMap;
+
+use jepa::bank::Bank;
+use jepa::batch::TrainingCells;
+use jepa::checkpoint;
+use jepa::device::Device;
+use jepa::platform::{now_secs, unix_secs};
+use jepa::train::Trainer;
+use jepa::train::assemble::{Assembled, Material, assemble};
+use jepa::train::start::started_from;
+use spec::device::DeviceReport;
+use spec::message::Event;
+use spec::run::{RunInfo, RunStatus, StartFrom, Steering, TrainingPlan};
+use spec::train::cost::{MemoryLimits, PartCounts, StageMemory, propose};
+use spec::train::run_file::RunData;
+use spec::train::{Stage, StepReport, TrainConfig};
+
+use crate::checkpoint::Checkpoint;
+use crate::failure::EngineError;
+use crate::population::Population;
+use crate::runs::{Part, Runs};
+use crate::task::Task;
+
+/// Steps that tell the pace of a stage where they are quick, and the seconds that this may take.
+const PROBE_STEPS: usize = 10;
+const PROBE_SECS: f64 = 10.0;
+
+/// What a run is made of, before it has values.
+pub struct Start<'a> {
+    /// The cells.
+    pub population: &'a Population,
+    /// The model that gives the vectors, and that the run may begin from.
+    pub checkpoint: &'a Checkpoint,
+    /// Where it is computed.
+    pub device: &'a Device,
+    /// What that is.
+    pub report: &'a DeviceReport,
+    /// Bytes there are for it.
+    pub bytes_available: u64,
+}
+
+/// A run that can begin.
+struct Ready {
+    assembled: Assembled,
+    /// The checkpoint it begins from.
+    from: Option<checkpoint::Checkpoint>,
+}
+
+impl Start<'_> {
+    /// Looks at a run without starting it: what it is made of, what it takes, and how long a step lasts.
+    pub async fn plan(&self, task: &mut Task, config: TrainConfig, from: StartFrom) -> Result<Event, EngineError> {
+        let Ready { assembled, from } = self.ready(config, from).await?;
+        let Assembled { config, header, cells, warnings } = assembled;
+        let limits = MemoryLimits { total: self.bytes_available, buffer: self.report.max_buffer_bytes };
+        let stages = Stage::ALL.into_iter().filter(|stage| config.stage(*stage).n_steps > 0);
+        let mut plan = TrainingPlan {
+            n_cells: cells.n_cells(),
+            seen: header.seen.clone(),
+            warnings,
+            parameters: PartCounts::of(&config.model),
+            memory: stages.map(|stage| StageMemory::of(&config, stage)).collect(),
+            limits,
+            fitting: None,
+            probe: None,
+            config,
+        };
+        if plan.fits() {
+            let mut stretch = task.begin("Timing some steps", "stages", plan.memory.len()).await?;
+            let trainer =
+                self.trainer(Assembled { config: plan.config.clone(), header, cells, warnings: Vec::new() }, from)?;
+            let quick = trainer.probe(1).await?;
+            let expected: f64 = quick.stages.iter().map(|stage| stage.step_secs * PROBE_STEPS as f64).sum();
+            stretch.reached(0).await?;
+            plan.probe = Some(if expected < PROBE_SECS { trainer.probe(PROBE_STEPS).await? } else { quick });
+            stretch.reached(plan.memory.len()).await?;
+        } else {
+            plan.fitting = propose(&plan.config, limits).map(Box::new);
+        }
+        Ok(Event::TrainingPlanned { plan: Box::new(plan) })
+    }
+
+    /// Starts a run and drives it until it is done, or somebody wants something else.
+    pub async fn train(
+        &self,
+        task: &mut Task,
+        runs: &Runs,
+        name: String,
+        config: TrainConfig,
+        from: StartFrom,
+        save_every_secs: f64,
+    ) -> Result<Event, EngineError> {
+        let Ready { mut assembled, from } = self.ready(config, from).await?;
+        let warnings = std::mem::take(&mut assembled.warnings);
+        let cells = assembled.cells.to_bytes()?;
+        let n_cells = assembled.cells.n_cells();
+        let measured = self.population.measured(&assembled.header.genes)?.to_bytes()?;
+        let trainer = self.trainer(assembled, from)?;
+        let started_secs = unix_secs();
+        let info = RunInfo {
+            id: format!("run-{:.0}", 1000.0 * started_secs),
+            name,
+            started_secs,
+            status: RunStatus::Running,
+            config: trainer.config().clone(),
+            data: RunData {
+                files: vec![self.population.file.clone()],
+                bank: self.checkpoint.bank.as_ref().map(|bank| bank.source().to_owned()).unwrap_or_default(),
+                fingerprint: trainer.data_fingerprint(),
+                n_genes: trainer.config().model.n_genes,
+            },
+            n_cells,
+            seen: trainer.header().seen.clone(),
+            steps_done: 0,
+            n_steps: trainer.n_steps(),
+            trained_secs: 0.0,
+            history: trainer.history().clone(),
+            checkpoint: None,
+        };
+        let mut under_way =
+            UnderWay { trainer, info, runs, save_every_secs, saved_secs: now_secs(), pace: BTreeMap::new() };
+        let kept = [
+            runs.save(&under_way.info.id, Part::Cells, &cells).await,
+            runs.save(&under_way.info.id, Part::Measured, &measured).await,
+        ];
+        drop(cells);
+        let problem = kept.into_iter().find_map(|outcome| outcome.err().map(|error| error.to_string()));
+        task.emit(Event::TrainingStarted { run: Box::new(under_way.info.clone()), warnings });
+        under_way.save(task, problem).await?;
+        under_way.drive(task).await
+    }
+
+    async fn ready(&self, config: TrainConfig, from: StartFrom) -> Result<Ready, EngineError> {
+        let bank = self.bank()?;
+        let (mut config, from) = match from {
+            StartFrom::Scratch => (config, None),
+            StartFrom::Checkpoint => {
+                let checkpoint = self.checkpoint.predictor.checkpoint().await?;
+                let bytes = checkpoint::write(&checkpoint)?;
+                (started_from(&config, &checkpoint.header, &bytes)?, Some(checkpoint))
+            }
+        };
+        config.data = self.population.options.clone();
+        config.data.target_sum = Some(self.population.target_sum);
+        config.join = self.population.join.unwrap_or_default();
+        let material = self.material(&config)?;
+        let assembled = assemble(&config, material, bank, from.as_ref().map(|checkpoint| &checkpoint.header))?;
+        Ok(Ready { assembled, from })
+    }
+
+    fn bank(&self) -> Result<&Bank, EngineError> {
+        self.checkpoint.bank.as_ref().ok_or_else(|| {
+            EngineError::Run(
+                "the loaded model came without perturbation vectors, which training needs: load it together with its \
+                 bank.safetensors, or load the built-in example"
+                    .into(),
+            )
+        })
+    }
+
+    fn material(&self, config: &TrainConfig) -> Result<Material, EngineError> {
+        let population = self.population;
+        let kept = population.kept_rows();
+        let batches = config.batch_column.as_deref().map(|column| population.batches(column)).transpose()?;
+        Ok(Material {
+            expression: population.expression.select_rows(kept),
+            genes: population.symbols.clone(),
+            gene_ids: population.ids.clone().unwrap_or_default(),
+            labels: population.perturbations.as_ref().map(|labels| labels.select(kept)),
+            batches: batches.map(|batches| batches.codes),
+            cells_per_row: population
+                .cell_weights
+                .as_ref()
+                .map(|weights| kept.iter().map(|&row| weights[row]).collect()),
+            target_sum: population.target_sum,
+        })
+    }
+
+    fn trainer(&self, assembled: Assembled, from: Option<checkpoint::Checkpoint>) -> Result<Box<Trainer>, EngineError> {
+        let Assembled { config, header, cells, .. } = assembled;
+        let device = self.device.clone();
+        Ok(Box::new(match from {
+            None => Trainer::new(config, header, cells, device)?,
+            Some(from) => Trainer::fine_tune(config, header, cells, &from, device)?,
+        }))
+    }
+}
+
+/// Goes on with a run that is kept.
+pub async fn resume(
+    task: &mut Task,
+    runs: &Runs,
+    run: &str,
+    device: &Device,
+    save_every_secs: f64,
+) -> Result<Event, EngineError> {
+    let mut info = runs.info(run).await?;
+    let _held = runs.hold(run).await?;
+    let state = runs.state(&info).await?;
+    let (config, header) = Trainer::saved_as(&state)?;
+    let cells = TrainingCells::from_bytes(&runs.load(run, Part::Cells).await?)?;
+    let trainer = Box::new(Trainer::resume(&state, config, header, cells, device.clone())?);
+    info.status = RunStatus::Running;
+    let mut under_way =
+        UnderWay { trainer, info, runs, save_every_secs, saved_secs: now_secs(), pace: BTreeMap::new() };
+    under_way.note();
+    task.emit(Event::TrainingStarted { run: Box::new(under_way.info.clone()), warnings: Vec::new() });
+    under_way.drive(task).await
+}
+
+/// A run under way.
+struct UnderWay<'a> {
+    trainer: Box<Trainer>,
+    info: RunInfo,
+    runs: &'a Runs,
+    save_every_secs: f64,
+    /// When it was saved last.
+    saved_secs: f64,
+    /// Seconds of a step by stage, as last told.
+    pace: BTreeMap<Stage, f64>,
+}
+
+impl UnderWay<'_> {
+    async fn drive(&mut self, task: &mut Task) -> Result<Event, EngineError> {
+        while !self.trainer.is_done() {
+            if let Err(cancelled) = task.pause().await {
+                // Discarded, with all that was kept of it.
+                self.runs.remove(&self.info.id).await?;
+                return Err(cancelled);
+            }
+            match task.steering() {
+                Some(Steering::Pause) => {
+                    self.info.status = RunStatus::Paused;
+                    self.save(task, None).await?;
+                    return Ok(self.ended());
+                }
+                Some(Steering::Stop) => return self.end(task, RunStatus::Stopped).await,
+                None => {}
+            }
+            let begun_secs = now_secs();
+            let report = self.trainer.step().await;
+            self.info.trained_secs += now_secs() - begun_secs;
+            match report {
+                Ok(None) => {}
+                Ok(Some(report)) => self.reported(task, report).await?,
+                Err(error) => return self.end(task, RunStatus::Failed { message: error.to_string() }).await,
+            }
+        }
+        self.end(task, RunStatus::Done).await
+    }
+
+    async fn reported(&mut self, task: &mut Task, report: StepReport) -> Result<(), EngineError> {
+        self.note();
+        self.pace.insert(report.stage, report.step_secs);
+        let was_looked_at = report.validation.is_some() || report.gauges.is_some();
+        let shows = match report.stage {
+            Stage::Decoder => true,
+            // Before the decoder has learned, it says nothing of genes.
+            Stage::Action => self.trainer.config().start_from.is_some() && was_looked_at,
+            Stage::Pretrain | Stage::Align => false,
+        };
+        let (steps_done, remaining_secs) = (self.info.steps_done, self.remaining_secs());
+        task.emit(Event::Step { report: Box::new(report), steps_done, remaining_secs });
+        if shows && let Some(glimpse) = self.trainer.glimpse().await? {
+            task.emit(Event::Glimpsed { glimpse });
+        }
+        // Right after a look at the loss, so that what is saved is known to be good.
+        if now_secs() - self.saved_secs >= self.save_every_secs {
+            self.save(task, None).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes down where the run stands.
+    fn note(&mut self) {
+        self.info.steps_done = self.trainer.steps_done();
+        self.info.history = self.trainer.history().clone();
+    }
+
+    /// Seconds left at the pace of each stage; a stage that has not begun is taken to be as quick as the last one.
+    fn remaining_secs(&self) -> Option<f64> {
+        let known = *self.pace.values().last()?;
+        let left = self.trainer.steps_left();
+        Some(left.map(|(stage, n)| n as f64 * self.pace.get(&stage).copied().unwrap_or(known)).sum())
+    }
+
+    /// Saves the run, and says so; `problem` is one that came before.
+    async fn save(&mut self, task: &Task, problem: Option<String>) -> Result<(), EngineError> {
+        self.note();
+        let state = self.trainer.state().await?;
+        let kept = [self.runs.save(&self.info.id, Part::State, &state).await, self.runs.save_info(&self.info).await];
+        self.saved_secs = now_secs();
+        let refused = kept.into_iter().find_map(|outcome| outcome.err().map(|error| error.to_string()));
+        task.emit(Event::RunSaved { steps_done: self.info.steps_done, problem: problem.or(refused) });
+        Ok(())
+    }
+
+    async fn end(&mut self, task: &Task, status: RunStatus) -> Result<Event, EngineError> {
+        self.note();
+        let model = self.trainer.weights().await?;
+        let problem = self.runs.end(&mut self.info, status, &model).await.err().map(|error| error.to_string());
+        task.emit(Event::RunSaved { steps_done: self.info.steps_done, problem });
+        Ok(self.ended())
+    }
+
+    fn ended(&self) -> Event {
+        Event::Trained { run: Box::new(self.info.clone()) }
+    }
+}
