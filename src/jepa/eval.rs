@@ -5,6 +5,7 @@
 //! it out (none where it is undefined for all); a mean squared error is always defined. The target's own gene is kept.
 
 pub mod baselines;
+pub mod biojepa;
 pub mod cell_eval;
 pub mod gears;
 pub mod pairs;

@@ -225,8 +225,8 @@ def biojepa(c, y, p, control, measured, predicted):
     out["direction"] = [skm.accuracy_score(klass(a), klass(b)) for a, b in zip(real, pred)]
     out["balanced"] = [skm.balanced_accuracy_score(klass(a), klass(b)) for a, b in zip(real, pred)]
     out["precision10"] = [len(set(top(a, 10)) & set(top(b, 10))) / 10 for a, b in zip(real, pred)]
-    relevant = [np.isin(np.arange(N_GENES), top(a, 10)).astype(float) for a in real]
-    out["ndcg10"] = [skm.ndcg_score([r], [np.abs(b)], k=10) for r, b in zip(relevant, pred)]
+    gain = 1 / np.log2(np.arange(10) + 2)
+    out["ndcg10"] = [(gain * np.isin(top(b, 10), top(a, 10))).sum() / gain.sum() for a, b in zip(real, pred)]
     # One cell at a time: measured cell minus a control cell, predicted cell minus the same.
     pairs = [(predicted[t][i] / SCALE - control[2 * i] / SCALE, measured[t][i] / SCALE - control[2 * i] / SCALE)
              for t in range(N_TARGETS) for i in range(N_CELLS)]

@@ -1,6 +1,7 @@
 //! Scores of predicted responses: what they say of perfect, empty and constant predictions, and the table of a screen.
 
 mod baselines;
+mod biojepa;
 mod cell_eval;
 mod gears;
 mod golden;
