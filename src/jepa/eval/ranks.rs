@@ -55,8 +55,8 @@ impl Likeness {
 }
 
 /// Log fold changes (base 2) of averages against control's, with a pseudo-count of 0.1; infinite ones count as 0.
-pub fn log_fold_change(average: &[f32], control: &[f32]) -> Vec<f64> {
-    let log = |value: f32| (f64::from(value) + PSEUDO_COUNT).log2();
+pub fn log_fold_change(average: &[f64], control: &[f64]) -> Vec<f64> {
+    let log = |value: f64| (value + PSEUDO_COUNT).log2();
     average
         .iter()
         .zip(control)

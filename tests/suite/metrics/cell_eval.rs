@@ -2,6 +2,8 @@
 //!
 //! Two tolerances: 1e-6 where cell-eval has stored p and fold changes in f32 (7 digits), 1e-9 elsewhere.
 
+use std::slice::from_ref;
+
 use jepa::eval::cell_eval::differential::differential;
 use jepa::eval::cell_eval::{
     Distance, Tests, adjusted_mutual_information, baseline_profile, clustering_agreement, count_correlation,
@@ -174,8 +176,8 @@ fn what_tests_cannot_say_is_named() {
     assert_eq!(fold_change_order(&all, &all), Err(Undefined::Constant));
     assert_eq!(overlap(&some, &of(&[0.01]), None), Err(Undefined::Length));
     assert_eq!(recall(&some, &of(&[f64::NAN, 1.0])), Err(Undefined::NotFinite));
-    assert_eq!(count_correlation(&[none.clone()], &[none.clone()]), Ok(1.0));
-    assert_eq!(count_correlation(&[some.clone()], &[some]), Err(Undefined::TooFewTargets));
+    assert_eq!(count_correlation(from_ref(&none), from_ref(&none)), Ok(1.0));
+    assert_eq!(count_correlation(from_ref(&some), from_ref(&some)), Err(Undefined::TooFewTargets));
     assert_eq!(differential(&[], &[&[1.0]]), Err(Undefined::TooFewCells));
     assert_eq!(differential(&[&[1.0]], &[]), Err(Undefined::TooFewCells));
     assert_eq!(differential(&[&[1.0]], &[&[1.0, 2.0]]), Err(Undefined::Length));

@@ -23,7 +23,7 @@ fn reference(measured: &[Vec<f64>]) -> Vec<f64> {
 fn ranks_are_those_of_perturbench() {
     let screen = Screen::read();
     let said = &screen.said["perturbench"];
-    let control = screen.control_mean();
+    let control = widen(&screen.control_mean());
     let (measured, predicted) = (wide(&screen.measured_means()), wide(&screen.predicted_means()));
     let likenesses = [
         (Likeness::Rmse, "rank_rmse"),
@@ -40,7 +40,7 @@ fn ranks_are_those_of_perturbench() {
         "a root keeps the order"
     );
     let changes =
-        |means: &[Vec<f32>]| -> Vec<Vec<f64>> { means.iter().map(|m| log_fold_change(m, &control)).collect() };
+        |means: &[Vec<f32>]| -> Vec<Vec<f64>> { wide(means).iter().map(|m| log_fold_change(m, &control)).collect() };
     let (measured_changes, predicted_changes) = (changes(&screen.measured_means()), changes(&screen.predicted_means()));
     let found = perturbench(&predicted_changes, &measured_changes, Likeness::Cosine);
     check_all("cosine", &found, &said["rank_cosine_lfc"]);
