@@ -238,7 +238,7 @@ pub fn in_band(predicted: &[f64], spread: &Spread, genes: &[usize], band: Band) 
     share(genes, |gene| {
         let (&smallest, &largest) = (spread.quantiles[0].get(gene)?, spread.quantiles[7].get(gene)?);
         let value = *predicted.get(gene)?;
-        let inside = value >= spread.quantiles[low][gene] && value <= spread.quantiles[high][gene];
+        let inside = value >= *spread.quantiles[low].get(gene)? && value <= *spread.quantiles[high].get(gene)?;
         (smallest != 0.0 || largest != 0.0).then_some((value, inside))
     })
 }

@@ -103,11 +103,11 @@ pub fn of_the_whole(of_halves: f64) -> f64 {
     2.0 * of_halves / (1.0 + of_halves)
 }
 
-/// Mean of the chosen rows, which are of one length.
-fn mean_profile(rows: &[&[f32]], chosen: &[usize]) -> Vec<f32> {
+/// Mean of the chosen rows; a row shorter than the first counts for its genes alone.
+pub fn mean_profile(rows: &[&[f32]], chosen: &[usize]) -> Vec<f32> {
     let mut sum = vec![0.0f64; rows.first().map_or(0, |row| row.len())];
-    for &row in chosen {
-        for (sum, &value) in sum.iter_mut().zip(rows[row]) {
+    for row in chosen.iter().filter_map(|&row| rows.get(row)) {
+        for (sum, &value) in sum.iter_mut().zip(*row) {
             *sum += f64::from(value);
         }
     }

@@ -5,8 +5,11 @@
 //! counts as the reference counts it ([`spec::metrics::Card::undefined_as`]), or is left out of the mean and counted. A
 //! prediction that is not finite leaves its method without a mean: left out, it would flatter.
 
+mod ceiling;
 mod prepared;
 mod values;
+
+pub use ceiling::ceiling;
 
 use spec::metrics::{Better, Card, Cell, Counted, MethodRow, Metric, MetricTable, Paired, Reference, Undefined};
 use thiserror::Error;

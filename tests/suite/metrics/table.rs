@@ -1,7 +1,7 @@
 //! The whole table: every measure beside the references through it, its rules, and what must hold of every measure.
 
 use jepa::eval::gears::QUANTILES;
-use jepa::eval::table::{Evidence, Method, TableConfig, TableError, Target, needs_predicted_cells, table};
+use jepa::eval::table::{Evidence, Method, TableConfig, TableError, Target, ceiling, needs_predicted_cells, table};
 use jepa::eval::{Metric, pairs};
 use proptest::prelude::{ProptestConfig, any, proptest};
 use rand::{Rng, SeedableRng};
@@ -328,6 +328,43 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn halves_of_the_cells_say_how_good_a_prediction_can_be() {
+    let screen = Screen::read();
+    let control = screen.control_mean();
+    let means = screen.measured_means();
+    let cells: Vec<Vec<&[f32]>> = screen.measured.iter().map(|cells| rows(cells)).collect();
+    let names: Vec<String> = (0..means.len()).map(|t| format!("G{t:02}")).collect();
+    // The last one has too few cells for two halves, but enough for the table.
+    let given = |t: usize| if t == 11 { &cells[t][..9] } else { &cells[t][..] };
+    let evidence = Evidence {
+        control: &control,
+        targets: (0..means.len())
+            .map(|t| Target {
+                name: &names[t],
+                n_cells: given(t).len(),
+                mean: &means[t],
+                cells: Some(given(t)),
+                ..Target::default()
+            })
+            .collect(),
+        ..Evidence::default()
+    };
+    let metrics = vec![Metric::GearsPearsonDelta, Metric::CentroidAccuracy, Metric::GearsMse];
+    let config = TableConfig { metrics, min_cells: 8, n_draws: 100, ..TableConfig::default() };
+    let found = ceiling(&evidence, 5, &config).expect("sixteen cells");
+    let [pearson, centroid, mse] = &found.cells[..] else { panic!("three measures") };
+    // The model of the golden has 0.44, 0.7 and 0.23.
+    assert!(pearson.mean.is_some_and(|mean| (0.75..1.0).contains(&mean)), "{:?}", pearson.mean);
+    assert!(centroid.mean.is_some_and(|mean| mean > 0.95), "{:?}", centroid.mean);
+    assert!(mse.mean.is_some_and(|mean| mean > 0.0 && mean < 0.2), "{:?}", mse.mean);
+    assert_eq!((pearson.values.len(), pearson.values[11]), (12, None));
+    assert_eq!(pearson.undefined[0].reason, Undefined::TooFewCells);
+    assert_eq!(ceiling(&evidence, 5, &config).expect("the same"), found);
+    let more = TableConfig { min_cells: 9, ..config };
+    assert_eq!(ceiling(&evidence, 5, &more), Err(TableError::NoTargets { min_cells: 18 }));
 }
 
 #[test]
