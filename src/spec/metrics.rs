@@ -161,7 +161,7 @@ metrics! {
         GearsPearsonDelta "pearson_delta" "Pearson of change" Correlation Higher Some(0.0), "Correlation of predicted and measured change against the mean control cell.";
         GearsPearsonDeltaDe "pearson_delta_de" "Pearson of change, top 20" Correlation Higher Some(0.0), "The same over the 20 genes that change most surely.";
         GearsMseTop20 "mse_top20_de_non_dropout" "MSE, top 20 not dropped out" Log1pSquared Lower None, "Mean squared error over the 20 surest genes that do not vanish in the perturbed cells.";
-        GearsMseTop20Ratio "mse_top20_de_non_dropout / no perturbation" "MSE, top 20, of no change" Ratio Lower None, "That error divided by the error of predicting no change at all.";
+        GearsMseTop20Ratio "mse_top20_de_non_dropout / no perturbation" "MSE, top 20, of no change" Ratio Lower None, "That error divided by the error of predicting no change, perturbation by perturbation (GEARS divides the means).";
         GearsPearsonTop20 "pearson_top20_de_non_dropout" "Pearson of expression, top 20 not dropped out" Correlation Higher Some(0.0), "Correlation of expression over those 20 genes.";
         GearsPearsonDeltaTop20 "pearson_delta_top20_de_non_dropout" "Pearson of change, top 20 not dropped out" Correlation Higher Some(0.0), "Correlation of change over those 20 genes.";
         GearsOppositeTop20 "frac_opposite_direction_top20_non_dropout" "Opposite direction, top 20" Share Lower None, "Share of those 20 genes predicted to move the wrong way.";

@@ -28,14 +28,19 @@ pub enum Distance {
 }
 
 impl Distance {
-    /// Between two changes. A change of length 0 has cosine 0 with all, as in scikit-learn.
-    pub fn between(self, a: &[f64], b: &[f64]) -> f64 {
+    /// Between two changes, one column left out. A change of length 0 has cosine 0 with all, as in scikit-learn.
+    pub fn between(self, a: &[f64], b: &[f64], left_out: Option<usize>) -> f64 {
+        let n = a.len().min(b.len());
+        let (end, start) = left_out.filter(|&gene| gene < n).map_or((n, n), |gene| (gene, gene + 1));
+        let summed = |of: fn(&[f64], &[f64]) -> f64, a: &[f64], b: &[f64]| {
+            of(&a[..end], &b[..end]) + of(&a[start..n], &b[start..n])
+        };
         match self {
-            Self::L1 => pairs::manhattan(a, b),
-            Self::L2 => pairs::euclidean(a, b),
+            Self::L1 => summed(pairs::manhattan, a, b),
+            Self::L2 => summed(pairs::squares, a, b).sqrt(),
             Self::Cosine => {
-                let norm = pairs::dot(a, a).sqrt() * pairs::dot(b, b).sqrt();
-                if norm > 0.0 { 1.0 - pairs::dot(a, b) / norm } else { 1.0 }
+                let norm = summed(pairs::dot, a, a).sqrt() * summed(pairs::dot, b, b).sqrt();
+                if norm > 0.0 { 1.0 - summed(pairs::dot, a, b) / norm } else { 1.0 }
             }
         }
     }
@@ -55,14 +60,10 @@ pub fn discrimination(
     let n = measured.len() as f64;
     let one = |(target, change): (usize, &Vec<f64>)| -> Score {
         let own = own_genes.get(target).copied().flatten();
-        let without = |values: &[f64]| -> Vec<f64> {
-            values.iter().enumerate().filter(|(gene, _)| Some(*gene) != own).map(|(_, &value)| value).collect()
-        };
-        let change = without(change);
-        if measured.iter().any(|other| other.len() != predicted[target].len()) {
+        if measured.iter().any(|other| other.len() != change.len()) {
             return Err(Undefined::Length);
         }
-        let distances: Vec<f64> = measured.iter().map(|other| distance.between(&change, &without(other))).collect();
+        let distances: Vec<f64> = measured.iter().map(|other| distance.between(change, other, own)).collect();
         Ok(1.0 - pairs::place(&distances, target)? / n)
     };
     predicted.iter().enumerate().map(one).collect()

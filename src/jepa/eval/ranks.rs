@@ -44,13 +44,13 @@ impl Likeness {
         }
     }
 
-    /// The same so that smaller is better; what has no number is worst, as a correlation of 0 would be among likenesses.
+    /// The same so that smaller is better; a constant side explains nothing.
     fn misfit(self, predicted: &[f64], measured: &[f64]) -> Score {
         let value = match self.of(predicted, measured) {
             Err(Undefined::Constant) => 0.0,
             other => other?,
         };
-        Ok(if matches!(self, Self::Pearson | Self::R2 | Self::Cosine) { -value } else { value })
+        Ok(if self == Self::R2 { -value } else { value })
     }
 }
 
@@ -69,16 +69,50 @@ pub fn log_fold_change(average: &[f64], control: &[f64]) -> Vec<f64> {
 ///
 /// Predictions that fit equally share their places; PerturBench shuffles them, so that theirs has this mean.
 pub fn perturbench(predicted: &[Vec<f64>], measured: &[Vec<f64>], likeness: Likeness) -> Vec<Score> {
-    let n = predicted.len() as f64;
-    measured
-        .iter()
-        .enumerate()
-        .map(|(target, own)| {
-            let misfits: Vec<f64> =
-                predicted.iter().map(|other| likeness.misfit(other, own)).collect::<Result<_, _>>()?;
-            Ok(pairs::place(&misfits, target)? / n)
-        })
-        .collect()
+    let n_genes = measured.first().map_or(0, Vec::len);
+    let all = || predicted.iter().chain(measured);
+    let refused = if all().any(|row| row.len() != n_genes) || predicted.len() != measured.len() {
+        Some(Undefined::Length)
+    } else if all().flatten().any(|value| !value.is_finite()) {
+        Some(Undefined::NotFinite)
+    } else {
+        None
+    };
+    if let Some(reason) = refused {
+        return vec![Err(reason); measured.len()];
+    }
+    // An angle is one product of directions, which are made once.
+    let of_angles = matches!(likeness, Likeness::Cosine | Likeness::Pearson);
+    let directions = |rows: &[Vec<f64>]| -> Vec<Vec<f64>> {
+        if of_angles {
+            rows.iter().map(|row| direction(row, likeness == Likeness::Pearson)).collect()
+        } else {
+            Vec::new()
+        }
+    };
+    let (towards, from) = (directions(predicted), directions(measured));
+    let one = |target: usize| -> Score {
+        let misfit = |other: usize| -> Score {
+            if of_angles {
+                return Ok(-pairs::dot(&towards[other], &from[target]));
+            }
+            likeness.misfit(&predicted[other], &measured[target])
+        };
+        let misfits = (0..predicted.len()).map(misfit).collect::<Result<Vec<f64>, _>>()?;
+        Ok(pairs::place(&misfits, target)? / predicted.len() as f64)
+    };
+    (0..measured.len()).map(one).collect()
+}
+
+/// A row of length 1, its mean taken off before where it is asked; zeros for one that is constant.
+fn direction(row: &[f64], centred: bool) -> Vec<f64> {
+    let mean = if centred { pairs::mean(row) } else { 0.0 };
+    let left: Vec<f64> = row.iter().map(|value| value - mean).collect();
+    let square = pairs::dot(&left, &left);
+    if square <= row.len() as f64 * (mean.abs() * 1e-7).powi(2) {
+        return vec![0.0; row.len()];
+    }
+    left.into_iter().map(|value| value / square.sqrt()).collect()
 }
 
 /// Systema's Pearson of change: against the mean of the training perturbations' profiles in place of control, so that a

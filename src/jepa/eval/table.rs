@@ -1,9 +1,9 @@
 //! A whole table: methods by measures, per perturbation and as a mean with its interval, beside the best baseline.
 //!
-//! Rules: a perturbation with fewer than `min_cells` cells is left out and named. Genes that are NaN in control or in a
-//! measured profile are compared for no perturbation. A value that a constant side or a lack of genes leaves undefined
-//! counts as the reference counts it ([`spec::metrics::Card::undefined_as`]), or is left out of the mean and counted. A
-//! prediction that is not finite leaves its method without a mean: left out, it would flatter.
+//! Rules: a perturbation with fewer than `min_cells` cells is left out and named. Genes that are NaN in control, in the
+//! mean of training or in a measured profile are compared for no perturbation. A value that a constant side or a lack of
+//! genes leaves undefined counts as the reference counts it ([`spec::metrics::Card::undefined_as`]), or is left out of the
+//! mean and counted. A prediction that is not finite leaves its method without a mean: left out, it would flatter.
 
 mod ceiling;
 mod prepared;

@@ -44,37 +44,18 @@ pub(super) struct Side {
 
 impl Prepared {
     pub fn new(evidence: &Evidence<'_>, min_cells: usize) -> Result<Self, TableError> {
-        let n_genes = evidence.control.len();
-        let check = |what: &str, found: usize| {
-            if found == n_genes {
-                return Ok(());
-            }
-            Err(TableError::Genes { what: what.into(), found, expected: n_genes })
-        };
-        for target in &evidence.targets {
-            check(target.name, target.mean.len())?;
-            for cell in target.cells.unwrap_or_default() {
-                check(&format!("a cell of {}", target.name), cell.len())?;
-            }
-            if let Some(scores) = target.scores {
-                check(&format!("the scores of {}", target.name), scores.len())?;
-            }
-        }
-        for cell in evidence.control_cells.unwrap_or_default() {
-            check("a control cell", cell.len())?;
-        }
-        if let Some(mean) = evidence.training_mean {
-            check("the mean of training", mean.len())?;
-        }
+        check_shapes(evidence)?;
         let has_cells = |at: &usize| evidence.targets[*at].n_cells >= min_cells;
         let (kept, few): (Vec<usize>, Vec<usize>) = (0..evidence.targets.len()).partition(has_cells);
         if kept.is_empty() {
             return Err(TableError::NoTargets { min_cells });
         }
         let measured = |gene: &usize| {
-            evidence.control[*gene].is_finite() && kept.iter().all(|&at| evidence.targets[at].mean[*gene].is_finite())
+            evidence.control[*gene].is_finite()
+                && evidence.training_mean.is_none_or(|mean| mean[*gene].is_finite())
+                && kept.iter().all(|&at| evidence.targets[at].mean[*gene].is_finite())
         };
-        let genes: Vec<usize> = (0..n_genes).filter(measured).collect();
+        let genes: Vec<usize> = (0..evidence.control.len()).filter(measured).collect();
         if genes.is_empty() {
             return Err(TableError::NoGenes);
         }
@@ -162,6 +143,33 @@ impl Side {
             means,
         })
     }
+}
+
+/// Whether everything is on the genes of control.
+fn check_shapes(evidence: &Evidence<'_>) -> Result<(), TableError> {
+    let n_genes = evidence.control.len();
+    let check = |what: &str, found: usize| {
+        if found == n_genes {
+            return Ok(());
+        }
+        Err(TableError::Genes { what: what.into(), found, expected: n_genes })
+    };
+    for target in &evidence.targets {
+        check(target.name, target.mean.len())?;
+        for cell in target.cells.unwrap_or_default() {
+            check(&format!("a cell of {}", target.name), cell.len())?;
+        }
+        if let Some(scores) = target.scores {
+            check(&format!("the scores of {}", target.name), scores.len())?;
+        }
+    }
+    for cell in evidence.control_cells.unwrap_or_default() {
+        check("a control cell", cell.len())?;
+    }
+    if let Some(mean) = evidence.training_mean {
+        check("the mean of training", mean.len())?;
+    }
+    Ok(())
 }
 
 fn chosen(row: &[f32], genes: &[usize]) -> Vec<f32> {
