@@ -3,11 +3,20 @@
 //! Everything is per target and on means over cells (pseudobulk), as change against the mean control cell, in log1p
 //! units. Rules for the undefined: a Pearson correlation with a constant side is none, and the mean over targets leaves
 //! it out (none where it is undefined for all); a mean squared error is always defined. The target's own gene is kept.
+//! [`score`] is the short form that a checkpoint's card holds; [`table::table`] has every measure of every suite.
 
 pub mod baselines;
+pub mod biojepa;
+pub mod cell_eval;
+pub mod gears;
+pub mod pairs;
+pub mod ranks;
 pub mod response;
+pub mod significance;
+pub mod table;
 
 use spec::checkpoint::{MethodScore, TargetScore};
+pub use spec::metrics::Metric;
 
 /// Predicted changes of one method, one entry per evaluated target.
 #[derive(Debug, Clone)]

@@ -12,6 +12,7 @@ pub mod floats;
 pub mod genes;
 pub mod labels;
 pub mod message;
+pub mod metrics;
 pub mod model;
 pub mod prediction;
 pub mod prepare;

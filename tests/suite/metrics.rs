@@ -1,4 +1,14 @@
 //! Scores of predicted responses: what they say of perfect, empty and constant predictions, and the table of a screen.
+//! The modules hold each family of measures beside its reference.
+
+mod baselines;
+mod biojepa;
+mod cell_eval;
+mod gears;
+mod golden;
+mod ranks;
+mod significance;
+mod table;
 
 use jepa::eval::response::Response;
 use jepa::eval::{MethodPredictions, agreement, mean_squared_error, pearson, score};
