@@ -14,6 +14,7 @@ use crate::query::cell_batch;
 use crate::step::{self, PairBatch};
 
 /// The examples of one step.
+#[allow(clippy::large_enum_variant, reason = "one is made a step, and taken apart at once")]
 pub(super) enum Examples {
     /// Cells and what is hidden of them (pretraining).
     Cells { cells: CellBatch, mask: Tensor<2> },
