@@ -67,7 +67,7 @@ fn advice(data: &CellData, others: &[MatrixInfo], value: f32) -> String {
             let names: Vec<&str> = others.iter().map(|matrix| matrix.name.as_str()).collect();
             format!("choose {}, or use a file that holds the raw counts", names.join(" or "))
         }
-        None => "use a file that holds the raw counts".to_owned(),
+        None => "use a file that holds the raw counts, or say what the values are (Values)".to_owned(),
     };
     if !value.is_finite() {
         return format!(". Repair the file, or {use_layer}");
@@ -78,7 +78,7 @@ fn advice(data: &CellData, others: &[MatrixInfo], value: f32) -> String {
     let largest = data.counts.values().fold(0.0f32, f32::max);
     // ln(1 + 10,000) is 9.2: log-normalised values stay below, whatever the sequencing depth.
     if largest < 15.0 {
-        format!(". The matrix looks log-normalised (log1p); {use_layer}")
+        format!(". The matrix may be log-normalised (log1p) or corrected; {use_layer}")
     } else {
         format!(". The matrix looks normalised or corrected; {use_layer}")
     }

@@ -29,8 +29,6 @@ pub struct Beside<'a> {
     pub predictions: &'a [Prediction],
     /// The model that gave them.
     pub checkpoint: Option<&'a Checkpoint>,
-    /// The table that names the genes.
-    pub gene_table: Option<&'a str>,
 }
 
 /// The file and what it may be called.
@@ -40,7 +38,7 @@ pub fn file(
     beside: &Beside<'_>,
     bytes_available: u64,
 ) -> Result<(String, Vec<u8>), EngineError> {
-    let stem = population.file.split('.').next().filter(|stem| !stem.is_empty()).unwrap_or("cells");
+    let stem = stem(&population.file);
     Ok(match kind {
         ExportKind::H5ad => (format!("{stem}_waddington.h5ad"), h5ad(population, beside, bytes_available)?),
         ExportKind::CellsCsv => (format!("{stem}_cells.csv"), cells_csv(population, beside.looked).into_bytes()),
@@ -53,7 +51,8 @@ pub fn file(
 
 fn h5ad(population: &Population, beside: &Beside<'_>, bytes_available: u64) -> Result<Vec<u8>, EngineError> {
     let kept = population.kept_rows();
-    let needed = BYTES_PER_VALUE.saturating_mul(population.expression.n_nonzero() as u64);
+    let n_values: u64 = kept.iter().map(|&cell| population.expression.row(cell).len() as u64).sum();
+    let needed = BYTES_PER_VALUE.saturating_mul(n_values);
     if needed > bytes_available {
         return Err(EngineError::Export(format!(
             "writing the cells needs about {} of memory and {} are available",
@@ -121,6 +120,16 @@ fn obs(population: &Population, kept: &[usize]) -> Frame {
     Frame { index: kept.iter().map(|&cell| population.barcodes[cell].clone()).collect(), columns }
 }
 
+/// A file's name without what says its format.
+fn stem(file: &str) -> &str {
+    let endings = [".gz", ".zip", ".tar", ".h5ad", ".h5", ".loom", ".zarr", ".csv", ".tsv", ".txt", ".mtx"];
+    let mut stem = file;
+    while let Some(shorter) = endings.iter().find_map(|ending| stem.strip_suffix(ending)) {
+        stem = shorter;
+    }
+    if stem.is_empty() { "cells" } else { stem }
+}
+
 /// One line a kept cell: its name, what `obs` of the h5ad holds, and its place on each map.
 fn cells_csv(population: &Population, looked: &Looked) -> String {
     let kept = population.kept_rows();
@@ -173,7 +182,7 @@ fn recipe(population: &Population, beside: &Beside<'_>) -> Recipe {
         n_bytes: population.n_bytes,
         join: population.join,
         options: PrepareOptions { target_sum: Some(population.target_sum), ..population.options.clone() },
-        gene_table: beside.gene_table.map(str::to_owned),
+        gene_table: population.gene_table.clone(),
         map: beside.looked.config().cloned(),
         shape: population.shape(),
     }

@@ -39,6 +39,8 @@ pub struct Population {
     pub n_bytes: u64,
     /// Which genes its samples share; none where it is one matrix.
     pub join: Option<GeneJoin>,
+    /// The table that named the genes; none where the file did.
+    pub gene_table: Option<String>,
     /// Library size that cells were scaled to (counts).
     pub target_sum: f64,
     /// How it was read and prepared.
@@ -64,13 +66,13 @@ impl Population {
         opened: &OpenedFile,
         options: &PrepareOptions,
         header: Option<&CheckpointHeader>,
-        table: Option<&GeneTable>,
+        table: Option<&(String, GeneTable)>,
     ) -> Result<Self, EngineError> {
         let data = read(task, opened, options).await?;
         let obs = opened.obs(options)?;
         let target_sum = options.target_sum.or(header.map(|header| header.target_sum)).unwrap_or(DEFAULT_TARGET_SUM);
         let Expressed { data, quality, reading, naming } =
-            express(data, &opened.opened().matrices, options, target_sum, table)?;
+            express(data, &opened.opened().matrices, options, target_sum, table.map(|(_, table)| table))?;
         let alignment = header.map(|header| data.genes.align(&header.genes, &header.gene_ids)).transpose()?;
         let suggested = suggest_filter(&quality, &OutlierConfig::default());
         let mut warnings = data.warnings;
@@ -104,6 +106,7 @@ impl Population {
             file: opened.opened().name.clone(),
             n_bytes: opened.opened().n_bytes,
             join: opened.opened().join,
+            gene_table: table.map(|(name, _)| name.clone()),
             target_sum,
             options: options.clone(),
             expression,

@@ -11,7 +11,7 @@ use crate::failure::EngineError;
 use crate::store::Files;
 
 /// How long a run that is held is waited for.
-const LOCK_SECS: f64 = 10.0;
+const LOCK_SECS: f64 = 5.0;
 
 /// A part of a run.
 #[derive(Debug, Clone, Copy)]
@@ -133,10 +133,15 @@ impl Runs {
     /// Renames or deletes a run.
     ///
     /// # Errors
-    /// Where there is no such run, or the store fails.
+    /// Where there is no such run, another page drives it, or the store fails.
     pub async fn change(&self, run: &str, change: RunChange) -> Result<(), EngineError> {
+        let held = self.hold(run).await?;
         match change {
-            RunChange::Delete => self.remove(run).await,
+            RunChange::Delete => {
+                // A file that is held cannot be removed.
+                drop(held);
+                self.remove(run).await
+            }
             RunChange::Rename { name } => {
                 let name = name.trim().to_owned();
                 if name.is_empty() {

@@ -119,7 +119,7 @@ impl Session {
             Request::Prepare { options } => {
                 let opened = self.opened.as_ref().ok_or(OPENED_FIRST)?;
                 let header = self.checkpoint.as_ref().map(Checkpoint::header);
-                let table = self.gene_table.as_ref().map(|(_, table)| table);
+                let table = self.gene_table.as_ref();
                 let population = Population::prepare(task, opened, &options, header, table).await?;
                 let event = Event::Prepared { prepared: population.prepared.clone() };
                 self.population = Some(population);
@@ -158,7 +158,6 @@ impl Session {
                     looked: &self.looked,
                     predictions: &self.predictions,
                     checkpoint: self.checkpoint.as_ref(),
-                    gene_table: self.gene_table.as_ref().map(|(name, _)| name.as_str()),
                 };
                 let (name, bytes) = export::file(kind, population, &beside, self.bytes_available)?;
                 stretch.reached(1).await?;

@@ -3,6 +3,7 @@
 //! The loop is jepa's; here it gives way to messages between two steps, says how it goes, and keeps the run, so that the
 //! death of the page at any moment loses the steps since the last saving and nothing else.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 
 use jepa::bank::Bank;
@@ -121,6 +122,7 @@ impl Start<'_> {
             history: trainer.history().clone(),
             checkpoint: None,
         };
+        let held = runs.hold(&info.id).await?;
         let mut under_way =
             UnderWay { trainer, info, runs, save_every_secs, saved_secs: now_secs(), pace: BTreeMap::new() };
         let kept = [
@@ -131,7 +133,7 @@ impl Start<'_> {
         let problem = kept.into_iter().find_map(|outcome| outcome.err().map(|error| error.to_string()));
         task.emit(Event::TrainingStarted { run: Box::new(under_way.info.clone()), warnings });
         under_way.save(task, problem).await?;
-        under_way.drive(task).await
+        under_way.drive_held(task, held).await
     }
 
     async fn ready(&self, config: TrainConfig, from: StartFrom) -> Result<Ready, EngineError> {
@@ -199,7 +201,7 @@ pub async fn resume(
     save_every_secs: f64,
 ) -> Result<Event, EngineError> {
     let mut info = runs.info(run).await?;
-    let _held = runs.hold(run).await?;
+    let held = runs.hold(run).await?;
     let state = runs.state(&info).await?;
     let (config, header) = Trainer::saved_as(&state)?;
     let cells = TrainingCells::from_bytes(&runs.load(run, Part::Cells).await?)?;
@@ -209,7 +211,7 @@ pub async fn resume(
         UnderWay { trainer, info, runs, save_every_secs, saved_secs: now_secs(), pace: BTreeMap::new() };
     under_way.note();
     task.emit(Event::TrainingStarted { run: Box::new(under_way.info.clone()), warnings: Vec::new() });
-    under_way.drive(task).await
+    under_way.drive_held(task, held).await
 }
 
 /// A run under way.
@@ -225,13 +227,20 @@ struct UnderWay<'a> {
 }
 
 impl UnderWay<'_> {
+    /// Drives the run while this page holds it. One that is cancelled is discarded, with all that was kept of it.
+    async fn drive_held(&mut self, task: &mut Task, held: Box<dyn Any>) -> Result<Event, EngineError> {
+        let outcome = self.drive(task).await;
+        // A file that is held cannot be removed.
+        drop(held);
+        if matches!(outcome, Err(EngineError::Cancelled)) {
+            self.runs.remove(&self.info.id).await?;
+        }
+        outcome
+    }
+
     async fn drive(&mut self, task: &mut Task) -> Result<Event, EngineError> {
         while !self.trainer.is_done() {
-            if let Err(cancelled) = task.pause().await {
-                // Discarded, with all that was kept of it.
-                self.runs.remove(&self.info.id).await?;
-                return Err(cancelled);
-            }
+            task.pause().await?;
             match task.steering() {
                 Some(Steering::Pause) => {
                     self.info.status = RunStatus::Paused;

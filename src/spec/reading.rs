@@ -151,7 +151,7 @@ impl ValueScale {
             ValueScale::Counts => "Raw counts: scale by library size, then take the logarithm.",
             ValueScale::Normalized => "Scaled by library size already: take the logarithm, do not scale again.",
             ValueScale::Logged { base } if base == std::f64::consts::E => {
-                "Scaled and logged already: use it as it is. Steps that need counts need another matrix."
+                "Scaled and logged already: the logarithm can be taken back, but rounded counts are not had from it."
             }
             ValueScale::Logged { .. } => {
                 "Scaled and logged already, in another base than e: multiply by the logarithm of the base first."

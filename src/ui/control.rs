@@ -24,9 +24,6 @@ const MODEL_ENDINGS: [&str; 5] = [".safetensors", ".pt", ".pth", ".ckpt", ".bin"
 /// Of the files that are dropped with a model, those that belong to it: its card and its gene list.
 const BESIDE_MODEL_ENDINGS: [&str; 4] = [".json", ".txt", ".csv", ".tsv"];
 
-/// What the name of a recipe ends with, as it is saved.
-const RECIPE_ENDING: &str = "recipe.json";
-
 /// Handle to the state and the link; every view has a copy.
 #[derive(Clone, Copy)]
 pub struct Control {
@@ -90,9 +87,10 @@ impl Control {
             let name = file.name.to_lowercase();
             endings.iter().any(|ending| name.ends_with(ending))
         };
-        let (recipes, files): (Vec<Handed>, Vec<Handed>) =
-            files.into_iter().partition(|file| ends(file, &[RECIPE_ENDING]));
         let has_model = files.iter().any(|file| ends(file, &MODEL_ENDINGS));
+        // Beside cells, a file of json is a recipe; within a folder it is a part of a store.
+        let is_recipe = |file: &Handed| !has_model && !file.name.contains('/') && ends(file, &[".json"]);
+        let (recipes, files): (Vec<Handed>, Vec<Handed>) = files.into_iter().partition(is_recipe);
         let (model, cells): (Vec<Handed>, Vec<Handed>) = files
             .into_iter()
             .partition(|file| has_model && (ends(file, &MODEL_ENDINGS) || ends(file, &BESIDE_MODEL_ENDINGS)));

@@ -65,10 +65,13 @@ pub fn correlation(value: Option<f64>) -> String {
     }
 }
 
-/// A number with three significant digits, from 1,000 on whole.
+/// A number with three significant digits, from 1,000 on whole, below 0.0001 with its power of ten.
 pub fn significant(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return if value == 0.0 { "0".into() } else { "–".into() };
+    }
+    if value.abs() < 1e-4 {
+        return format!("{value:.1e}").replace('-', "−");
     }
     if value.abs() >= 1000.0 {
         let sign = if value < 0.0 { "−" } else { "" };
@@ -144,6 +147,7 @@ mod tests {
         assert_eq!([brief(0.012_34), brief(1.24), brief(70.0)], ["12.3 ms", "1.24 s", "1 min 10 s"]);
         assert_eq!([signed(0.1234), signed(-0.04), signed(-0.00001)], ["+0.123", "−0.040", "0.000"]);
         assert_eq!([significant(0.001_234), significant(12.0), significant(3011.2)], ["0.00123", "12.0", "3,011"]);
+        assert_eq!([significant(1.234e-9), significant(-5e-5)], ["1.2e−9", "−5.0e−5"]);
         assert_eq!([tick(-0.5), tick(20_000.0), tick(0.0)], ["−0.5", "20,000", "0"]);
     }
 }

@@ -12,8 +12,9 @@ use hdf5_pure::{AttrValue, DatasetBuilder, EnumTypeBuilder, FileBuilder, GroupBu
 use crate::counts::Counts;
 pub use crate::write::h5ad::values::Values;
 
-/// Elements per chunk, and the shortest array that is compressed.
-const CHUNK_ELEMENTS: u64 = 1 << 16;
+/// Elements per chunk, a sixteenth of which is the shortest array that is compressed. No side of a chunk may be 65,536 or
+/// longer: hdf5-pure writes longer sides in four bytes where HDF5 2.0 reads three.
+const CHUNK_ELEMENTS: u64 = 1 << 15;
 const DEFLATE_LEVEL: u32 = 4;
 
 /// Why an h5ad could not be written.
@@ -376,8 +377,9 @@ fn shape_rows(dataset: &mut DatasetBuilder, n_rows: usize, n_columns: usize) {
     let (n_rows, n_columns) = (n_rows as u64, n_columns as u64);
     dataset.with_shape(&[n_rows, n_columns]);
     if n_rows * n_columns >= CHUNK_ELEMENTS / 16 {
-        let chunk_rows = (CHUNK_ELEMENTS / n_columns).clamp(1, n_rows);
-        dataset.with_chunks(&[chunk_rows, n_columns]).with_shuffle().with_deflate(DEFLATE_LEVEL);
+        let chunk_columns = n_columns.min(CHUNK_ELEMENTS);
+        let chunk_rows = (CHUNK_ELEMENTS / chunk_columns).clamp(1, n_rows);
+        dataset.with_chunks(&[chunk_rows, chunk_columns]).with_shuffle().with_deflate(DEFLATE_LEVEL);
     }
 }
 

@@ -143,7 +143,7 @@ impl State {
         let join = opened.and_then(|opened| opened.join);
         let is_same = self.dataset.as_ref().is_some_and(|old| Some(old.files) == job.files && old.options == options);
         let files = job.files.unwrap_or_default();
-        if let Some(recipe) = self.recipe.take_if(|recipe| recipe.options == options) {
+        if let Some(recipe) = self.recipe.take().filter(|recipe| recipe.options == options) {
             let shape = [prepared.n_cells as u64, prepared.n_genes as u64, prepared.n_nonzero];
             let difference =
                 recipe.difference(shape).map(|what| format!("This is not the file of the recipe: {what}."));
@@ -194,6 +194,8 @@ impl State {
             Request::Start { .. } => self.queue.clear(),
             Request::Train { .. } | Request::ResumeRun { .. } => self.run_is_over(),
             Request::Open { .. } | Request::Prepare { .. } => {
+                // It was meant for this file alone.
+                self.recipe = None;
                 self.queue.retain(|next| !matches!(next.request, Request::Prepare { .. } | Request::Embed { .. }));
             }
             _ => {}

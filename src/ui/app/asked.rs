@@ -53,10 +53,13 @@ impl State {
 
     /// Prepares the opened file by the recipe that waits; says whether there was one and a file.
     pub(super) fn prepare_by_recipe(&mut self) -> bool {
-        if self.opened.is_none() {
-            return false;
+        let (Some(opened), Some(recipe)) = (&self.opened, &self.recipe) else { return false };
+        if let (Some(join), Some(wanted)) = (opened.opened.join, recipe.join)
+            && join != wanted
+        {
+            self.open_again(opened.files, wanted);
+            return true;
         }
-        let Some(recipe) = &self.recipe else { return false };
         self.options = recipe.options.clone();
         if let Some(map) = &recipe.map {
             self.map_config = map.clone();

@@ -10,6 +10,7 @@ use spec::dataset::CellQuality;
 use crate::app::Shared;
 use crate::format::{count, significant, tick};
 use crate::plots::axis::{range, ticks, x_in_svg};
+use crate::views::before_after;
 
 /// A bound that a person may set.
 #[derive(Clone, Copy)]
@@ -89,13 +90,7 @@ struct Bins {
 }
 
 fn median(values: &[f32]) -> f64 {
-    let mut sorted: Vec<f32> = values.iter().copied().filter(|value| value.is_finite()).collect();
-    if sorted.is_empty() {
-        return f64::NAN;
-    }
-    let middle = sorted.len() / 2;
-    let (_, value, _) = sorted.select_nth_unstable_by(middle, f32::total_cmp);
-    f64::from(*value)
+    before_after::median(values.to_vec()).unwrap_or(f64::NAN)
 }
 
 /// Distribution of one column of the quality; `label` names the quantity with its unit, `unit` what one row is.

@@ -64,7 +64,7 @@ fn written(value: Option<f64>, write: fn(f64) -> String) -> String {
 }
 
 /// The middle of the values that are numbers, or the mean of the middle two; none where there is none.
-fn median(mut values: Vec<f32>) -> Option<f64> {
+pub fn median(mut values: Vec<f32>) -> Option<f64> {
     values.retain(|value| value.is_finite());
     let middle = values.len() / 2;
     let is_even = values.len().is_multiple_of(2);

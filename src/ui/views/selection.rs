@@ -48,7 +48,7 @@ pub fn GenesToRead(file: Shared<OpenedFile>) -> impl IntoView {
     };
     let shown = move || selection.get().map(|genes| genes.names().join(" ")).unwrap_or_default();
     view! {
-        <div class="choice">
+        <div class="choice-group">
             {move || view! {
                 <Choice
                     label="Genes to read"

@@ -19,6 +19,8 @@ assert (a.layers["counts"].toarray() == x).all()
 assert a.obs["n_cells"].dtype == "int64" and a.obs["note"].iloc[0] == "grüße"
 assert a.obs["is_kept"].dtype == bool and a.obs["is_kept"].sum() == 6 and not a.obs["is_kept"].iloc[2]
 assert a.uns["pca"]["ratio"].shape == (2, 2) and a.uns["pca"]["n"] == 50 and ",".join(a.uns["colors"]) == "red,blue"
+c = anndata.read_h5ad(sys.argv[3])
+assert c.shape == (300, 400) and c.X.nnz == 120000 and c.X[299, 399] == 3 and c.obsm["X_pca"].shape == (300, 300)
 print(a.shape, x.sum(), list(a.var_names))
 "#;
 
@@ -52,7 +54,14 @@ fn anndata_reads_what_is_written() {
     std::fs::write(&sparse, write_h5ad(&file).unwrap()).unwrap();
     file.x = Matrix::Dense { values: dense(), n_obs: CELLS, n_vars: GENES };
     std::fs::write(&full, write_h5ad(&file).unwrap()).unwrap();
-    let output = Command::new(&python).arg("-c").arg(SCRIPT).args([&sparse, &full]).output().unwrap();
+    // Long enough for several chunks.
+    let long = folder.join("long.h5ad");
+    let (cells, genes) = ((0..300).map(|cell| format!("c{cell}")), (0..400).map(|gene| format!("g{gene}")));
+    let counts = Counts::from_dense(&vec![3.0; 300 * 400], 400).unwrap();
+    let mut large = H5ad::new(Matrix::Csr(counts), cells.collect(), genes.collect());
+    large.obsm.push(Embedding { name: "X_pca".into(), values: vec![0.5; 300 * 300], n_dims: 300 });
+    std::fs::write(&long, write_h5ad(&large).unwrap()).unwrap();
+    let output = Command::new(&python).arg("-c").arg(SCRIPT).args([&sparse, &full, &long]).output().unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let sum: f32 = dense().iter().sum();

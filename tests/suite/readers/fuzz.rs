@@ -214,3 +214,36 @@ proptest! {
         read_everything(vec![NamedSource::from_bytes("changed.zip", damaged(whole, &changes, cut))]);
     }
 }
+
+/// Public files of other tools, each cut at every hundredth.
+#[test]
+fn public_files_that_are_cut_are_refused_or_read() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/formats");
+    if !folder.exists() {
+        return crate::say_skipped("../shared/data is absent, its files are not cut");
+    }
+    let (mut folders, mut n_cut) = (vec![folder], 0);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let bytes = std::fs::read(&path).expect("a file");
+            let name = entry.file_name().to_string_lossy().into_owned();
+            // Larger ones differ in size alone, and take minutes.
+            if bytes.len() > 400_000 || name.ends_with(".md") {
+                continue;
+            }
+            for hundredth in 0..100 {
+                let cut = bytes[..bytes.len() * hundredth / 100].to_vec();
+                let _ = cells::read::open(vec![NamedSource::from_bytes(&*name, cut)], 1 << 28).map(|opened| {
+                    build::read_opened(&opened, &opened.opened().suggested).map(|data| data.counts.n_cells())
+                });
+                n_cut += 1;
+            }
+        }
+    }
+    assert!(n_cut > 1000, "{n_cut} cuts");
+}
