@@ -343,16 +343,29 @@ impl OpenedFile {
     pub fn obs(&self, options: &PrepareOptions) -> Result<Vec<(String, Values)>, ReadError> {
         let rows = self.rows(options)?;
         let columns = self.opened.columns.iter().map(|column| {
-            let values = match self.column(&column.name, rows.n_all())? {
-                Column::Numbers(values) => Values::F64(rows.pick(values)),
-                Column::Labels { codes, names } => {
-                    let code = |code: Option<u32>| code.map_or(-1, |code| code as i32);
-                    Values::Categorical { codes: rows.pick(codes).into_iter().map(code).collect(), names }
-                }
-            };
-            Ok((column.name.clone(), values))
+            Ok((
+                column.name.clone(),
+                as_written(
+                    self.column(&column.name, rows.n_all())?,
+                    |values| rows.pick(values),
+                    |codes| rows.pick(codes),
+                ),
+            ))
         });
         columns.collect()
+    }
+
+    /// The columns of `var` of the matrix that `options` choose, as far as they can be read; none where genes are chosen.
+    ///
+    /// # Errors
+    /// Where there is no such matrix, or its table of genes cannot be read.
+    pub fn var(&self, options: &PrepareOptions) -> Result<Vec<(String, Values)>, ReadError> {
+        let matrix = self.matrix(options.matrix.as_deref())?;
+        if options.genes.is_some() {
+            return Ok(Vec::new());
+        }
+        let columns = self.container.var(matrix)?.into_iter();
+        Ok(columns.map(|(name, column)| (name, as_written(column, |values| values, |codes| codes))).collect())
     }
 
     fn matrix(&self, wanted: Option<&str>) -> Result<usize, ReadError> {
@@ -422,6 +435,21 @@ impl OpenedFile {
                 object: format!("obs column {WEIGHT_COLUMN}"),
                 what: "holds labels; metacells need their number of cells".into(),
             }),
+        }
+    }
+}
+
+/// A column as it is written, of the rows that are picked.
+fn as_written(
+    column: Column,
+    pick_numbers: impl Fn(Vec<f64>) -> Vec<f64>,
+    pick_codes: impl Fn(Vec<Option<u32>>) -> Vec<Option<u32>>,
+) -> Values {
+    match column {
+        Column::Numbers(values) => Values::F64(pick_numbers(values)),
+        Column::Labels { codes, names } => {
+            let code = |code: Option<u32>| code.map_or(-1, |code| code as i32);
+            Values::Categorical { codes: pick_codes(codes).into_iter().map(code).collect(), names }
         }
     }
 }

@@ -93,12 +93,15 @@ fn converted(opened: &OpenedFile, options: &PrepareOptions) -> Result<H5ad> {
     }
     let mut columns = opened.obs(options)?;
     columns.extend(data.totals.as_ref().and_then(|totals| library_sizes(totals, &columns)));
-    let ids = data.genes.ids.map(|ids| ("gene_ids".to_owned(), Values::Text(ids)));
+    let mut of_genes = opened.var(options)?;
+    if of_genes.iter().all(|(name, _)| name != "gene_ids") {
+        of_genes.extend(data.genes.ids.map(|ids| ("gene_ids".to_owned(), Values::Text(ids))));
+    }
     Ok(H5ad {
         x: Matrix::Csr(data.counts),
         layers,
         obs: Frame { index: data.barcodes, columns },
-        var: Frame { index: data.genes.symbols, columns: ids.into_iter().collect() },
+        var: Frame { index: data.genes.symbols, columns: of_genes },
         obsm: beside.obsm,
         uns: beside.uns,
         uns_arrays: beside.uns_arrays,

@@ -1,9 +1,9 @@
 //! What a person takes away: the prepared cells with all that was found of them, as an h5ad; a table of the cells; and
 //! the recipe by which they were prepared.
 //!
-//! In the h5ad, `X` is the expression (log1p), the layer `counts` what was read; `obs` has the file's own columns, the quality and the
-//! perturbation of each cell, `var` how variable each gene is, `obsm` the maps, `uns['waddington']` how it was prepared, and each
-//! prediction with its genes.
+//! In the h5ad, `X` is the expression (log1p), the layer `counts` what was read; `obs` and `var` have the file's own
+//! columns, the quality and the perturbation of each cell, and how variable each gene is; `obsm` the file's embeddings and
+//! our maps, `uns['waddington']` how it was prepared, and each prediction with its genes.
 
 use cells::write::h5ad::{Embedding, Frame, H5ad, Matrix, UnsArray, Values, write_h5ad};
 use serde_json::json;
@@ -69,29 +69,35 @@ fn h5ad(population: &Population, beside: &Beside<'_>, bytes_available: u64) -> R
         layers: vec![(layer.into(), expression.unscaled())],
         obs: obs(population, kept),
         var: Frame { index: population.symbols.clone(), columns: var(population, beside.looked) },
-        obsm: beside.looked.maps().map(|map| embedding(map, kept)).collect(),
-        uns: vec![("waddington/run".into(), run(population, beside).to_string())],
-        uns_arrays: beside.predictions.iter().flat_map(prediction).collect(),
+        obsm: obsm(population, beside.looked, kept),
+        uns: uns(population, beside),
+        uns_arrays: theirs_of_uns(&population.beside.uns_arrays)
+            .cloned()
+            .chain(beside.predictions.iter().flat_map(prediction))
+            .collect(),
         x: Matrix::Csr(expression),
     };
     write_h5ad(&file).map_err(|error| EngineError::Export(error.to_string()))
 }
 
-/// Ids, and how variable the genes are, in scanpy's columns.
+/// The file's own columns, ids, and how variable the genes are, in scanpy's columns.
 fn var(population: &Population, looked: &Looked) -> Vec<(String, Values)> {
-    let mut columns = Vec::new();
-    columns.extend(population.ids.clone().map(|ids| ("gene_ids".to_owned(), Values::Text(ids))));
+    let mut ours = Vec::new();
+    ours.extend(population.ids.clone().map(|ids| ("gene_ids".to_owned(), Values::Text(ids))));
     if let Some(table) = looked.genes() {
         let mut is_chosen = vec![false; table.symbols.len()];
         table.chosen.iter().for_each(|gene| is_chosen[*gene as usize] = true);
-        columns.push(("highly_variable".into(), Values::Bool(is_chosen)));
-        columns.push(("means".into(), Values::F32(table.means.clone())));
-        columns.push((table.spread_column().into(), Values::F32(table.spread.clone())));
+        ours.push(("highly_variable".into(), Values::Bool(is_chosen)));
+        ours.push(("means".into(), Values::F32(table.means.clone())));
+        ours.push((table.spread_column().into(), Values::F32(table.spread.clone())));
         if !table.n_batches.is_empty() {
             let n_batches = table.n_batches.iter().map(|n| i64::from(*n)).collect();
-            columns.push(("highly_variable_nbatches".into(), Values::I64(n_batches)));
+            ours.push(("highly_variable_nbatches".into(), Values::I64(n_batches)));
         }
     }
+    let mut columns: Vec<(String, Values)> =
+        population.var.iter().filter(|(name, _)| ours.iter().all(|(ours, _)| ours != name)).cloned().collect();
+    columns.extend(ours);
     columns
 }
 
@@ -164,6 +170,35 @@ fn quoted(field: &str) -> String {
     } else {
         field.to_owned()
     }
+}
+
+/// The file's own embeddings of the kept cells, and our maps in place of those of the same name.
+fn obsm(population: &Population, looked: &Looked, kept: &[usize]) -> Vec<Embedding> {
+    let ours: Vec<Embedding> = looked.maps().map(|map| embedding(map, kept)).collect();
+    let theirs = population.beside.obsm.iter().filter(|theirs| ours.iter().all(|ours| ours.name != theirs.name));
+    let of_kept = |theirs: &Embedding| Embedding {
+        name: theirs.name.clone(),
+        values: kept
+            .iter()
+            .flat_map(|&cell| theirs.values[cell * theirs.n_dims..][..theirs.n_dims].iter().copied())
+            .collect(),
+        n_dims: theirs.n_dims,
+    };
+    let mut all: Vec<Embedding> = theirs.map(of_kept).collect();
+    all.extend(ours);
+    all
+}
+
+/// The file's own text of `uns`, and how this came about.
+fn uns(population: &Population, beside: &Beside<'_>) -> Vec<(String, String)> {
+    let mut all: Vec<(String, String)> = theirs_of_uns(&population.beside.uns).cloned().collect();
+    all.push(("waddington/run".into(), run(population, beside).to_string()));
+    all
+}
+
+/// Entries of another program.
+fn theirs_of_uns<T>(entries: &[(String, T)]) -> impl Iterator<Item = &(String, T)> {
+    entries.iter().filter(|(key, _)| key != "waddington" && !key.starts_with("waddington/"))
 }
 
 /// A map as scanpy keeps one: `X_pca` of the expression, `X_jepa` of the latent states; NaN for cells not drawn.

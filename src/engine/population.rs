@@ -5,7 +5,7 @@ use cells::data::{CellData, Labels, UNLABELLED};
 use cells::genes::Alignment;
 use cells::genes::table::GeneTable;
 use cells::prepare::{Expressed, express, suggest_filter};
-use cells::read::OpenedFile;
+use cells::read::{Beside, OpenedFile};
 use cells::write::h5ad::Values;
 use spec::checkpoint::CheckpointHeader;
 use spec::dataset::{CellUnit, GeneCoverage, GeneJoin, PrepareOptions, Prepared};
@@ -53,6 +53,10 @@ pub struct Population {
     pub cell_weights: Option<Vec<f64>>,
     /// The file's own columns of all rows that were read.
     pub obs: Vec<(String, Values)>,
+    /// Its own columns of genes.
+    pub var: Vec<(String, Values)>,
+    /// What else it holds of all rows that were read: embeddings and the unstructured rest.
+    pub beside: Beside,
     /// What the screen was told.
     pub prepared: Prepared,
     /// Rows of `expression` that the filters keep, ascending.
@@ -69,7 +73,8 @@ impl Population {
         table: Option<&(String, GeneTable)>,
     ) -> Result<Self, EngineError> {
         let data = read(task, opened, options).await?;
-        let obs = opened.obs(options)?;
+        let (obs, var) = (opened.obs(options)?, opened.var(options)?);
+        let beside = opened.beside(options).unwrap_or_default();
         let target_sum = options.target_sum.or(header.map(|header| header.target_sum)).unwrap_or(DEFAULT_TARGET_SUM);
         let Expressed { data, quality, reading, naming } =
             express(data, &opened.opened().matrices, options, target_sum, table.map(|(_, table)| table))?;
@@ -117,6 +122,8 @@ impl Population {
             perturbations: data.perturbations,
             cell_weights: data.cell_weights.filter(|_| prepared.unit == CellUnit::Metacell),
             obs,
+            var,
+            beside,
             prepared,
         };
         population.filter(options.filter)?;

@@ -33,6 +33,11 @@ pub(crate) trait Container: Send + Sync {
     /// A column of `obs`; none where it is of a kind that is not read.
     fn column(&self, name: &str) -> Result<Option<Column>, ReadError>;
 
+    /// Columns of `var` of a matrix; what cannot be read of them is left out, and formats without such a table have none.
+    fn var(&self, _matrix: usize) -> Result<Vec<(String, Column)>, ReadError> {
+        Ok(Vec::new())
+    }
+
     /// What one row is.
     fn unit(&self) -> CellUnit;
 

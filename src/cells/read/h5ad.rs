@@ -168,6 +168,14 @@ impl Container for H5adFile {
         Ok(names)
     }
 
+    fn var(&self, matrix: usize) -> Result<Vec<(String, Column)>, ReadError> {
+        let var = Frame::open(&self.h5, &self.paths[matrix].1)?;
+        let n_genes = self.matrices[matrix].n_genes;
+        let read =
+            |name: &String| var.read_column(&self.h5, name).ok().flatten().filter(|column| column.len() == n_genes);
+        Ok(var.columns().iter().filter_map(|name| Some((name.clone(), read(name)?))).collect())
+    }
+
     fn first_genes(&self, matrix: usize, count: usize) -> Result<Vec<String>, ReadError> {
         Frame::open(&self.h5, &self.paths[matrix].1)?.first_of_index(&self.h5, count)
     }

@@ -169,6 +169,10 @@ impl Container for Labelled {
         self.inner.bytes_beside(matrix)
     }
 
+    fn var(&self, matrix: usize) -> Result<Vec<(String, Column)>, ReadError> {
+        self.inner.var(matrix)
+    }
+
     fn beside(&self, rows: &Rows, budget: u64) -> Result<Beside, ReadError> {
         self.inner.beside(rows, budget)
     }

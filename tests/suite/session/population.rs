@@ -211,4 +211,13 @@ fn what_is_saved_opens_again_with_all_that_was_found() {
         panic!("an answer")
     };
     assert_eq!(same.delta, prediction.delta);
+
+    // Saved once more without maps of its own, it keeps those it came with, and its columns of genes.
+    let event = again.ask(Request::Export { kind: ExportKind::H5ad }, vec![]);
+    let Event::Exported { name, bytes } = event else { panic!("{event:?}") };
+    let opened = cells::read::open(vec![NamedSource::from_bytes(&*name, bytes)], 1 << 30).expect("an h5ad");
+    let kept = opened.beside(&PrepareOptions::default()).expect("it was written").obsm;
+    assert_eq!(kept.iter().find(|embedding| embedding.name == "X_pca"), Some(saved));
+    let var = opened.var(&PrepareOptions::default()).expect("it was written");
+    assert!(var.iter().any(|(name, _)| name == "highly_variable"), "{var:?}");
 }
