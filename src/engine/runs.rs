@@ -59,9 +59,16 @@ impl Runs {
     pub async fn all(&self) -> Result<(Vec<RunInfo>, StorageReport), EngineError> {
         let mut runs = Vec::new();
         for id in self.files.folders().await? {
-            if let Ok(run) = self.info(&id).await {
-                runs.push(run);
-            }
+            let waited = Clock::start();
+            let run = loop {
+                match self.info(&id).await {
+                    Ok(run) => break Some(run),
+                    // A page that is just dying may still hold the file.
+                    Err(EngineError::Store(_)) if waited.elapsed_secs() < LOCK_SECS => yield_now().await,
+                    Err(_) => break None,
+                }
+            };
+            runs.extend(run);
         }
         runs.sort_by(|a: &RunInfo, b| b.started_secs.total_cmp(&a.started_secs).then_with(|| b.id.cmp(&a.id)));
         Ok((runs, self.files.report().await))
