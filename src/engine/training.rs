@@ -122,8 +122,7 @@ impl Start<'_> {
             history: trainer.history().clone(),
             checkpoint: None,
         };
-        // Not held: a page that is opened anew would find the run held by the one that is just dying.
-        let held: Box<dyn Any> = Box::new(());
+        let held = runs.hold(&info.id).await?;
         let mut under_way =
             UnderWay { trainer, info, runs, save_every_secs, saved_secs: now_secs(), pace: BTreeMap::new() };
         let kept = [
@@ -212,6 +211,7 @@ pub async fn resume(
         UnderWay { trainer, info, runs, save_every_secs, saved_secs: now_secs(), pace: BTreeMap::new() };
     under_way.note();
     task.emit(Event::TrainingStarted { run: Box::new(under_way.info.clone()), warnings: Vec::new() });
+    task.emit(Event::RunSaved { steps_done: under_way.info.steps_done, problem: None });
     under_way.drive_held(task, held).await
 }
 

@@ -154,7 +154,7 @@ test("a person trains a model, closes the page on it, and asks what came of it",
   await app.at("run-name").fill("closed upon");
   await app.at("train-start").click();
   // The page is closed on it, and found where it was saved; then it is paused and resumed by hand.
-  for (let closed = 0; closed < 1; closed += 1) {
+  for (let closed = 0; closed < 2; closed += 1) {
     await page.getByTestId("train-saved").filter({ hasText: /step/ }).waitFor();
     await page.waitForTimeout(800);
     await page.reload();
@@ -199,4 +199,34 @@ test("a person trains a model, closes the page on it, and asks what came of it",
     await app.at("run-delete-yes").click();
     await page.waitForFunction((n) => document.querySelectorAll('[data-testid="run-row"]').length === n, left - 1);
   }
+});
+
+test("a run is driven by one tab alone, and discarding it leaves nothing", {}, async ({ page, context }) => {
+  await withPackage(page);
+  await page.evaluate(async (config) => {
+    const engine = await withCells("cpu");
+    globalThis.discard = new AbortController();
+    globalThis.outcome = new Promise((resolve) => {
+      const onEvent = (event) => event.type === "run_saved" && (globalThis.isSaved = true);
+      engine.train({ name: "mine", config }, { onEvent, signal: discard.signal }).then(resolve, (error) => resolve(String(error.message ?? error)));
+    });
+  }, config(5000));
+  await page.waitForFunction(() => globalThis.isSaved);
+  const other = await context.newPage();
+  await withPackage(other);
+  const refused = await other.evaluate(async () => {
+    const engine = await globalThis.engine("cpu");
+    const { runs } = await engine.runs();
+    const said = [];
+    for (const change of [() => engine.resumeRun(runs[0].id), () => engine.deleteRun(runs[0].id)]) {
+      said.push(await change().then(() => "it was done", (error) => error.message));
+    }
+    return [runs.length, ...said.map((words) => /another tab/.test(words) || words)];
+  });
+  equal(refused, [1, true, true], "what the other tab is told");
+  const left = await page.evaluate(async () => {
+    discard.abort(new Error("discarded"));
+    return [await outcome, (await globalThis.current.runs()).runs.length];
+  });
+  equal(left, ["discarded", 0], "after discarding");
 });
