@@ -82,6 +82,8 @@ enum Benchmark {
     Memory,
     /// The same preparation in the browser against kana's engine (Linux only).
     Kana,
+    /// Whether 2,000 steps of training in the browser hold their memory (Linux only).
+    Soak,
 }
 
 fn bench(only: Option<Benchmark>) -> Result<()> {
@@ -102,6 +104,9 @@ fn bench(only: Option<Benchmark>) -> Result<()> {
     if is_wanted(Benchmark::Kana) {
         python("prepare.py", OsStr::new("--only-make"))?;
         checks::bench_kana()?;
+    }
+    if is_wanted(Benchmark::Soak) {
+        checks::bench_soak()?;
     }
     Ok(())
 }
