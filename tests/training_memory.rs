@@ -99,6 +99,7 @@ fn measure(config: &TrainConfig) -> (usize, usize) {
     let header = CheckpointHeader {
         format: 1,
         model: config.model.clone(),
+        cell_jepa: None,
         genes: (0..config.model.n_genes).map(|gene| format!("G{gene}")).collect(),
         gene_ids: Vec::new(),
         target_sum: 1e4,

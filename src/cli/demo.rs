@@ -84,8 +84,15 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.checkpoint {
         Some(checkpoint) => crate::file::write(&model, &crate::file::read(checkpoint)?)?,
         None => {
-            let plan =
-                Plan { config: config.clone(), data, bank: &bank, from: None, repeats: None, cpu: arguments.cpu };
+            let plan = Plan {
+                config: config.clone(),
+                data,
+                bank: Some(&bank),
+                vocabulary: None,
+                from: None,
+                repeats: None,
+                cpu: arguments.cpu,
+            };
             crate::train::train(&plan, &model, &Steps::default())?;
         }
     }

@@ -1,9 +1,11 @@
 //! The session: requests in, events out. The only crate that sees cells, atlas and jepa together.
 //!
 //! The engine emits events and never prints; every request ends in exactly one final event; a request that fails or is
-//! cancelled leaves what was there before. `cells` and `jepa` are re-exported for the leaves that drive the engine.
+//! cancelled leaves what was there before. `cells` and `jepa` are re-exported for the leaves that drive the engine;
+//! `conservation` scores embeddings for them.
 
 mod checkpoint;
+pub mod conservation;
 mod export;
 mod failure;
 mod look;

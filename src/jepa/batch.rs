@@ -17,7 +17,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use spec::train::Stage;
 
-use crate::batch::draws::Purpose;
+pub(crate) use crate::batch::draws::Purpose;
 use crate::error::Error;
 
 pub use draws::Draws;
@@ -271,6 +271,11 @@ impl TrainingCells {
             self.push_mean(row, self.alike(row), sampling.cells_per_example, &mut rng, &mut dense);
         }
         dense
+    }
+
+    /// The rows of a pretraining step.
+    pub fn visited(&self, order: &[u32]) -> Vec<usize> {
+        order.iter().map(|&index| self.all[index as usize] as usize).collect()
     }
 
     /// The pairs of an action or decoder step, `n_controls` pairs of two controls behind those of `order`.

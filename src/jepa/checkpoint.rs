@@ -16,11 +16,13 @@ use std::collections::{BTreeMap, HashMap};
 use burn::tensor::Device;
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensorError, SafeTensors};
+use spec::cell_jepa::CellJepaConfig;
 use spec::checkpoint::CheckpointHeader;
 
 use self::bare::Bare;
 use self::element::Element;
 use self::sniff::Format;
+use crate::cell_jepa::CellJepa;
 use crate::error::Error;
 use crate::model::BioJepa;
 use crate::model::decoder::Decoder;
@@ -46,10 +48,10 @@ impl Checkpoint {
     /// # Errors
     /// Where a tensor is missing, surplus, of the wrong shape or not finite, or the header contradicts itself.
     pub fn build(&self, device: &Device) -> Result<(BioJepa, Option<Decoder>), Error> {
-        let part = |path: &str| -> TensorMap {
-            let tensors = self.tensors.iter();
-            tensors.filter_map(|(name, t)| Some((name.strip_prefix(path)?.to_owned(), t.clone()))).collect()
-        };
+        if self.header.cell_jepa.is_some() {
+            return Err(bad("it is a Cell-JEPA, which embeds cells and predicts no responses".into()));
+        }
+        let part = |path: &str| self.part(path);
         if let Some(name) = self.tensors.keys().find(|n| !n.starts_with("model.") && !n.starts_with("decoder.")) {
             return Err(bad(format!("the tensor `{name}` is surplus; names begin with model. or decoder.")));
         }
@@ -57,6 +59,27 @@ impl Checkpoint {
         let decoder = Some(part("decoder.")).filter(|tensors| !tensors.is_empty());
         let decoder = decoder.map(|tensors| Decoder::init(self.header.model.d_model, 0, device).load(&tensors));
         Ok((model, decoder.transpose()?))
+    }
+
+    /// The Cell-JEPA on a device, with its sizes.
+    ///
+    /// # Errors
+    /// Where the checkpoint is another model's, or as [`Checkpoint::build`].
+    pub fn build_cell_jepa(&self, device: &Device) -> Result<(CellJepa, CellJepaConfig), Error> {
+        let Some(config) = &self.header.cell_jepa else {
+            return Err(bad("it is a BioJEPA-AC, not a Cell-JEPA".into()));
+        };
+        if let Some(name) = self.tensors.keys().find(|name| !name.starts_with("model.")) {
+            return Err(bad(format!("the tensor `{name}` is surplus; names begin with model.")));
+        }
+        let model = CellJepa::from_tensors(config, self.header.genes.len(), &self.part("model."), device)?;
+        Ok((model, config.clone()))
+    }
+
+    /// The tensors whose names begin with `path`, which is cut off.
+    fn part(&self, path: &str) -> TensorMap {
+        let tensors = self.tensors.iter();
+        tensors.filter_map(|(name, t)| Some((name.strip_prefix(path)?.to_owned(), t.clone()))).collect()
     }
 }
 

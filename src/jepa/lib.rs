@@ -6,6 +6,7 @@
 
 pub mod bank;
 pub mod batch;
+pub mod cell_jepa;
 pub mod checkpoint;
 pub mod device;
 mod eigen;

@@ -152,6 +152,11 @@ pub fn mean_squared_error(x: Tensor<2>, y: Tensor<2>) -> Tensor<1> {
     (x - y).square().mean()
 }
 
+/// `1 - cos` of the rows of two matrices `[B, d]`, `[B, 1]`.
+pub fn cosine_distances(x: Tensor<2>, y: Tensor<2>) -> Tensor<2> {
+    (normalise(x) * normalise(y)).sum_dim(1).neg() + 1.0
+}
+
 /// Mean over the masked tokens and all latent dimensions; not a number where nothing is masked, as in the reference.
 fn masked_mean(values: Tensor<3>, mask: &Tensor<2>) -> Tensor<1> {
     let [n_cells, n_genes, d_model] = values.dims();
@@ -160,7 +165,7 @@ fn masked_mean(values: Tensor<3>, mask: &Tensor<2>) -> Tensor<1> {
 }
 
 /// Rows of length 1.
-fn normalise(rows: Tensor<2>) -> Tensor<2> {
+pub(crate) fn normalise(rows: Tensor<2>) -> Tensor<2> {
     let norm = rows.clone().square().sum_dim(1).sqrt().clamp_min(NORM_EPSILON);
     rows / norm
 }

@@ -12,10 +12,12 @@ pub mod assemble;
 mod examples;
 mod gauges;
 mod glimpse;
+mod learned;
 mod probe;
 pub mod start;
 mod state;
 mod validation;
+pub mod visits;
 
 use burn::tensor::Device;
 use spec::checkpoint::CheckpointHeader;
@@ -25,13 +27,14 @@ use spec::train::{Stage, StepReport, TrainConfig};
 use crate::batch::{Draws, TrainingCells};
 use crate::error::Error;
 use crate::loss::Losses;
-use crate::model::BioJepa;
 use crate::model::decoder::Decoder;
 use crate::optim::{AdamW, AdamWConfig};
 use crate::platform::now_secs;
 use crate::schedule::OneCycle;
 use crate::step::{self, StepSettings};
+use crate::tensors::TensorMap;
 use examples::{Examples, Source, sampling};
+use learned::Learned;
 
 /// Keeps the decoder's first values apart from the model's, which are drawn from the seed itself.
 const DECODER_SEED_OFFSET: u64 = 1;
@@ -57,8 +60,7 @@ pub struct Trainer {
 /// What steps change. Clones share the values.
 #[derive(Clone)]
 struct Run {
-    model: BioJepa,
-    decoder: Decoder,
+    learned: Learned,
     optimiser: AdamW,
     position: Position,
     /// The best validation of the stage so far.
@@ -82,8 +84,7 @@ struct Best {
     /// Steps done in the stage.
     step: usize,
     loss: f32,
-    model: BioJepa,
-    decoder: Decoder,
+    learned: Learned,
 }
 
 struct LastReport {
@@ -101,10 +102,10 @@ struct Due {
 }
 
 impl Run {
-    fn new(config: &TrainConfig, model: BioJepa, decoder: Decoder) -> Self {
+    fn new(config: &TrainConfig, learned: Learned) -> Self {
         let position = Position { stage: next_stage(config, None), step: 0 };
         let optimiser = fresh_optimiser(config, position);
-        Self { model, decoder, optimiser, position, best: None, n_since_best: 0, history: History::default() }
+        Self { learned, optimiser, position, best: None, n_since_best: 0, history: History::default() }
     }
 }
 
@@ -120,12 +121,7 @@ impl Trainer {
         device: Device,
     ) -> Result<Self, Error> {
         config.validate().map_err(|problem| Error::Config { problem })?;
-        let mut model = BioJepa::init(&config.model, config.seed, &device)?;
-        if config.silent_actions {
-            model.predictor.silence_actions();
-        }
-        let decoder = fresh_decoder(&config, &device);
-        let run = Run::new(&config, model, decoder);
+        let run = Run::new(&config, Learned::init(&config, &device)?);
         Self::at(config, header, cells, device, run)
     }
 
@@ -141,7 +137,7 @@ impl Trainer {
         let fingerprint = cells.fingerprint();
         let (cells, validation) = cells.held_back(&config)?;
         check(&config, &header, &cells, validation.as_ref())?;
-        run.model.set_attention(config.attention);
+        run.learned.set_attention(config.attention);
         let draws = draws(&config, run.position);
         let last_report = LastReport { at_secs: now_secs(), n_steps: 0 };
         let last_good = run.clone();
@@ -199,14 +195,12 @@ impl Trainer {
         format!("{:016x}", self.fingerprint)
     }
 
-    /// The model as it stands.
-    pub fn model(&self) -> &BioJepa {
-        &self.run.model
-    }
-
-    /// The decoder as it stands.
-    pub fn decoder(&self) -> &Decoder {
-        &self.run.decoder
+    /// The values as they stand, under the names of a checkpoint.
+    ///
+    /// # Errors
+    /// Where the device fails to give the values back.
+    pub async fn tensors(&self) -> Result<TensorMap, Error> {
+        self.run.learned.tensors().await
     }
 
     /// The losses so far, those before a resumption too.
@@ -279,7 +273,10 @@ impl Trainer {
         let now = now_secs();
         let step_secs = (now - self.last_report.at_secs) / self.last_report.n_steps as f64;
         self.last_report = LastReport { at_secs: now, n_steps: 0 };
-        let lr = cycle(&self.config, stage, self.config.stage(stage).max_lr).lr(done - 1);
+        let lr = match &self.run.learned {
+            Learned::BioJepa { .. } => cycle(&self.config, stage, self.config.stage(stage).max_lr).lr(done - 1),
+            Learned::CellJepa { recipe, .. } => visits::rates(&self.config, recipe, &self.cells).lr(done - 1),
+        };
         Ok(Some(StepReport {
             stage,
             step: done,
@@ -299,8 +296,8 @@ impl Trainer {
     fn end_stage(&mut self, stage: Stage, stopped_early: bool) -> StageEnd {
         let best = self.run.best.take();
         let kept_step = best.as_ref().map(|best| best.step);
-        if let Some(Best { model, decoder, .. }) = best {
-            (self.run.model, self.run.decoder) = (model, decoder);
+        if let Some(Best { learned, .. }) = best {
+            self.run.learned = learned;
         }
         self.run.n_since_best = 0;
         self.run.position = Position { stage: next_stage(&self.config, Some(stage)), step: 0 };
@@ -321,12 +318,18 @@ fn advance(
     let Position { stage, step } = run.position;
     let stage = stage.unwrap_or(Stage::Decoder);
     let settings = config.stage(stage);
-    let source = Source { config, cells, composer: &run.model.composer, device };
+    let Run { learned, optimiser, .. } = run;
+    let (model, decoder) = match learned {
+        Learned::BioJepa { model, decoder } => (model, decoder),
+        Learned::CellJepa { model, recipe } => {
+            return Ok(visits::advance(config, cells, device, model, recipe, optimiser, draws, step));
+        }
+    };
+    let source = Source { config, cells, composer: &model.composer, device };
     let examples = source.examples(stage, config.n_examples(stage), draws, step)?;
     let main = cycle(config, stage, settings.max_lr);
     let (lr, beta1) = (main.lr(step), main.beta1(step));
     let now = StepSettings { lr, beta1, clip_norm: settings.clip_norm, n_parts: config.accumulate };
-    let Run { model, decoder, optimiser, .. } = run;
     Ok(match examples {
         Examples::Cells { cells, mask } => step::pretrain_step(model, optimiser, &cells, &mask, now, config.ema_decay),
         Examples::Views { anchors, positives } => step::align_step(model, optimiser, &anchors, &positives, now),
@@ -335,6 +338,7 @@ fn advance(
             step::action_step(model, optimiser, &pairs, mask.as_ref(), now, composer_lr)
         }
         Examples::Pairs { pairs, .. } => step::decoder_step(model, decoder, optimiser, &pairs, config.baseline, now),
+        Examples::Visits(_) => return Err(examples::other_model()),
     })
 }
 
@@ -403,6 +407,7 @@ fn fresh_optimiser(config: &TrainConfig, position: Position) -> AdamW {
 }
 
 fn optimiser_config(config: &TrainConfig, position: Position) -> AdamWConfig {
-    let weight_decay = config.stage(position.stage.unwrap_or(Stage::Decoder)).weight_decay;
+    let of_stage = config.stage(position.stage.unwrap_or(Stage::Decoder)).weight_decay;
+    let weight_decay = config.cell_jepa.as_ref().map_or(of_stage, |recipe| recipe.weight_decay);
     AdamWConfig { weight_decay, ..AdamWConfig::default() }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::cell_jepa::CellJepaConfig;
 use crate::model::{Mode, ModelConfig};
 use crate::train::Baseline;
 
@@ -12,6 +13,9 @@ pub struct CheckpointHeader {
     pub format: u32,
     /// Sizes of the model.
     pub model: ModelConfig,
+    /// Set where the model is a Cell-JEPA, of whose `model` only `n_genes` counts. Default: none, a BioJEPA-AC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cell_jepa: Option<CellJepaConfig>,
     /// Gene symbols in token order; `model.n_genes` of them.
     pub genes: Vec<String>,
     /// Their Ensembl ids, without version, by which files without symbols are matched; empty where they are not known,

@@ -10,6 +10,7 @@ pub mod run_file;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cell_jepa::CellJepaConfig;
 use crate::dataset::{GeneJoin, PrepareOptions};
 use crate::device::AttentionPath;
 use crate::model::{Mode, ModelConfig};
@@ -149,6 +150,9 @@ pub struct TrainConfig {
     pub seed: u64,
     /// Sizes; `n_genes` is taken from the data. Default: see [`ModelConfig`].
     pub model: ModelConfig,
+    /// Trains a Cell-JEPA of these sizes instead, of whose `model` only `n_genes` counts; it needs no bank. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cell_jepa: Option<CellJepaConfig>,
     /// How attention is computed; the result is the same to rounding. Default: plain.
     pub attention: AttentionPath,
     /// Which genes samples share, where the data are several of one study. Default: union.
@@ -215,6 +219,7 @@ impl Default for TrainConfig {
         Self {
             seed: 1337,
             model: ModelConfig::default(),
+            cell_jepa: None,
             attention: AttentionPath::default(),
             join: GeneJoin::Union,
             data: PrepareOptions::default(),
@@ -298,6 +303,9 @@ impl TrainConfig {
     /// Names the field, its value and what it must be.
     pub fn validate(&self) -> Result<(), String> {
         self.model.validate()?;
+        if let Some(cell_jepa) = &self.cell_jepa {
+            cell_jepa.validate_run(self)?;
+        }
         for (name, value) in [
             ("mask_ratio", self.mask_ratio),
             ("ema_decay", self.ema_decay),

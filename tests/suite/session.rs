@@ -119,6 +119,7 @@ fn checkpoint_files() -> Vec<NamedSource> {
     let header = CheckpointHeader {
         format: 1,
         model: config,
+        cell_jepa: None,
         genes: genes.clone(),
         gene_ids: Vec::new(),
         target_sum: 1e4,

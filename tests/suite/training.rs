@@ -97,6 +97,7 @@ fn header(config: &TrainConfig) -> CheckpointHeader {
     CheckpointHeader {
         format: 1,
         model: config.model.clone(),
+        cell_jepa: None,
         genes: (0..N_GENES).map(|gene| format!("G{gene}")).collect(),
         gene_ids: Vec::new(),
         target_sum: 1e4,

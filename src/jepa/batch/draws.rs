@@ -15,12 +15,14 @@ pub struct Draws {
 
 /// What a stream of draws is for.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Purpose {
+pub(crate) enum Purpose {
     Order = 1,
     Control = 2,
     Mask = 3,
     Pool = 4,
     HoldBack = 5,
+    Tokens = 6,
+    Dropout = 7,
 }
 
 impl Draws {
@@ -56,7 +58,7 @@ impl Draws {
     }
 
     /// A generator for one purpose and step (or epoch, or group).
-    pub(super) fn stream(&self, purpose: Purpose, index: u64) -> ChaCha8Rng {
+    pub(crate) fn stream(&self, purpose: Purpose, index: u64) -> ChaCha8Rng {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         rng.set_stream((purpose as u64) << 60 | (self.stage as u64) << 56 | index);
         rng

@@ -125,6 +125,7 @@ impl Bare {
         let header = CheckpointHeader {
             format: FORMAT,
             model,
+            cell_jepa: None,
             genes,
             gene_ids: Vec::new(),
             target_sum: TARGET_SUM,

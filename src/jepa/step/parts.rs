@@ -115,7 +115,7 @@ pub(super) fn decoder(
 }
 
 /// `n` rows in `n_parts` ranges of one size, the last perhaps smaller.
-fn ranges(n: usize, n_parts: usize) -> Vec<Range<usize>> {
+pub(crate) fn ranges(n: usize, n_parts: usize) -> Vec<Range<usize>> {
     let size = n.div_ceil(n_parts.max(1)).max(1);
     (0..n).step_by(size).map(|start| start..n.min(start + size)).collect()
 }

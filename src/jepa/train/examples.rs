@@ -4,8 +4,11 @@ use burn::tensor::{Device, Tensor, TensorData};
 use spec::model::{Modality, Mode};
 use spec::train::{Stage, StageConfig, TrainConfig};
 
-use super::Run;
+use super::learned::Learned;
 use crate::batch::{DenseCells, Draws, Sampling, TrainingCells};
+use crate::cell_jepa;
+use crate::cell_jepa::dropout::Dropout;
+use crate::cell_jepa::tokens::TokenBatch;
 use crate::error::Error;
 use crate::loss::Losses;
 use crate::model::composer::{ActionComposer, Actions};
@@ -22,6 +25,8 @@ pub(super) enum Examples {
     Views { anchors: Actions, positives: Actions },
     /// Perturbed cells with their controls; of these some may be hidden (action; without a mask, decoder).
     Pairs { pairs: Box<PairBatch>, mask: Option<Tensor<2>> },
+    /// Visits of cells (Cell-JEPA).
+    Visits(TokenBatch),
 }
 
 /// Draws examples of some cells.
@@ -89,9 +94,16 @@ impl Source<'_> {
 
 impl Examples {
     /// The losses of `stage` on these, nothing recorded.
-    pub fn losses(&self, stage: Stage, config: &TrainConfig, run: &Run) -> Losses {
-        let model = &run.model;
-        match self {
+    pub fn losses(&self, stage: Stage, config: &TrainConfig, learned: &Learned) -> Result<Losses, Error> {
+        let (model, decoder) = match (learned, self) {
+            (Learned::CellJepa { model, recipe }, Examples::Visits(cells)) => {
+                return Ok(cell_jepa::step::pretrain_loss(model, cells, recipe, &mut Dropout::none()));
+            }
+            (Learned::BioJepa { model, decoder }, _) => (model, decoder),
+            (Learned::CellJepa { .. }, _) => return Err(other_model()),
+        };
+        Ok(match self {
+            Examples::Visits(_) => return Err(other_model()),
             Examples::Cells { cells, mask } => {
                 step::pretrain_loss(&model.student, &model.masked_predictor, &model.teacher, cells, mask)
             }
@@ -99,9 +111,13 @@ impl Examples {
             Examples::Pairs { pairs, mask } if stage == Stage::Action => {
                 step::action_loss(model, &model.predictor, &model.composer, pairs, mask.as_ref())
             }
-            Examples::Pairs { pairs, .. } => step::decoder_loss(model, &run.decoder, pairs, config.baseline),
-        }
+            Examples::Pairs { pairs, .. } => step::decoder_loss(model, decoder, pairs, config.baseline),
+        })
     }
+}
+
+pub(super) fn other_model() -> Error {
+    Error::TrainingCells { problem: "the examples are those of another kind of model".into() }
 }
 
 pub(super) fn sampling(stage: &StageConfig) -> Sampling {

@@ -70,6 +70,7 @@ fn checkpoint() -> Event {
     let header = CheckpointHeader {
         format: 1,
         model: ModelConfig::default(),
+        cell_jepa: None,
         genes: Vec::new(),
         gene_ids: Vec::new(),
         target_sum: 1e4,
