@@ -10,6 +10,7 @@
 
 pub mod assemble;
 mod examples;
+mod facts;
 mod gauges;
 mod glimpse;
 mod probe;
@@ -22,6 +23,7 @@ use spec::checkpoint::CheckpointHeader;
 use spec::train::report::{CurvePoint, History, LossTerm, StageEnd, TermValue, TrainWarning};
 use spec::train::{Stage, StepReport, TrainConfig};
 
+use crate::anchor::Anchor;
 use crate::batch::{Draws, TrainingCells};
 use crate::error::Error;
 use crate::loss::Losses;
@@ -32,6 +34,7 @@ use crate::platform::now_secs;
 use crate::schedule::OneCycle;
 use crate::step::{self, StepSettings};
 use examples::{Examples, Source, sampling};
+use facts::TargetFacts;
 
 /// Keeps the decoder's first values apart from the model's, which are drawn from the seed itself.
 const DECODER_SEED_OFFSET: u64 = 1;
@@ -46,6 +49,7 @@ pub struct Trainer {
     validation: Option<TrainingCells>,
     /// [`TrainingCells::fingerprint`] of both together.
     fingerprint: u64,
+    facts: TargetFacts,
     device: Device,
     run: Run,
     /// The run before the last step whose loss was looked at and found good.
@@ -126,7 +130,7 @@ impl Trainer {
         }
         let decoder = fresh_decoder(&config, &device);
         let run = Run::new(&config, model, decoder);
-        Self::at(config, header, cells, device, run)
+        Self::at(config, header, cells, device, run, None)
     }
 
     /// The one place where the parts of a run come together.
@@ -136,16 +140,18 @@ impl Trainer {
         cells: TrainingCells,
         device: Device,
         mut run: Run,
+        earlier: Option<Anchor>,
     ) -> Result<Self, Error> {
         config.validate().map_err(|problem| Error::Config { problem })?;
         let fingerprint = cells.fingerprint();
         let (cells, validation) = cells.held_back(&config)?;
         check(&config, &header, &cells, validation.as_ref())?;
+        let facts = TargetFacts::new(&config, &cells, &header.genes, earlier)?;
         run.model.set_attention(config.attention);
         let draws = draws(&config, run.position);
         let last_report = LastReport { at_secs: now_secs(), n_steps: 0 };
         let last_good = run.clone();
-        Ok(Self { config, header, cells, validation, fingerprint, device, run, last_good, draws, last_report })
+        Ok(Self { config, header, cells, validation, fingerprint, facts, device, run, last_good, draws, last_report })
     }
 
     /// Whether all stages are done.
@@ -225,7 +231,8 @@ impl Trainer {
         let due = self.due(stage, step + 1);
         let looks = due.reports || due.saves || due.validates || due.ends;
         let before = looks.then(|| self.run.clone());
-        let losses = advance(&self.config, &self.cells, &self.device, &mut self.run, &mut self.draws)?;
+        let Self { config, cells, facts, device, run, draws: drawn, .. } = self;
+        let losses = advance(Given { config, cells, facts, device }, run, drawn)?;
         self.run.position.step = step + 1;
         self.last_report.n_steps += 1;
         let Some(before) = before else { return Ok(None) };
@@ -238,6 +245,11 @@ impl Trainer {
             }
         }
         report
+    }
+
+    fn given(&self) -> Given<'_> {
+        let Self { config, cells, facts, device, .. } = self;
+        Given { config, cells, facts, device }
     }
 
     fn due(&self, stage: Stage, done: usize) -> Due {
@@ -310,18 +322,22 @@ impl Trainer {
     }
 }
 
+/// What a step computes with and leaves as it is.
+#[derive(Clone, Copy)]
+struct Given<'a> {
+    config: &'a TrainConfig,
+    cells: &'a TrainingCells,
+    facts: &'a TargetFacts,
+    device: &'a Device,
+}
+
 /// One optimiser step of the stage at which `run` stands; its position is the caller's to move.
-fn advance(
-    config: &TrainConfig,
-    cells: &TrainingCells,
-    device: &Device,
-    run: &mut Run,
-    draws: &mut Draws,
-) -> Result<Losses, Error> {
+fn advance(given: Given<'_>, run: &mut Run, draws: &mut Draws) -> Result<Losses, Error> {
+    let Given { config, cells, facts, device } = given;
     let Position { stage, step } = run.position;
     let stage = stage.unwrap_or(Stage::Decoder);
     let settings = config.stage(stage);
-    let source = Source { config, cells, composer: &run.model.composer, device };
+    let source = Source { config, cells, facts, composer: &run.model.composer, device };
     let examples = source.examples(stage, config.n_examples(stage), draws, step)?;
     let main = cycle(config, stage, settings.max_lr);
     let (lr, beta1) = (main.lr(step), main.beta1(step));
@@ -366,6 +382,10 @@ fn check(
         let problem = format!("cells have {n_genes} genes, the configuration {n_model}, the header {n_header}");
         return Err(Error::TrainingCells { problem });
     }
+    if header.anchor != config.anchor {
+        let problem = "the header and the configuration speak of different anchors".into();
+        return Err(Error::TrainingCells { problem });
+    }
     for stage in Stage::ALL.into_iter().filter(|stage| config.stage(*stage).n_steps > 0) {
         let n_examples = |cells: &TrainingCells| cells.n_examples(stage, sampling(config.stage(stage)));
         let missing = match stage {
@@ -395,7 +415,9 @@ fn draws(config: &TrainConfig, position: Position) -> Draws {
 }
 
 fn fresh_decoder(config: &TrainConfig, device: &Device) -> Decoder {
-    Decoder::init(config.model.d_model, config.seed.wrapping_add(DECODER_SEED_OFFSET), device)
+    let decoder = Decoder::init(config.model.d_model, config.seed.wrapping_add(DECODER_SEED_OFFSET), device);
+    // With an anchor the network begins by correcting nothing.
+    if config.anchor.is_some() { decoder.silenced() } else { decoder }
 }
 
 fn fresh_optimiser(config: &TrainConfig, position: Position) -> AdamW {

@@ -172,5 +172,7 @@ fn config(bytes: &[u8], floats: &TensorMap, parameters: &str) -> Result<ModelCon
             n_latent: size("pert_latent_dim")?,
             n_mode: size("pert_mode_dim")?,
         },
+        masked_identity: false,
+        action_tokens: false,
     })
 }

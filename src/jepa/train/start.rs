@@ -31,6 +31,11 @@ pub fn started_from(config: &TrainConfig, header: &CheckpointHeader, bytes: &[u8
         )));
     }
     config.data.target_sum = Some(header.target_sum);
+    // The decoder corrects an anchor or predicts by itself: what it was trained for holds.
+    if config.anchor.is_some() && header.anchor.is_none() {
+        return Err(bad("anchor is set, but the checkpoint was trained without one; leave it out".into()));
+    }
+    config.anchor = header.anchor.clone();
     config.start_from = Some(checkpoint::fingerprint(bytes));
     if !config.train_encoder {
         config.pretrain.n_steps = 0;
@@ -91,7 +96,7 @@ impl Trainer {
         let (model, decoder) = checkpoint.build(&device)?;
         let decoder = decoder.unwrap_or_else(|| fresh_decoder(&config, &device));
         let run = Run::new(&config, model, decoder);
-        Self::at(config, header, cells, device, run)
+        Self::at(config, header, cells, device, run, checkpoint.anchor()?)
     }
 }
 

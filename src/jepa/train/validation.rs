@@ -74,7 +74,7 @@ impl Trainer {
     /// One of the fixed batches.
     fn examples_of(&self, cells: &TrainingCells, stage: Stage, batch: usize) -> Result<Examples, Error> {
         let composer = &self.run.model.composer;
-        let source = Source { config: &self.config, cells, composer, device: &self.device };
+        let source = Source { config: &self.config, cells, facts: &self.facts, composer, device: &self.device };
         let mut draws = Draws::new(self.config.seed.wrapping_add(VALIDATION_SEED_OFFSET), stage);
         source.examples(stage, self.n_per_batch(cells, stage), &mut draws, batch)
     }

@@ -54,6 +54,8 @@ pub enum LossTerm {
     Contrast,
     /// Squared error of the decoded change (decoder).
     Change,
+    /// Energy distance between the predicted and the observed cells of a target (action, decoder).
+    Population,
 }
 
 impl LossTerm {
@@ -67,6 +69,7 @@ impl LossTerm {
             LossTerm::TeacherCovariance => "covariance of the teacher",
             LossTerm::Contrast => "contrast",
             LossTerm::Change => "squared error of the change",
+            LossTerm::Population => "distance of the populations",
         }
     }
 }
