@@ -96,8 +96,8 @@ pub async fn evaluate(
     let mode = header.modes.first().copied().unwrap_or(Mode::Unknown);
     let bar = dataset::progress_bar(asked.len() as u64, "predicting", "targets");
     let mut model = Vec::new();
-    for (_, vector) in &asked {
-        model.push(mean_response(predictor, dataset, &rows, vector, mode, |_| {}).await?);
+    for (response, vector) in &asked {
+        model.push(mean_response(predictor, dataset, &rows, (&response.target, vector), mode, |_| {}).await?);
         bar.inc(1);
     }
     bar.finish_and_clear();
