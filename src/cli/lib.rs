@@ -47,7 +47,7 @@ enum Command {
     Train(train::Arguments),
     /// Predict the mean response of the control cells to a perturbation.
     Predict(predict::Arguments),
-    /// Score a checkpoint on its held-out targets, beside simple baselines.
+    /// Score a model, or the simple methods alone, on perturbations that they did not learn from.
     Eval(evaluate::Arguments),
     /// Part the perturbations or cells of a file into training, validation and test, and say what the parts share.
     Split(split::Arguments),

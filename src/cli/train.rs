@@ -13,7 +13,7 @@ use engine::jepa::bank::Bank;
 use engine::jepa::checkpoint::{self, Checkpoint};
 use engine::jepa::device::Device;
 use engine::jepa::train::Trainer;
-use engine::jepa::train::assemble::{Assembled, Material, assemble};
+use engine::jepa::train::assemble::{Assembled, assemble};
 use engine::jepa::train::start::started_from;
 use futures_lite::future::block_on;
 use indicatif::HumanBytes;
@@ -23,7 +23,7 @@ use spec::train::preset::Preset;
 use spec::train::run_file::{RunData, RunFile};
 use spec::train::{Stage, TrainConfig};
 
-use crate::dataset::{self, Dataset};
+use crate::dataset::{self, MoreColumns};
 
 pub use steps::Interrupted;
 
@@ -158,7 +158,7 @@ fn read_run(path: &Path) -> Result<RunFile> {
     Ok(run)
 }
 
-fn parse_preset(name: &str) -> Result<Preset, String> {
+pub fn parse_preset(name: &str) -> Result<Preset, String> {
     let known = || Preset::ALL.map(Preset::label).join(", ");
     Preset::ALL.into_iter().find(|preset| preset.label() == name).ok_or_else(|| format!("the presets are {}", known()))
 }
@@ -212,10 +212,10 @@ pub fn train(plan: &Plan<'_>, out: &Path, steps: &Steps) -> Result<Option<Traine
         None => plan.config.clone(),
     };
     let target_sum = config.data.target_sum.unwrap_or(dataset::DEFAULT_TARGET_SUM);
-    let dataset =
-        dataset::load_with_batches(plan.data, &config.data, config.join, target_sum, config.batch_column.as_deref())?;
+    let more = MoreColumns { batch: config.batch_column.as_deref(), only: None };
+    let dataset = dataset::load_with(plan.data, &config.data, config.join, None, target_sum, more)?;
     let header = from.map(|from| &from.checkpoint.header);
-    let Assembled { config, header, cells, warnings } = assemble(&config, material(dataset), plan.bank, header)?;
+    let Assembled { config, header, cells, warnings } = assemble(&config, dataset.material(), plan.bank, header)?;
     for warning in warnings {
         eprintln!("note: {warning}");
     }
@@ -272,19 +272,6 @@ fn batches(config: &TrainConfig) -> String {
     let stages = Stage::ALL.into_iter().filter(|stage| config.stage(*stage).n_steps > 0);
     let each = stages.map(|stage| format!("a batch_size of {} ({})", config.stage(stage).batch_size, stage.label()));
     each.collect::<Vec<_>>().join(", ")
-}
-
-/// What a run is made of.
-fn material(dataset: Dataset) -> Material {
-    Material {
-        expression: dataset.expression,
-        genes: dataset.genes,
-        gene_ids: dataset.gene_ids,
-        labels: dataset.labels,
-        batches: dataset.batches,
-        cells_per_row: dataset.weights,
-        target_sum: dataset.target_sum,
-    }
 }
 
 /// Opens the device that was asked for and says which it is.

@@ -4,6 +4,7 @@
 //! cancelled leaves what was there before. `cells` and `jepa` are re-exported for the leaves that drive the engine.
 
 mod checkpoint;
+pub mod evaluate;
 mod export;
 mod failure;
 mod look;

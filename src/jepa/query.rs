@@ -115,7 +115,8 @@ impl Predictor {
             problem: "it has no decoder, so that it gives latent states but no expression".into(),
         })?;
         let cursor = Cursor::new(self, cells, rows, weights, self.header.cells_per_example)?;
-        let vector = self.drawn_to_training(vector)?;
+        // Without a perturbation there is nothing to draw.
+        let vector = if mode == Mode::Control { vector.to_vec() } else { self.drawn_to_training(vector)? };
         let width = vector.len();
         let action = |n: usize| -> Result<Actions, Error> {
             let (modalities, modes) = (vec![Modality::Protein; n], vec![mode; n]);
@@ -123,7 +124,25 @@ impl Predictor {
         };
         action(1)?;
         let n_genes = cells.n_genes();
-        Ok(Response { cursor, decoder, vector, mode, sum: vec![0.0; n_genes], total_weight: 0.0 })
+        Ok(Response { cursor, decoder, vector, mode, sum: vec![0.0; n_genes], total_weight: 0.0, each: None })
+    }
+
+    /// As [`Predictor::predict`], of each row by itself: [`Response::finish_each`] has the change of every row, for scores
+    /// of single cells. Where training averaged cells the model is asked for what it did not learn.
+    ///
+    /// # Errors
+    /// As [`Predictor::predict`].
+    pub fn predict_each<'a>(
+        &'a self,
+        cells: &'a Counts,
+        rows: &'a [usize],
+        vector: &[f32],
+        mode: Mode,
+    ) -> Result<Response<'a>, Error> {
+        let mut response = self.predict(cells, rows, None, vector, mode)?;
+        response.cursor = Cursor::new(self, cells, rows, None, 1)?;
+        response.each = Some(Vec::new());
+        Ok(response)
     }
 
     /// The vector as the checkpoint wants it asked.
@@ -251,6 +270,8 @@ pub struct Response<'a> {
     mode: Mode,
     sum: Vec<f64>,
     total_weight: f64,
+    /// The change of each group; none where the mean is enough.
+    each: Option<Vec<f32>>,
 }
 
 impl Response<'_> {
@@ -273,7 +294,15 @@ impl Response<'_> {
                 *sum += weight * f64::from(value);
             }
         }
+        if let Some(each) = &mut self.each {
+            each.extend(delta);
+        }
         Ok(Some(chunk.n_rows_done))
+    }
+
+    /// The predicted change of each row done (log1p units), row-major `[rows, genes]`; empty where the mean was asked for.
+    pub fn finish_each(self) -> Vec<f32> {
+        self.each.unwrap_or_default()
     }
 
     /// The mean predicted change per gene (log1p units) over the cells done; zero without any.

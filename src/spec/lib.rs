@@ -8,6 +8,7 @@
 pub mod checkpoint;
 pub mod dataset;
 pub mod device;
+pub mod evaluation;
 pub mod floats;
 pub mod genes;
 pub mod labels;
