@@ -12,9 +12,22 @@ use spec::model::Mode;
 
 use crate::dataset::Dataset;
 
-/// Which model answers, and on what it is computed.
+/// Which model answers, with which vectors, and on what it is computed.
 #[derive(Debug, clap::Args)]
 pub struct ModelArguments {
+    #[command(flatten)]
+    checkpoint: CheckpointArguments,
+    /// Perturbation vectors by gene (.npz or .safetensors).
+    #[arg(long)]
+    bank: PathBuf,
+    /// Compute on the CPU even where there is a GPU.
+    #[arg(long)]
+    cpu: bool,
+}
+
+/// The file of a model, and what it may not say itself.
+#[derive(Debug, clap::Args)]
+pub struct CheckpointArguments {
     /// The checkpoint (.safetensors), or the parameters alone as PyTorch saves them (.pt).
     #[arg(long)]
     checkpoint: PathBuf,
@@ -27,12 +40,6 @@ pub struct ModelArguments {
     /// For parameters alone: the number of attention heads. Default: 4, or the next fewer that divides the width.
     #[arg(long)]
     heads: Option<usize>,
-    /// Perturbation vectors by gene (.npz or .safetensors).
-    #[arg(long)]
-    bank: PathBuf,
-    /// Compute on the CPU even where there is a GPU.
-    #[arg(long)]
-    cpu: bool,
 }
 
 impl ModelArguments {
@@ -43,11 +50,23 @@ impl ModelArguments {
 
     /// Reads the checkpoint onto the device.
     pub fn predictor(&self) -> Result<Predictor> {
+        self.checkpoint.predictor(self.cpu)
+    }
+}
+
+impl CheckpointArguments {
+    /// What the model is called: its file.
+    pub fn name(&self) -> String {
+        self.checkpoint.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// Reads the checkpoint onto the device.
+    pub fn predictor(&self, cpu: bool) -> Result<Predictor> {
         let checkpoint = match read(&self.checkpoint)? {
             Weights::Described(checkpoint) => *checkpoint,
             Weights::Bare(bare) => self.described(bare)?,
         };
-        let device = block_on(crate::train::open_device(self.cpu))?;
+        let device = block_on(crate::train::open_device(cpu))?;
         Predictor::new(&checkpoint, &device).with_context(|| self.checkpoint.display().to_string())
     }
 

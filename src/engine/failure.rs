@@ -82,6 +82,9 @@ pub enum EngineError {
     /// The device could not be opened.
     #[error("no device to compute on: {0}")]
     Device(String),
+    /// There is nothing to evaluate, or not like that.
+    #[error("{0}")]
+    Evaluation(String),
     /// The question has no answer with this checkpoint.
     #[error("{0}")]
     Query(String),
@@ -110,6 +113,7 @@ impl EngineError {
             Self::Map(_) => "A map needs at least two cells and two genes with finite values.",
             Self::Export(_) => "Keep fewer cells (bounds on the histograms, or fewer cells to read), then save again.",
             Self::Device(_) => "Update the browser or its graphics driver; without a GPU the page computes on the CPU.",
+            Self::Evaluation(_) => "Choose the labels under Load, other held-out perturbations, or a model of these cells.",
             Self::Query(_) => "Choose another gene or another mode.",
         }
         .into()

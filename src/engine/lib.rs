@@ -6,6 +6,7 @@
 
 mod checkpoint;
 pub mod conservation;
+pub mod evaluate;
 mod export;
 mod failure;
 mod look;

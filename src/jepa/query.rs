@@ -132,7 +132,9 @@ impl Predictor {
             let problem = format!("the vector has {n} numbers, those of the checkpoint's anchor {n_anchor}");
             return Err(Error::Actions { problem });
         }
-        let (asked, vector) = (vector.to_vec(), self.drawn_to_training(vector)?);
+        // Without a perturbation there is nothing to draw.
+        let drawn = if mode == Mode::Control { vector.to_vec() } else { self.drawn_to_training(vector)? };
+        let (asked, vector) = (vector.to_vec(), drawn);
         let width = vector.len();
         let action = |n: usize| -> Result<Actions, Error> {
             let (modalities, modes) = (vec![Modality::Protein; n], vec![mode; n]);
@@ -141,7 +143,25 @@ impl Predictor {
         action(1)?;
         let n_genes = cells.n_genes();
         let sum = vec![0.0; n_genes];
-        Ok(Response { cursor, decoder, asked, vector, mode, gene: None, sum, total_weight: 0.0 })
+        Ok(Response { cursor, decoder, asked, vector, mode, gene: None, sum, total_weight: 0.0, each: None })
+    }
+
+    /// As [`Predictor::predict`], of each row by itself: [`Response::finish_each`] has the change of every row, for scores
+    /// of single cells. Where training averaged cells the model is asked for what it did not learn.
+    ///
+    /// # Errors
+    /// As [`Predictor::predict`].
+    pub fn predict_each<'a>(
+        &'a self,
+        cells: &'a Counts,
+        rows: &'a [usize],
+        vector: &[f32],
+        mode: Mode,
+    ) -> Result<Response<'a>, Error> {
+        let mut response = self.predict(cells, rows, None, vector, mode)?;
+        response.cursor = Cursor::new(self, cells, rows, None, 1)?;
+        response.each = Some(Vec::new());
+        Ok(response)
     }
 
     /// The vector as the checkpoint wants it asked.
@@ -274,6 +294,8 @@ pub struct Response<'a> {
     gene: Option<usize>,
     sum: Vec<f64>,
     total_weight: f64,
+    /// The change of each group; none where the mean is enough.
+    each: Option<Vec<f32>>,
 }
 
 impl Response<'_> {
@@ -310,7 +332,15 @@ impl Response<'_> {
                 *sum += weight * f64::from(value);
             }
         }
+        if let Some(each) = &mut self.each {
+            each.extend(delta);
+        }
         Ok(Some(chunk.n_rows_done))
+    }
+
+    /// The predicted change of each row done (log1p units), row-major `[rows, genes]`; empty where the mean was asked for.
+    pub fn finish_each(self) -> Vec<f32> {
+        self.each.unwrap_or_default()
     }
 
     /// The mean predicted change per gene (log1p units) over the cells done; zero without any.
