@@ -11,6 +11,7 @@ pub mod device;
 pub mod floats;
 pub mod genes;
 pub mod labels;
+pub mod map;
 pub mod message;
 pub mod metrics;
 pub mod model;
