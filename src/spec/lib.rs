@@ -13,6 +13,7 @@ pub mod evaluation;
 pub mod floats;
 pub mod genes;
 pub mod labels;
+pub mod map;
 pub mod message;
 pub mod metrics;
 pub mod model;

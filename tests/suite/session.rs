@@ -2,6 +2,7 @@
 //! browser and every other leaf rely on, without either.
 
 mod looked;
+mod mapped;
 mod population;
 mod runs;
 
