@@ -117,7 +117,11 @@ impl<'a> Contender<'a> {
                             continue;
                         }
                     };
-                    let predictor = Predictor::of(trainer.model(), trainer.decoder(), trainer.header(), device);
+                    let Some(predictor) = trainer.predictor() else {
+                        problems.push(format!("{}: a model of cells alone predicts no perturbation", self.name()));
+                        told.of_seeds[at].failed(screen, fold);
+                        continue;
+                    };
                     let asking = Asking::new(screen, bank, &predictor, None);
                     Box::pin(asking.fold(fold, &pairs, at, config.seed, &mut told, watch)).await?;
                 }
