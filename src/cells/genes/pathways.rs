@@ -4,21 +4,14 @@
 
 use std::collections::HashSet;
 
+use spec::genes::Pathway;
+
 use crate::read::ReadError;
 use crate::read::text::Lines;
 use crate::source::NamedSource;
 
 /// Bytes of names that are kept; all of MSigDB has 40 MB. A gzip stream can hold any number.
 const MAX_NAME_BYTES: usize = 128 << 20;
-
-/// Genes that belong together.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pathway {
-    /// Its name.
-    pub name: String,
-    /// Symbols, each once, in file order.
-    pub genes: Vec<String>,
-}
 
 /// Reads the sets of a file. Sets without genes are left out; of two sets of one name the first is taken.
 ///

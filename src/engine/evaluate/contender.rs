@@ -117,7 +117,10 @@ impl<'a> Contender<'a> {
                             continue;
                         }
                     };
-                    let predictor = Predictor::of(trainer.model(), trainer.decoder(), trainer.header(), device);
+                    let Some(predictor) = trainer.predictor() else {
+                        problems.push(format!("{} predicts no responses: train a BioJEPA-AC", self.name()));
+                        return Ok(told);
+                    };
                     let asking = Asking::new(screen, bank, &predictor, None);
                     Box::pin(asking.fold(fold, &pairs, at, config.seed, &mut told, watch)).await?;
                 }

@@ -59,6 +59,7 @@ pub fn assemble_cells(
         baseline: config.baseline,
         cells_per_example: 1,
         shrinkage: None,
+        anchor: None,
     };
     let cells = TrainingCells::new(material.expression, &roles, None, Vec::new())?;
     Ok(Assembled { config, header, cells, warnings })

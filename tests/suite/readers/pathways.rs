@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use cells::genes::pathways::{Pathway, read};
+use cells::genes::pathways::read;
 use cells::source::NamedSource;
+use spec::genes::Pathway;
 
 use super::tenx::gzip;
 
