@@ -66,8 +66,7 @@ impl Pathways {
         }
         let wanted = if config.n_changed == 0 { genes.len() / 10 } else { config.n_changed };
         let changed = largest(&values, wanted);
-        let mut ranked =
-            Work::new(&values, &sets, RankedConfig { n_random: config.n_random, seed: config.seed });
+        let mut ranked = Work::new(&values, &sets, RankedConfig { n_random: config.n_random, seed: config.seed });
         let mut stretch = task.begin("Looking for gene sets", "sets", sets.len()).await?;
         while let Some(done) = ranked.advance() {
             stretch.reached(done).await?;
