@@ -342,6 +342,7 @@ fn every_answer_is_looked_up_in_the_open_collection() {
     assert!(state.holds(5) && !state.has_job(|_| true), "without an answer there is nothing to look up");
 
     let answer = prediction();
+    state.enqueue(Job::with_files(Request::LoadCheckpoint { n_heads: None }, 6));
     step(&mut state, checkpoint());
     state.ask();
     step(&mut state, Event::Predicted { prediction: answer.clone() });
