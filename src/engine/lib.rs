@@ -14,6 +14,7 @@ mod map;
 mod markers;
 mod measure;
 mod methods;
+mod pathways;
 mod perturb;
 mod population;
 mod runs;

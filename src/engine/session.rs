@@ -15,6 +15,7 @@ use crate::export;
 use crate::failure::EngineError;
 use crate::look::Looked;
 use crate::markers::markers;
+use crate::pathways::Pathways;
 use crate::population::Population;
 use crate::runs::{Part, Runs};
 use crate::scores::scores;
@@ -42,6 +43,8 @@ pub struct Session {
     population: Option<Population>,
     /// What genes are called, and the name of that table; none where as files name them.
     gene_table: Option<(String, GeneTable)>,
+    /// Sets of genes that responses are looked for in.
+    pathways: Option<Pathways>,
     /// Maps of the population and what was asked about it, to be saved with it.
     looked: Looked,
     predictions: Vec<Prediction>,
@@ -62,6 +65,7 @@ impl Session {
             opened: None,
             population: None,
             gene_table: None,
+            pathways: None,
             looked: Looked::default(),
             predictions: Vec::new(),
             runs: Runs::new(Files::new(store)),
@@ -141,6 +145,17 @@ impl Session {
                 self.gene_table = table.transpose().map_err(EngineError::Read)?;
                 let said = |(name, table): &(String, GeneTable)| (name.clone(), table.n_symbols());
                 Event::GeneTableRead { table: self.gene_table.as_ref().map(said) }
+            }
+            Request::Pathways => {
+                let file = files.first().ok_or_else(|| EngineError::Query("no file of gene sets was given".into()))?;
+                let pathways = Pathways::read(file)?;
+                let collection = pathways.collection();
+                self.pathways = Some(pathways);
+                Event::PathwaysRead { collection }
+            }
+            Request::Enrich { asked, config } => {
+                let pathways = self.pathways.as_ref().ok_or(PATHWAYS_FIRST)?;
+                Event::Enriched { enrichment: Box::new(pathways.enrichment(task, &asked, config).await?) }
             }
             Request::Embed { config } => {
                 let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
@@ -272,4 +287,6 @@ impl Session {
 const STARTED_FIRST: EngineError = EngineError::OutOfOrder { what: "no device", needed: "the session is started" };
 const OPENED_FIRST: EngineError = EngineError::OutOfOrder { what: "no file to read", needed: "a file is opened" };
 const PREPARED_FIRST: EngineError = EngineError::OutOfOrder { what: "no cells", needed: "a file is prepared" };
+const PATHWAYS_FIRST: EngineError =
+    EngineError::OutOfOrder { what: "no sets of genes", needed: "a collection of them (.gmt) is opened" };
 const LOADED_FIRST: EngineError = EngineError::OutOfOrder { what: "no model to ask", needed: "a checkpoint is loaded" };

@@ -9,6 +9,7 @@ pub mod cell_jepa;
 pub mod checkpoint;
 pub mod dataset;
 pub mod device;
+pub mod enrichment;
 pub mod evaluation;
 pub mod floats;
 pub mod genes;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::{Card, CheckpointHeader};
 use crate::dataset::{GeneJoin, Opened, PrepareOptions, Prepared};
 use crate::device::{AttentionPath, BackendChoice, DeviceReport};
+use crate::enrichment::{Collection, Enrichment, EnrichmentConfig, GeneValues};
 use crate::genes::VariableGenesTable;
 use crate::labels::{LabelOptions, LabelTable};
 use crate::map::{
@@ -69,6 +70,17 @@ pub enum Request {
     /// Take the names of genes from a table, handed over beside the message, in every preparation from now on; without
     /// a file, as files name them. Answered by [`Event::GeneTableRead`].
     GeneTable,
+    /// Take the sets of genes that responses are looked for in from a `.gmt`, handed over beside the message. Answered by
+    /// [`Event::PathwaysRead`].
+    Pathways,
+    /// Look for the sets of genes that values fall into. Answered by [`Event::Enriched`].
+    Enrich {
+        /// A response, or other values of genes.
+        asked: Box<GeneValues>,
+        /// How.
+        #[serde(default)]
+        config: EnrichmentConfig,
+    },
     /// Principal components of the prepared cells and of their latent states. What did not change is not computed anew.
     /// Answered by [`Event::Embedded`].
     Embed {
@@ -275,6 +287,16 @@ pub enum Event {
     GeneTableRead {
         /// Its name and how many symbols it has; none where names are as files have them.
         table: Option<(String, usize)>,
+    },
+    /// Sets of genes were read.
+    PathwaysRead {
+        /// What they are.
+        collection: Collection,
+    },
+    /// Sets of genes were looked for.
+    Enriched {
+        /// What was found.
+        enrichment: Box<Enrichment>,
     },
     /// The maps are there.
     Embedded {

@@ -7,6 +7,7 @@
 mod answered;
 mod asked;
 mod job;
+mod pathways;
 mod population;
 mod shared;
 mod trained;
@@ -26,10 +27,12 @@ use spec::prepare::{CellFilter, MapConfig};
 use spec::recipe::Recipe;
 
 pub use job::{FileSet, Job, Post, Progress, Running};
+pub use pathways::Side;
 pub use population::{Population, Unfolding};
 pub use shared::Shared;
 pub use training::{Live, Planned, Tries, is_run};
 
+use pathways::Pathways;
 use training::Training;
 
 /// Requests that the browser counted.
@@ -199,6 +202,8 @@ pub struct State {
     pub mode: Option<Mode>,
     /// The last answer.
     pub prediction: Option<Shared<Prediction>>,
+    /// The sets of genes that it falls into.
+    pub pathways: Pathways,
     /// The job at work.
     pub running: Option<Running>,
     /// How far it is.
@@ -324,6 +329,9 @@ impl State {
             let files = table.files;
             self.enqueue(Job::with_files(Request::GeneTable, files));
         }
+        if let Some((files, _)) = self.pathways.collection {
+            self.enqueue(Job::with_files(Request::Pathways, files));
+        }
         if let Some(dataset) = self.dataset.clone() {
             self.options = dataset.options.clone();
             let join = dataset.join.unwrap_or_default();
@@ -348,6 +356,7 @@ impl State {
             self.opened.as_ref().map(|file| file.files),
             self.dataset.as_ref().map(|dataset| dataset.files),
             self.gene_table.as_ref().map(|table| table.files),
+            self.pathways.collection.as_ref().map(|(files, _)| *files),
             self.running.as_ref().and_then(|running| running.job.files),
         ];
         shown.contains(&Some(set)) || self.queue.iter().any(|job| job.files == Some(set))

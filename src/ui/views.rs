@@ -35,6 +35,7 @@ pub mod load;
 pub mod look;
 pub mod naming;
 pub mod opened;
+pub mod pathways;
 pub mod perturb;
 pub mod picker;
 pub mod privacy;

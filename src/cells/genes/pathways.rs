@@ -4,21 +4,14 @@
 
 use std::collections::HashSet;
 
+use spec::genes::Pathway;
+
 use crate::read::ReadError;
 use crate::read::text::Lines;
 use crate::source::NamedSource;
 
 /// Bytes of names that are kept; all of MSigDB has 40 MB. A gzip stream can hold any number.
 const MAX_NAME_BYTES: usize = 128 << 20;
-
-/// Genes that belong together.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pathway {
-    /// Its name.
-    pub name: String,
-    /// Symbols, each once, in file order.
-    pub genes: Vec<String>,
-}
 
 /// Reads the sets of a file. Sets without genes are left out; of two sets of one name the first is taken.
 ///
@@ -49,4 +42,19 @@ pub fn read(file: &NamedSource) -> Result<Vec<Pathway>, ReadError> {
         }
     }
     if sets.is_empty() { Err(lines.wrong("it holds no gene set; give a .gmt with a set per line")) } else { Ok(sets) }
+}
+
+/// The sets in so far as they are of these genes; those with fewer than `min_size` of them are left out.
+pub fn within(sets: Vec<Pathway>, genes: &[String], min_size: usize) -> Vec<Pathway> {
+    let known: HashSet<&String> = genes.iter().collect();
+    let cut = |mut set: Pathway| {
+        set.genes.retain(|gene| known.contains(gene));
+        (set.genes.len() >= min_size).then_some(set)
+    };
+    sets.into_iter().filter_map(cut).collect()
+}
+
+/// Sets as the text of a `.gmt`, without descriptions.
+pub fn write(sets: &[Pathway]) -> String {
+    sets.iter().map(|set| format!("{}\t\t{}\n", set.name, set.genes.join("\t"))).collect()
 }

@@ -17,7 +17,7 @@ use crate::query::Predictor;
 const N_ASKED: usize = 16;
 
 impl Trainer {
-    /// The model as it stands, to be asked; none where it is one of cells alone.
+    /// The model as it stands, to be asked; none where it predicts no responses. Parameters are shared, not copied.
     pub fn predictor(&self) -> Option<Predictor> {
         let Learned::BioJepa { model, decoder } = &self.run.learned else { return None };
         Some(Predictor::of(model, decoder, self.facts.anchor(), &self.header, &self.device))

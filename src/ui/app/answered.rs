@@ -45,6 +45,8 @@ impl State {
             Event::LabelsRead { table } => self.accept_labels(table),
             Event::Prepared { prepared } => self.accept_prepared(job, prepared),
             Event::GeneTableRead { table } => self.accept_gene_table(job.files, table),
+            Event::PathwaysRead { collection } => self.accept_collection(job.files, collection),
+            Event::Enriched { enrichment } => self.pathways.found = Some(Shared::new(*enrichment)),
             Event::Embedded { genes, maps } => {
                 self.variable_genes = genes.map(Shared::new);
                 self.maps = Some(Shared::new(maps));
@@ -53,6 +55,7 @@ impl State {
                 self.failure = None;
                 self.failed_starts = 0;
                 self.prediction = Some(Shared::new(prediction));
+                self.look_at_new_answer();
             }
             Event::TrainingPlanned { plan } => self.accept_plan(job, *plan),
             Event::Trained { run } => self.accept_trained(*run),

@@ -38,6 +38,8 @@ impl Job {
             Request::Prepare { .. } => "Preparing the cells".into(),
             Request::Filter { .. } => "Filtering the cells".into(),
             Request::GeneTable => "Reading the table of genes".into(),
+            Request::Pathways => "Reading the gene sets".into(),
+            Request::Enrich { asked, .. } => format!("Looking for gene sets in the {}", asked.name),
             Request::Embed { .. } => "Mapping the cells".into(),
             Request::Map { representation, .. } => format!("Mapping the {}", representation.label()),
             Request::Markers { grouping, .. } => format!("Finding the markers of {}", grouping.label()),

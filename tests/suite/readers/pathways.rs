@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use cells::genes::pathways::{Pathway, read};
+use cells::genes::pathways::{read, within, write};
 use cells::source::NamedSource;
+use spec::genes::Pathway;
 
 use super::tenx::gzip;
 
@@ -26,6 +27,15 @@ fn sets_are_read_once_each_with_their_genes_once_each() {
 fn check_refused(bytes: &[u8], said: &str) {
     let message = read_bytes(bytes).expect_err(said);
     assert!(message.contains("sets.gmt") && message.contains(said), "{message}");
+}
+
+#[test]
+fn sets_are_cut_to_the_genes_that_are_wanted_and_written_as_they_are_read() {
+    let sets = read_bytes(b"ONE\tx\tSTAT1\tJAK2\tMYC\nTWO\tx\tIRF1\tMYC\n").unwrap();
+    let genes = ["MYC", "STAT1", "IRF8"].map(str::to_owned);
+    let cut = within(sets.clone(), &genes, 2);
+    assert_eq!(write(&cut), "ONE\t\tSTAT1\tMYC\n");
+    assert_eq!(read_bytes(write(&sets).as_bytes()), Ok(sets));
 }
 
 #[test]
