@@ -118,14 +118,8 @@ impl<'a> Contender<'a> {
                         }
                     };
                     let Some(predictor) = trainer.predictor() else {
-<<<<<<< HEAD
-                        problems.push(format!("{}: a model of cells alone predicts no perturbation", self.name()));
-                        told.of_seeds[at].failed(screen, fold);
-                        continue;
-=======
                         problems.push(format!("{} predicts no responses: train a BioJEPA-AC", self.name()));
                         return Ok(told);
->>>>>>> 677ea794c084eda1528fb50a276c3f5ab372593b
                     };
                     let asking = Asking::new(screen, bank, &predictor, None);
                     Box::pin(asking.fold(fold, &pairs, at, config.seed, &mut told, watch)).await?;
