@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::backwards::{Backwards, Candidates, Signature};
 use crate::checkpoint::{Card, CheckpointHeader};
 use crate::dataset::{GeneJoin, Opened, PrepareOptions, Prepared};
 use crate::device::{AttentionPath, BackendChoice, DeviceReport};
@@ -16,6 +17,7 @@ use crate::map::{
     CellColumn, CellQuantity, Grouping, Mapped, MarkerOptions, MarkerTable, PopulationConfig, Representation,
     ScoreTable,
 };
+use crate::model::Mode;
 use crate::prediction::{Prediction, Query, TargetInfo};
 use crate::prepare::{CellFilter, MapConfig};
 use crate::run::{Glimpse, RunChange, RunExport, RunInfo, StartFrom, Steering, StorageReport, TrainingPlan};
@@ -125,6 +127,16 @@ pub enum Request {
     Predict {
         /// What is asked.
         query: Query,
+    },
+    /// Look for the perturbations that lead towards a signature. Answered by [`Event::AskedBackwards`].
+    AskBackwards {
+        /// What is looked for.
+        signature: Box<Signature>,
+        /// How genes would be perturbed.
+        mode: Mode,
+        /// Which are asked about.
+        #[serde(default)]
+        candidates: Candidates,
     },
     /// Write the prepared cells, or what was done to them, as a file. Answered by [`Event::Exported`].
     Export {
@@ -347,6 +359,11 @@ pub enum Event {
     Predicted {
         /// The answer.
         prediction: Prediction,
+    },
+    /// Perturbations were looked for.
+    AskedBackwards {
+        /// What was found.
+        found: Box<Backwards>,
     },
     /// A run was looked at.
     TrainingPlanned {

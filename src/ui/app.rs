@@ -6,6 +6,7 @@
 
 mod answered;
 mod asked;
+mod backwards;
 mod job;
 mod pathways;
 mod population;
@@ -32,6 +33,7 @@ pub use population::{Population, Unfolding};
 pub use shared::Shared;
 pub use training::{Live, Planned, Tries, is_run};
 
+use backwards::AskingBackwards;
 use pathways::Pathways;
 use training::Training;
 
@@ -204,6 +206,8 @@ pub struct State {
     pub prediction: Option<Shared<Prediction>>,
     /// The sets of genes that it falls into.
     pub pathways: Pathways,
+    /// The question the other way round.
+    pub backwards: AskingBackwards,
     /// The job at work.
     pub running: Option<Running>,
     /// How far it is.

@@ -57,6 +57,7 @@ impl State {
                 self.prediction = Some(Shared::new(prediction));
                 self.look_at_new_answer();
             }
+            Event::AskedBackwards { found } => self.backwards.found = Some(Shared::new(*found)),
             Event::TrainingPlanned { plan } => self.accept_plan(job, *plan),
             Event::Trained { run } => self.accept_trained(*run),
             Event::Runs { runs, storage } => self.accept_runs(runs, storage),
