@@ -6,6 +6,7 @@
 //! controls. Reading order: `screen` (what was measured), `folds`, `baselines`, `contender` (the model), `evidence` (the
 //! table and its ceiling), then what says how far to trust it: `null`, `trust`, `audit`, `headline`.
 
+mod asked;
 mod audit;
 mod baselines;
 mod contender;
@@ -24,6 +25,7 @@ use jepa::platform::now_secs;
 use spec::evaluation::{DataSummary, Evaluation, EvaluationConfig, FoldReport, Folds, MethodKind, MethodNote};
 use spec::metrics::Metric;
 
+pub(crate) use asked::asked;
 pub use contender::Contender;
 pub use screen::Subject;
 

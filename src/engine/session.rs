@@ -151,6 +151,10 @@ impl Session {
                 self.predictions.push(prediction.clone());
                 Event::Predicted { prediction }
             }
+            Request::Evaluate { config } => {
+                let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
+                Box::pin(crate::evaluate::asked(task, population, self.checkpoint.as_ref(), *config)).await?
+            }
             Request::Export { kind } => {
                 let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
                 let mut stretch = task.begin(&format!("Writing {}", kind.label()), "files", 1).await?;

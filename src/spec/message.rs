@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{Card, CheckpointHeader};
 use crate::dataset::{GeneJoin, Opened, PrepareOptions, Prepared};
+use crate::evaluation::{Evaluation, EvaluationConfig};
 use crate::device::{AttentionPath, BackendChoice, DeviceReport};
 use crate::genes::VariableGenesTable;
 use crate::labels::{LabelOptions, LabelTable};
@@ -76,6 +77,12 @@ pub enum Request {
     Predict {
         /// What is asked.
         query: Query,
+    },
+    /// Judge the loaded model on what it held out of the prepared cells, beside the simple methods; these alone where there
+    /// is no such model, or other folds are asked for. Answered by [`Event::Evaluated`].
+    Evaluate {
+        /// How.
+        config: Box<EvaluationConfig>,
     },
     /// Write the prepared cells, or what was done to them, as a file. Answered by [`Event::Exported`].
     Export {
@@ -241,6 +248,11 @@ pub enum Event {
     Predicted {
         /// The answer.
         prediction: Prediction,
+    },
+    /// An evaluation is done.
+    Evaluated {
+        /// What was found.
+        report: Box<Evaluation>,
     },
     /// A run was looked at.
     TrainingPlanned {

@@ -149,6 +149,7 @@ mod tests {
         let prediction = Prediction {
             query: Query { target: "STAT1".into(), mode: Mode::Knockout },
             support: Support::NeverMeasured,
+            nearest: None,
             genes: vec!["A".into(), "B,1".into()],
             control_mean: vec![1.0, 2.5],
             delta: vec![-0.25, f32::NAN],
