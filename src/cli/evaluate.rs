@@ -49,7 +49,7 @@ pub struct Arguments {
     /// Hold out pathway by pathway (.gmt).
     #[arg(long, value_name = "FILE", conflicts_with_all = ["folds", "checkpoint"])]
     pathways: Option<PathBuf>,
-    /// Evaluate on the cells with this value in a column of obs alone.
+    /// Evaluate on the cells with this value in a column of obs alone; with `!=`, on those with another.
     #[arg(long, value_name = "COLUMN=VALUE")]
     only: Option<String>,
     /// Column of obs with the batch of each cell: what batches alone would predict stands beside the methods.
@@ -179,7 +179,7 @@ fn parse_folds(text: &str) -> Result<Folds, String> {
 fn parse_metrics(text: &str) -> Result<MetricList, String> {
     match text {
         "reported" => Ok(MetricList(Metric::REPORTED.to_vec())),
-        "all" => Ok(MetricList(engine::evaluate::of_means())),
+        "all" => Ok(MetricList(Metric::of_means())),
         _ => Err("it is reported or all".into()),
     }
 }

@@ -20,10 +20,8 @@ mod trust;
 use std::future::Future;
 
 use jepa::bank::Bank;
-use jepa::eval::table::needs_predicted_cells;
 use jepa::platform::now_secs;
 use spec::evaluation::{DataSummary, Evaluation, EvaluationConfig, FoldReport, Folds, MethodKind, MethodNote};
-use spec::metrics::Metric;
 
 pub(crate) use asked::asked;
 pub use contender::Contender;
@@ -169,9 +167,4 @@ impl Fold {
             n_train: self.train.len(),
         }
     }
-}
-
-/// The measures that can be told from mean profiles of predictions.
-pub fn of_means() -> Vec<Metric> {
-    Metric::ALL.iter().copied().filter(|&metric| !needs_predicted_cells(metric)).collect()
 }

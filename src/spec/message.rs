@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{Card, CheckpointHeader};
 use crate::dataset::{GeneJoin, Opened, PrepareOptions, Prepared};
-use crate::evaluation::{Evaluation, EvaluationConfig};
 use crate::device::{AttentionPath, BackendChoice, DeviceReport};
+use crate::evaluation::{Evaluation, EvaluationConfig};
 use crate::genes::VariableGenesTable;
 use crate::labels::{LabelOptions, LabelTable};
 use crate::prediction::{Prediction, Query, TargetInfo};

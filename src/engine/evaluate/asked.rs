@@ -35,8 +35,7 @@ pub(crate) async fn asked(
     let bank = checkpoint.and_then(|checkpoint| checkpoint.bank.as_ref());
     let mut report = if let Some((model, material)) = judged {
         let subject = Subject { name: &population.file, material, missing: &missing };
-        let contender =
-            Contender::Checkpoint { name: "model", predictor: &model.predictor, n_control_cells: None };
+        let contender = Contender::Checkpoint { name: "model", predictor: &model.predictor, n_control_cells: None };
         evaluate(&subject, bank, Some(&contender), &config, task).await?
     } else {
         let material = population.material(config.batch_column.as_deref())?;

@@ -54,6 +54,10 @@ impl State {
                 self.failed_starts = 0;
                 self.prediction = Some(Shared::new(prediction));
             }
+            Event::Evaluated { report } => {
+                self.failure = None;
+                self.evaluation = Some(Shared::new(*report));
+            }
             Event::TrainingPlanned { plan } => self.accept_plan(job, *plan),
             Event::Trained { run } => self.accept_trained(*run),
             Event::Runs { runs, storage } => self.accept_runs(runs, storage),
@@ -74,6 +78,7 @@ impl State {
         // What another model said is not what this one says.
         if self.checkpoint.as_ref().is_some_and(|old| old.header != checkpoint.header) {
             self.prediction = None;
+            self.evaluation = None;
         }
         self.choose_first_question(&checkpoint.header, &checkpoint.targets);
         self.checkpoint = Some(Shared::new(checkpoint));
@@ -156,6 +161,8 @@ impl State {
             self.filter_history.clear();
             self.maps = None;
             self.prediction = None;
+            self.evaluation = None;
+            self.evaluation_config.batch_column = None;
         }
         self.ask_for_maps();
     }
@@ -177,6 +184,7 @@ impl State {
         }));
         self.maps = None;
         self.prediction = None;
+        self.evaluation = None;
         self.ask_for_maps();
     }
 

@@ -40,6 +40,7 @@ impl Job {
             Request::GeneTable => "Reading the table of genes".into(),
             Request::Embed { .. } => "Mapping the cells".into(),
             Request::Predict { query } => format!("Predicting {} {}", query.target, query.mode.label()),
+            Request::Evaluate { .. } => "Evaluating".into(),
             Request::Export { kind } => format!("Writing {}", kind.label()),
             Request::PlanTraining { .. } => "Estimating the run".into(),
             Request::Train { name, .. } => format!("Training {name}"),
