@@ -7,19 +7,25 @@ const TICKS = 100;
 
 /**
  * Of the pages of the browsers that this process started: what the largest one's process holds and its peak so far, in
- * bytes, and the seconds of all cores that they took, all threads together.
+ * bytes, and the seconds of all cores that they took, all threads together. `gpu`: what the largest GPU process holds.
  */
 export function memory() {
-  const renderers = readdirSync("/proc").filter((pid) => /^\d+$/.test(pid)).map(read).filter(Boolean);
-  const largest = (field) => Math.max(0, ...renderers.map(({ status }) => number(status, field) * 1024));
+  const renderers = processes("renderer");
+  const largest = (of, field) => Math.max(0, ...of.map(({ status }) => number(status, field) * 1024));
   const cpu = renderers.reduce((sum, { cpu }) => sum + cpu, 0);
-  return { held: largest("VmRSS"), peak: largest("VmHWM"), cpu };
+  const gpu = largest(processes("gpu-process"), "VmRSS");
+  return { held: largest(renderers, "VmRSS"), peak: largest(renderers, "VmHWM"), cpu, gpu };
 }
 
-// The figures of a page's process that descends from this one. Processes come and go while they are looked at.
-function read(pid) {
+function processes(type) {
+  const pids = readdirSync("/proc").filter((pid) => /^\d+$/.test(pid));
+  return pids.map((pid) => read(pid, type)).filter(Boolean);
+}
+
+// The figures of a browser's process that descends from this one. Processes come and go while they are looked at.
+function read(pid, type) {
   try {
-    if (!readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("--type=renderer")) return null;
+    if (!readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(`--type=${type}`)) return null;
     const status = readFileSync(`/proc/${pid}/status`, "utf8");
     let parent = number(status, "PPid");
     while (parent > 1 && parent !== process.pid) {

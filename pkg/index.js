@@ -87,6 +87,16 @@ export class Waddington {
     return (await this.#ask({ type: "gene_table" }, { ...options, files: file ? [file] : [] })).table;
   }
 
+  /** Takes the sets of genes that values are looked for in from a `.gmt`; the demo's come with it. */
+  async pathways(file, options) {
+    return (await this.#ask({ type: "pathways" }, { ...options, files: [file] })).collection;
+  }
+
+  /** Looks for the sets of genes that values fall into, such as a response: `{ name, genes, values }`. */
+  async enrich(asked, { config = {}, ...options } = {}) {
+    return (await this.#ask({ type: "enrich", asked, config }, options)).enrichment;
+  }
+
   /** Maps of the prepared cells: of expression and, with a checkpoint, of its latent states; and how variable the genes are. */
   async embed({ config = {}, ...options } = {}) {
     const { maps, genes } = await this.#ask({ type: "embed", config }, options);

@@ -110,6 +110,8 @@ pub struct Dataset {
     pub gene_ids: Vec<String>,
     /// Genes of the checkpoint that the file lacks: columns of zeros.
     pub missing: Vec<usize>,
+    /// Name of each cell.
+    pub cell_names: Vec<String>,
     /// Which perturbation each cell received.
     pub labels: Option<Labels>,
     /// Cells each row stands for; none for single cells.
@@ -219,6 +221,22 @@ pub fn load_with(
     Ok(dataset)
 }
 
+/// As [`load`] with a header, with a column of `obs` as text.
+pub fn load_with_column(
+    paths: &[PathBuf],
+    options: &PrepareOptions,
+    join: GeneJoin,
+    header: &CheckpointHeader,
+    column: Option<&str>,
+) -> Result<(Dataset, Option<Vec<String>>)> {
+    let opened = open(paths, join)?;
+    let options = completed(options, &opened.opened().suggested);
+    let texts = column.map(|column| crate::split::column(&opened, &options, column)).transpose();
+    let texts = texts.with_context(|| shown(paths))?;
+    let (dataset, kept) = prepare(paths, &opened, &options, Some(header), header.target_sum)?;
+    Ok((dataset, texts.map(|texts| kept.iter().map(|&cell| texts[cell].clone()).collect())))
+}
+
 /// Reads and prepares an opened file; tells which of the cells that were read are kept.
 fn prepare(
     paths: &[PathBuf],
@@ -252,7 +270,9 @@ fn prepare(
     };
     let weights = data.cell_weights.filter(|_| data.unit == CellUnit::Metacell);
     let labels = data.perturbations;
-    Ok((Dataset { expression, genes, gene_ids, missing, labels, weights, batches: None, target_sum }, kept))
+    let cell_names = data.barcodes;
+    let batches = None;
+    Ok((Dataset { expression, genes, gene_ids, missing, cell_names, labels, weights, batches, target_sum }, kept))
 }
 
 /// The cells within the bounds, and which they are.

@@ -1,7 +1,7 @@
 //! `waddington demo`: makes what ships with the site from a data file.
 //!
 //! Into `--out` go `model.safetensors` (trained here, or taken from `--checkpoint`), `bank.safetensors` (all vectors,
-//! quantised), `metacells.h5ad`, `measured.safetensors` and `card.json`. No single cell leaves the data file.
+//! quantised), `metacells.h5ad`, `measured.safetensors`, `pathways.gmt` and `card.json`. No single cell leaves the data file.
 //!
 //! A metacell is the mean of the log1p expression of up to `--cells-per-metacell` cells of one condition. It is stored
 //! as `expm1` of that mean with a library size of `target_sum`: preparation (scale to the target sum, then log1p) gives
@@ -10,6 +10,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use engine::cells::genes::pathways;
 use engine::cells::genes::table::GeneTable;
 use engine::cells::write::h5ad::{Frame, H5ad, Matrix, Values, write_h5ad};
 use engine::evaluate::{Contender, Subject, evaluate};
@@ -31,6 +32,9 @@ use crate::dataset::{self, Dataset};
 use crate::evaluate::Progress;
 use crate::train::{Plan, Steps};
 
+/// Fewest of the model's genes that a gene set ships with.
+const MIN_SET_SIZE: usize = 5;
+
 /// Arguments of `demo`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -51,6 +55,10 @@ pub struct Arguments {
     /// are matched. Default: the model knows symbols alone.
     #[arg(long)]
     genes: Option<PathBuf>,
+    /// Gene sets (.gmt; may be given several times) that ship with it, in so far as they are of the model's genes. Default:
+    /// none.
+    #[arg(long)]
+    pathways: Vec<PathBuf>,
     /// What the card says of the data and of the choice of settings (TOML).
     #[arg(long)]
     card: PathBuf,
@@ -126,8 +134,15 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.checkpoint {
         Some(checkpoint) => crate::file::write(&model, &crate::file::read(checkpoint)?)?,
         None => {
-            let plan =
-                Plan { config: config.clone(), data, bank: &bank, from: None, repeats: None, cpu: arguments.cpu };
+            let plan = Plan {
+                config: config.clone(),
+                data,
+                bank: Some(&bank),
+                vocabulary: None,
+                from: None,
+                repeats: None,
+                cpu: arguments.cpu,
+            };
             crate::train::train(&plan, &model, &Steps::default())?;
         }
     }
@@ -145,6 +160,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     write("bank.safetensors", &bank.to_bytes()?)?;
     write("measured.safetensors", &measured_table(&origin.data_source, &dataset, measured)?.to_bytes()?)?;
     write("metacells.h5ad", &metacells(&dataset, arguments.cells_per_metacell, config.seed, &origin.data_source)?)?;
+    if !arguments.pathways.is_empty() {
+        let mut sets = Vec::new();
+        for file in crate::file::open(&arguments.pathways)? {
+            sets.extend(pathways::read(&file)?);
+        }
+        write("pathways.gmt", pathways::write(&pathways::within(sets, &header.genes, MIN_SET_SIZE)).as_bytes())?;
+    }
     let card = card(arguments, &origin, &config, &dataset, scores, bank.source());
     write("card.json", serde_json::to_string_pretty(&card)?.as_bytes())?;
     check_sizes(&arguments.out)

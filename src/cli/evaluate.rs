@@ -9,13 +9,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::Result;
 use engine::EngineError;
 use engine::evaluate::{Contender, Subject, Watch, evaluate, usual_folds};
 use engine::jepa::query::Predictor;
 use futures_lite::future::block_on;
 use indicatif::ProgressBar;
-use spec::evaluation::{EvaluationConfig, Folds, Pathway};
+use spec::evaluation::{EvaluationConfig, Folds};
 use spec::metrics::Metric;
 use spec::train::TrainConfig;
 
@@ -160,8 +160,8 @@ fn load(arguments: &Arguments, model: Option<&Predictor>, training: Option<&Trai
 
 fn folds(arguments: &Arguments) -> Result<Option<Folds>> {
     let Some(path) = &arguments.pathways else { return Ok(arguments.folds.clone()) };
-    let text = String::from_utf8(crate::file::read(path)?).with_context(|| format!("{} is no text", path.display()))?;
-    let pathways = Pathway::read_gmt(&text).map_err(|problem| anyhow!("{}, {problem}", path.display()))?;
+    let file = crate::file::open(std::slice::from_ref(path))?.remove(0);
+    let pathways = engine::cells::genes::pathways::read(&file)?;
     Ok(Some(Folds::Pathways { pathways }))
 }
 

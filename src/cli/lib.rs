@@ -9,6 +9,7 @@ mod bench;
 mod convert;
 mod dataset;
 mod demo;
+mod embed;
 mod evaluate;
 mod file;
 mod inspect;
@@ -47,6 +48,8 @@ enum Command {
     Train(train::Arguments),
     /// Predict the mean response of the control cells to a perturbation.
     Predict(predict::Arguments),
+    /// Embed cells by a Cell-JEPA, and score how well that keeps kinds of cells apart.
+    Embed(embed::Arguments),
     /// Score a model, or the simple methods alone, on perturbations that they did not learn from.
     Eval(evaluate::Arguments),
     /// Part the perturbations or cells of a file into training, validation and test, and say what the parts share.
@@ -69,6 +72,7 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<()> {
         Command::Prepare(arguments) => prepare::run(arguments),
         Command::Train(arguments) => train::run(arguments),
         Command::Predict(arguments) => predict::run(arguments),
+        Command::Embed(arguments) => embed::run(arguments, out),
         Command::Eval(arguments) => evaluate::run(arguments, out),
         Command::Split(arguments) => split::run(arguments, out),
         Command::Demo(arguments) => demo::run(arguments),

@@ -94,16 +94,17 @@ fn read(path: &Path) -> Result<Weights> {
     checkpoint::read_any(&crate::file::read(path)?).with_context(|| path.display().to_string())
 }
 
-/// The mean response of some rows to a perturbation, per gene (log1p units); `report` hears how many rows are done.
+/// The mean response of some rows to the perturbation of a target with this vector, per gene (log1p units); `report` hears how many rows are done.
 pub async fn mean_response(
     predictor: &Predictor,
     dataset: &Dataset,
     rows: &[usize],
-    vector: &[f32],
+    (target, vector): (&str, &[f32]),
     mode: Mode,
     mut report: impl FnMut(usize),
 ) -> Result<Vec<f32>> {
-    let mut run = predictor.predict(&dataset.expression, rows, dataset.weights.as_deref(), vector, mode)?;
+    let run = predictor.predict(&dataset.expression, rows, dataset.weights.as_deref(), vector, mode)?;
+    let mut run = run.of_gene(target);
     while let Some(n_done) = run.advance().await? {
         report(n_done);
     }

@@ -10,13 +10,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use engine::jepa::bank::Bank;
+use engine::jepa::cell_jepa::vocabulary;
 use engine::jepa::checkpoint::{self, Checkpoint};
 use engine::jepa::device::Device;
 use engine::jepa::train::Trainer;
 use engine::jepa::train::assemble::{Assembled, assemble};
 use engine::jepa::train::start::started_from;
+use engine::jepa::train::visits::assemble_cells;
 use futures_lite::future::block_on;
 use indicatif::HumanBytes;
+use spec::cell_jepa::CellJepaPreset;
 use spec::device::BackendChoice;
 use spec::train::cost::{MemoryLimits, PartCounts, StageMemory, propose};
 use spec::train::preset::Preset;
@@ -34,9 +37,9 @@ pub struct Arguments {
     /// configuration.
     #[arg(required = true, value_names = ["CONFIG", "DATA"])]
     files: Vec<PathBuf>,
-    /// Perturbation vectors by gene: .npz with `symbols` and `embedding`, or a .safetensors bank.
+    /// Perturbation vectors by gene: .npz with `symbols` and `embedding`, or a .safetensors bank. Cell-JEPA needs none.
     #[arg(long)]
-    bank: PathBuf,
+    bank: Option<PathBuf>,
     /// Where the trained checkpoint goes (.safetensors).
     #[arg(long)]
     out: PathBuf,
@@ -46,6 +49,18 @@ pub struct Arguments {
     /// Train with a configuration of this size: tiny, small, production.
     #[arg(long, value_parser = parse_preset)]
     preset: Option<Preset>,
+    /// Train a Cell-JEPA, which embeds cells, with a configuration of this size: tiny, small, production.
+    #[arg(long, value_name = "SIZE", value_parser = parse_cell_jepa, conflicts_with_all = ["run", "preset", "split"])]
+    cell_jepa: Option<CellJepaPreset>,
+    /// For Cell-JEPA: the genes that have tokens, as scGPT's vocabulary (.json). Default: those of the data.
+    #[arg(long, value_name = "JSON")]
+    vocabulary: Option<PathBuf>,
+    /// Steps of the first stage that has some, whatever configuration or preset say.
+    #[arg(long, value_name = "STEPS", conflicts_with = "run")]
+    steps: Option<usize>,
+    /// Seed of every draw, whatever configuration or preset say.
+    #[arg(long, conflicts_with = "run")]
+    seed: Option<u64>,
     /// Start from this checkpoint (.safetensors) instead of from random values: its genes and sizes hold, and its encoder
     /// stays as it is unless the configuration says `train_encoder = true`.
     #[arg(long, value_name = "CHECKPOINT")]
@@ -82,8 +97,10 @@ pub struct Plan<'a> {
     pub config: TrainConfig,
     /// The data files.
     pub data: &'a [PathBuf],
-    /// The vectors.
-    pub bank: &'a Bank,
+    /// The vectors; Cell-JEPA needs none.
+    pub bank: Option<&'a Bank>,
+    /// The genes that a Cell-JEPA has tokens for; none for those of the data.
+    pub vocabulary: Option<Vec<String>>,
     /// The checkpoint that the run starts from.
     pub from: Option<Start>,
     /// The data that a repeated run must have.
@@ -103,6 +120,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let (mut config, data) = match (&repeated, arguments.preset) {
         (Some(run), _) => (run.config.clone(), &arguments.files[..]),
         (None, Some(preset)) => (preset.config(), &arguments.files[..]),
+        (None, None) if let Some(size) = arguments.cell_jepa => (size.config(), &arguments.files[..]),
         (None, None) => (read_config(&arguments.files[0])?, &arguments.files[1..]),
     };
     ensure!(!data.is_empty(), "name the data file after the configuration");
@@ -113,17 +131,20 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let from = arguments.from.as_deref().map(|path| Start::read(path, repeated.as_ref())).transpose()?;
     let needs_start = repeated.as_ref().is_some_and(|run| run.config.start_from.is_some());
     ensure!(from.is_some() || !needs_start, "the run started from a checkpoint: give it with --from");
-    let bank = crate::vectors::load(&arguments.bank)?.bank;
+    let bank =
+        arguments.bank.as_deref().map(|path| Ok::<_, anyhow::Error>(crate::vectors::load(path)?.bank)).transpose()?;
+    let vocabulary = arguments.vocabulary.as_deref().map(read_vocabulary).transpose()?;
+    ensure!(vocabulary.is_none() || config.cell_jepa.is_some(), "--vocabulary is for Cell-JEPA alone");
     let steps = Steps { resume: arguments.resume, at_most: arguments.at_most };
     let repeats = repeated.as_ref().map(|run| run.data.clone());
-    let plan = Plan { config, data, bank: &bank, from, repeats, cpu: arguments.cpu };
+    let plan = Plan { config, data, bank: bank.as_ref(), vocabulary, from, repeats, cpu: arguments.cpu };
     let Some(trainer) = train(&plan, &arguments.out, &steps)? else { return Ok(()) };
 
     let fingerprint = checkpoint::fingerprint(&crate::file::read(&arguments.out)?);
     let names = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let data = RunData {
         files: data.iter().map(names).collect(),
-        bank: names(&arguments.bank),
+        bank: arguments.bank.as_ref().map(names).unwrap_or_default(),
         fingerprint: trainer.data_fingerprint(),
         n_genes: trainer.config().model.n_genes,
     };
@@ -156,6 +177,18 @@ fn read_run(path: &Path) -> Result<RunFile> {
         eprintln!("note: the run was made by version {}, this is {}", run.version, env!("CARGO_PKG_VERSION"));
     }
     Ok(run)
+}
+
+fn parse_cell_jepa(name: &str) -> Result<CellJepaPreset, String> {
+    let known = || CellJepaPreset::ALL.map(CellJepaPreset::label).join(", ");
+    CellJepaPreset::ALL
+        .into_iter()
+        .find(|size| size.label() == name)
+        .ok_or_else(|| format!("the sizes are {}", known()))
+}
+
+fn read_vocabulary(path: &Path) -> Result<Vec<String>> {
+    vocabulary::from_scgpt(&crate::file::read(path)?).with_context(|| path.display().to_string())
 }
 
 pub fn parse_preset(name: &str) -> Result<Preset, String> {
@@ -215,7 +248,14 @@ pub fn train(plan: &Plan<'_>, out: &Path, steps: &Steps) -> Result<Option<Traine
     let more = MoreColumns { batch: config.batch_column.as_deref(), only: None };
     let dataset = dataset::load_with(plan.data, &config.data, config.join, None, target_sum, more)?;
     let header = from.map(|from| &from.checkpoint.header);
-    let Assembled { config, header, cells, warnings } = assemble(&config, dataset.material(), plan.bank, header)?;
+    let material = dataset.material();
+    let Assembled { config, header, cells, warnings } = if config.cell_jepa.is_some() {
+        let vocabulary = header.map(|header| header.genes.clone()).or_else(|| plan.vocabulary.clone());
+        assemble_cells(&config, material, vocabulary)?
+    } else {
+        let bank = plan.bank.context("training needs perturbation vectors: name their file with --bank")?;
+        assemble(&config, material, bank, header)?
+    };
     for warning in warnings {
         eprintln!("note: {warning}");
     }
@@ -253,6 +293,12 @@ pub fn train(plan: &Plan<'_>, out: &Path, steps: &Steps) -> Result<Option<Traine
 
 /// Says what the run will take, and what would fit where that is more than there is.
 fn say_costs(config: &TrainConfig) {
+    if let Some(model) = &config.cell_jepa {
+        let (counts, n_genes) = (model.counts(config.model.n_genes), config.model.n_genes);
+        let n_learned = counts.encoder + counts.predictor + counts.value_head;
+        eprintln!("{}: {n_learned} parameters", model.summary(n_genes));
+        return;
+    }
     let stages = Stage::ALL.into_iter().filter(|stage| config.stage(*stage).n_steps > 0);
     let Some(most) = stages.map(|stage| StageMemory::of(config, stage)).max_by_key(StageMemory::total) else { return };
     let n_parameters = PartCounts::of(&config.model).total();

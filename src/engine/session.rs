@@ -7,6 +7,7 @@ use cells::read::OpenedFile;
 use cells::source::NamedSource;
 use jepa::device::Device;
 use spec::device::{AttentionPath, BackendChoice, DeviceReport};
+use spec::evaluation::Folds;
 use spec::message::{Envelope, Event, Request};
 use spec::prediction::Prediction;
 
@@ -14,12 +15,16 @@ use crate::checkpoint::{Beside, Checkpoint, OfRun};
 use crate::export;
 use crate::failure::EngineError;
 use crate::look::Looked;
+use crate::markers::markers;
+use crate::pathways::Pathways;
 use crate::population::Population;
 use crate::runs::{Part, Runs};
+use crate::scores::scores;
 use crate::store::{Files, Store};
 use crate::task::Task;
 pub use crate::task::Wishes;
 use crate::training::{self, Start};
+use crate::values::values;
 
 /// Where events go.
 pub trait Sink {
@@ -39,6 +44,8 @@ pub struct Session {
     population: Option<Population>,
     /// What genes are called, and the name of that table; none where as files name them.
     gene_table: Option<(String, GeneTable)>,
+    /// Sets of genes that responses are looked for in.
+    pathways: Option<Pathways>,
     /// Maps of the population and what was asked about it, to be saved with it.
     looked: Looked,
     predictions: Vec<Prediction>,
@@ -59,6 +66,7 @@ impl Session {
             opened: None,
             population: None,
             gene_table: None,
+            pathways: None,
             looked: Looked::default(),
             predictions: Vec::new(),
             runs: Runs::new(Files::new(store)),
@@ -139,9 +147,43 @@ impl Session {
                 let said = |(name, table): &(String, GeneTable)| (name.clone(), table.n_symbols());
                 Event::GeneTableRead { table: self.gene_table.as_ref().map(said) }
             }
+            Request::Pathways => {
+                let file = files.first().ok_or_else(|| EngineError::Query("no file of gene sets was given".into()))?;
+                let pathways = Pathways::read(file)?;
+                let collection = pathways.collection();
+                self.pathways = Some(pathways);
+                Event::PathwaysRead { collection }
+            }
+            Request::Enrich { asked, config } => {
+                let pathways = self.pathways.as_ref().ok_or(PATHWAYS_FIRST)?;
+                Event::Enriched { enrichment: Box::new(pathways.enrichment(task, &asked, config).await?) }
+            }
             Request::Embed { config } => {
                 let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
                 self.looked.look(task, population, self.checkpoint.as_ref(), config).await?
+            }
+            Request::Map { representation, config } => {
+                let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
+                Box::pin(self.looked.map(task, population, representation, config)).await?
+            }
+            Request::Markers { grouping, options } => {
+                let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
+                let found = Box::pin(markers(task, population, &self.looked, grouping, options)).await?;
+                Event::MarkersFound { table: Box::new(self.looked.keep_markers(found)) }
+            }
+            Request::Score { column, config } => {
+                let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
+                let found = Box::pin(scores(task, population, &self.looked, column, config)).await?;
+                Event::Scored { table: Box::new(self.looked.keep_scores(found)) }
+            }
+            Request::CellValues { quantity } => {
+                let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
+                let column = values(task, population, &self.looked, &self.predictions, &quantity).await?;
+                Event::CellValues { quantity, column }
+            }
+            Request::GeneSymbols => {
+                let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
+                Event::GeneSymbols { symbols: population.symbols.clone() }
             }
             Request::Predict { query } => {
                 let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
@@ -151,8 +193,13 @@ impl Session {
                 self.predictions.push(prediction.clone());
                 Event::Predicted { prediction }
             }
-            Request::Evaluate { config } => {
+            Request::Evaluate { mut config } => {
                 let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
+                if let Folds::Pathways { pathways } = &mut config.folds
+                    && pathways.is_empty()
+                {
+                    pathways.extend_from_slice(self.pathways.as_ref().ok_or(PATHWAYS_FIRST)?.sets());
+                }
                 Box::pin(crate::evaluate::asked(task, population, self.checkpoint.as_ref(), *config)).await?
             }
             Request::Export { kind } => {
@@ -250,4 +297,6 @@ impl Session {
 const STARTED_FIRST: EngineError = EngineError::OutOfOrder { what: "no device", needed: "the session is started" };
 const OPENED_FIRST: EngineError = EngineError::OutOfOrder { what: "no file to read", needed: "a file is opened" };
 const PREPARED_FIRST: EngineError = EngineError::OutOfOrder { what: "no cells", needed: "a file is prepared" };
+const PATHWAYS_FIRST: EngineError =
+    EngineError::OutOfOrder { what: "no sets of genes", needed: "a collection of them (.gmt) is opened" };
 const LOADED_FIRST: EngineError = EngineError::OutOfOrder { what: "no model to ask", needed: "a checkpoint is loaded" };

@@ -43,6 +43,12 @@ pub enum Error {
     /// Prepared cells make no training run.
     #[error("training: {0}")]
     Assembly(#[from] AssemblyError),
+    /// A vocabulary of genes is not usable.
+    #[error("vocabulary of genes: {problem}")]
+    Vocabulary {
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A bank of perturbation vectors is not usable.
     #[error("bank of perturbation vectors: {problem}")]
     Bank {

@@ -2,12 +2,15 @@
 //!
 //! B cells, N genes, d latent dimensions; a mask `[B, N]` is 1 where a gene counts and 0 elsewhere.
 
+mod population;
+
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor};
 use spec::train::report::{LossTerm, TermValue};
 
 use crate::error::Error;
 use crate::model::parameters::read_back;
+pub use population::energy_distance;
 
 /// Weight of the prediction term in pretraining and in the action stage.
 pub const PREDICTION_WEIGHT: f64 = 25.0;
@@ -61,6 +64,13 @@ impl Losses {
             (LossTerm::TeacherCovariance, COVARIANCE_WEIGHT, y.covariance),
         ];
         Self { total, terms: terms.map(|(term, weight, value)| Term { term, weight, value }).to_vec() }
+    }
+
+    /// The same loss with one term more.
+    pub fn with(mut self, term: LossTerm, weight: f64, value: Tensor<1>) -> Self {
+        self.total = self.total + value.clone() * weight;
+        self.terms.push(Term { term, weight, value });
+        self
     }
 
     /// The same values without what differentiation recorded.
@@ -152,6 +162,11 @@ pub fn mean_squared_error(x: Tensor<2>, y: Tensor<2>) -> Tensor<1> {
     (x - y).square().mean()
 }
 
+/// `1 - cos` of the rows of two matrices `[B, d]`, `[B, 1]`.
+pub fn cosine_distances(x: Tensor<2>, y: Tensor<2>) -> Tensor<2> {
+    (normalise(x) * normalise(y)).sum_dim(1).neg() + 1.0
+}
+
 /// Mean over the masked tokens and all latent dimensions; not a number where nothing is masked, as in the reference.
 fn masked_mean(values: Tensor<3>, mask: &Tensor<2>) -> Tensor<1> {
     let [n_cells, n_genes, d_model] = values.dims();
@@ -160,7 +175,7 @@ fn masked_mean(values: Tensor<3>, mask: &Tensor<2>) -> Tensor<1> {
 }
 
 /// Rows of length 1.
-fn normalise(rows: Tensor<2>) -> Tensor<2> {
+pub(crate) fn normalise(rows: Tensor<2>) -> Tensor<2> {
     let norm = rows.clone().square().sum_dim(1).sqrt().clamp_min(NORM_EPSILON);
     rows / norm
 }

@@ -4,6 +4,7 @@
 //! steps. Errors are relative to the largest magnitude of the reference tensor. The commands that make such files run
 //! the reference itself; nothing here does.
 
+mod cell_jepa;
 mod golden;
 mod training;
 
@@ -20,7 +21,7 @@ use crate::model::parameters::{Parameters, read_back, state};
 use crate::optim::{AdamW, AdamWConfig, NamedGradients};
 use crate::step::{self, PairBatch, StepSettings};
 use crate::tensors::TensorMap;
-use golden::Golden;
+use golden::{Golden, Numbers};
 
 pub use training::check_training;
 
@@ -143,6 +144,9 @@ pub fn is_training_file(bytes: &[u8]) -> Result<bool, Error> {
 /// # Errors
 /// Where the file is not one of reference tensors, or the device fails.
 pub async fn check(bytes: &[u8], attention: AttentionPath, device: &Device) -> Result<ParityReport, Error> {
+    if cell_jepa::is_cell_jepa(bytes)? {
+        return cell_jepa::check(bytes, device).await;
+    }
     let golden = Golden::read(bytes, "model.")?;
     let mut model = BioJepa::from_tensors(&golden.config, &golden.under("model."), device)?;
     model.set_attention(attention);
@@ -171,11 +175,11 @@ impl Inputs {
             golden.actions(&model.composer, features, &rows, modalities, modes, device)
         };
         Ok(Self {
-            pairs: PairBatch {
-                control: golden.cells("in.x_control", "in.total_control", &rows, device)?,
-                case: golden.cells("in.x_case", "in.total_case", &rows, device)?,
-                actions: actions("pert", "in.pert_features")?,
-            },
+            pairs: PairBatch::new(
+                golden.cells("in.x_control", "in.total_control", &rows, device)?,
+                golden.cells("in.x_case", "in.total_case", &rows, device)?,
+                actions("pert", "in.pert_features")?,
+            ),
             positives: actions("positive", "in.positive_features")?,
             mask: golden.mask("in.mask", 0, n_cells, device)?,
         })
@@ -198,7 +202,7 @@ async fn outputs(
     let target = model.teacher.forward(inputs.control(), None);
     let case = model.teacher.forward(&inputs.pairs.case, None);
     let action = model.composer.forward(&inputs.pairs.actions);
-    let predicted = model.predictor.forward(context.clone(), action.clone());
+    let predicted = model.predict(context.clone(), &inputs.pairs.actions);
     let (decoded, decoded_context) = (decoder.forward(predicted.mu.clone()), decoder.forward(context.clone()));
     let change = decoded.clone() - decoded_context.clone();
     let absolute = (inputs.control().x.clone() + change.clone()).clamp_min(0.0);
@@ -233,13 +237,13 @@ async fn gradients(report: &mut ParityReport, golden: &Golden, model: &BioJepa, 
     let mut found = NamedGradients::default();
     found.collect("student", &student, &mut recorded);
     found.collect("masked_predictor", &masked_predictor, &mut recorded);
-    stage(report, golden, "pretrain", loss, &found).await?;
+    gradients_of_stage(report, golden, "pretrain", loss, &found).await?;
 
     let composer = model.composer.tracked();
     let loss = step::align_loss(&composer, &pairs.actions, positives).total;
     let mut found = NamedGradients::default();
     found.collect("composer", &composer, &mut loss.backward());
-    stage(report, golden, "alignment", loss, &found).await?;
+    gradients_of_stage(report, golden, "alignment", loss, &found).await?;
 
     let (predictor, composer) = (model.predictor.tracked(), model.composer.tracked());
     let loss = step::action_loss(model, &predictor, &composer, pairs, Some(mask)).total;
@@ -247,13 +251,13 @@ async fn gradients(report: &mut ParityReport, golden: &Golden, model: &BioJepa, 
     let mut found = NamedGradients::default();
     found.collect("predictor", &predictor, &mut recorded);
     found.collect("composer", &composer, &mut recorded);
-    stage(report, golden, "action", loss, &found).await
+    gradients_of_stage(report, golden, "action", loss, &found).await
 }
 
 /// Compares the loss of one stage and every gradient the reference has for it.
-async fn stage(
+async fn gradients_of_stage(
     report: &mut ParityReport,
-    golden: &Golden,
+    golden: &Numbers,
     stage: &str,
     loss: Tensor<1>,
     found: &NamedGradients,
@@ -302,7 +306,7 @@ async fn three_steps(
 }
 
 /// Compares every parameter the reference saved under `prefix` with `found`; `reach` is the sum of the learning rates.
-fn after(report: &mut ParityReport, found: &TensorMap, golden: &Golden, prefix: &str, reach: f64) {
+fn after(report: &mut ParityReport, found: &TensorMap, golden: &Numbers, prefix: &str, reach: f64) {
     for (name, reference) in golden.under(prefix) {
         let values = found.get(&name).map(|tensor| tensor.values.as_slice()).unwrap_or_default();
         let largest = largest_magnitude(&reference.values).max(reach);
@@ -312,7 +316,7 @@ fn after(report: &mut ParityReport, found: &TensorMap, golden: &Golden, prefix: 
 }
 
 /// Compares how far the teacher's average moved: its values are so near those it started from that they alone say little.
-fn averaged(report: &mut ParityReport, found: &TensorMap, golden: &Golden) {
+fn averaged(report: &mut ParityReport, found: &TensorMap, golden: &Numbers) {
     let starts = golden.under("model.");
     for (name, reference) in golden.under("train.after3.") {
         let (Some(start), Some(found)) = (starts.get(&name), found.get(&name)) else { continue };
@@ -333,6 +337,8 @@ fn averaged(report: &mut ParityReport, found: &TensorMap, golden: &Golden) {
 /// Whether a parameter is one of those [`Class::NoiseDriven`] describes.
 fn is_noise_driven(name: &str) -> bool {
     let is_query_or_key = name.contains(".q_proj.") || name.contains(".k_proj.");
+    // A Cell-JEPA's biases of queries, keys and values are one tensor; those of keys cancel in the softmax.
+    let is_query_or_key = is_query_or_key || name.ends_with(".in_proj_bias");
     is_query_or_key || (name.starts_with("predictor.blocks.") && name.contains(".ln_1."))
 }
 

@@ -46,6 +46,27 @@ impl OneCycle {
     }
 }
 
+/// A rate that falls by a factor with each visit of all examples.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EpochDecay {
+    /// Learning rate of the first epoch.
+    pub lr: f64,
+    /// Factor per epoch.
+    pub decay: f64,
+    /// Examples there are.
+    pub n_examples: usize,
+    /// Examples of one step.
+    pub n_per_step: usize,
+}
+
+impl EpochDecay {
+    /// Learning rate of the step with this index, counted from 0: that of the epoch it begins in.
+    pub fn lr(&self, step: usize) -> f64 {
+        let epoch = (step as u64).saturating_mul(self.n_per_step as u64) / (self.n_examples as u64).max(1);
+        self.lr * self.decay.powi(i32::try_from(epoch).unwrap_or(i32::MAX))
+    }
+}
+
 /// Half a cosine from `from` at `start` to `to` at `end`; `to` where the phase has no length.
 fn between(from: f64, to: f64, step: f64, start: f64, end: f64) -> f64 {
     let share = if end > start { ((step - start) / (end - start)).min(1.0) } else { 1.0 };
@@ -65,6 +86,13 @@ mod tests {
         assert!((cycle.beta1(0) - 0.95).abs() < 1e-12);
         assert!((cycle.beta1(4) - 0.85).abs() < 1e-12);
         assert!((cycle.beta1(99) - 0.95).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_rate_falls_with_each_epoch() {
+        let rates = EpochDecay { lr: 1e-4, decay: 0.9, n_examples: 10, n_per_step: 4 };
+        let found: Vec<f64> = (0..6).map(|step| rates.lr(step)).collect();
+        assert_eq!(found, [1e-4, 1e-4, 1e-4, 1e-4 * 0.9, 1e-4 * 0.9, 1e-4 * 0.9f64.powi(2)]);
     }
 
     #[test]

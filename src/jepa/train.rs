@@ -10,28 +10,34 @@
 
 pub mod assemble;
 mod examples;
+mod facts;
 mod gauges;
 mod glimpse;
+mod learned;
 mod probe;
 pub mod start;
 mod state;
 mod validation;
+pub mod visits;
 
 use burn::tensor::Device;
 use spec::checkpoint::CheckpointHeader;
 use spec::train::report::{CurvePoint, History, LossTerm, StageEnd, TermValue, TrainWarning};
 use spec::train::{Stage, StepReport, TrainConfig};
 
+use crate::anchor::Anchor;
 use crate::batch::{Draws, TrainingCells};
 use crate::error::Error;
 use crate::loss::Losses;
-use crate::model::BioJepa;
 use crate::model::decoder::Decoder;
 use crate::optim::{AdamW, AdamWConfig};
 use crate::platform::now_secs;
 use crate::schedule::OneCycle;
 use crate::step::{self, StepSettings};
+use crate::tensors::TensorMap;
 use examples::{Examples, Source, sampling};
+use facts::TargetFacts;
+use learned::Learned;
 
 /// Keeps the decoder's first values apart from the model's, which are drawn from the seed itself.
 const DECODER_SEED_OFFSET: u64 = 1;
@@ -46,6 +52,7 @@ pub struct Trainer {
     validation: Option<TrainingCells>,
     /// [`TrainingCells::fingerprint`] of both together.
     fingerprint: u64,
+    facts: TargetFacts,
     device: Device,
     run: Run,
     /// The run before the last step whose loss was looked at and found good.
@@ -57,8 +64,7 @@ pub struct Trainer {
 /// What steps change. Clones share the values.
 #[derive(Clone)]
 struct Run {
-    model: BioJepa,
-    decoder: Decoder,
+    learned: Learned,
     optimiser: AdamW,
     position: Position,
     /// The best validation of the stage so far.
@@ -82,8 +88,7 @@ struct Best {
     /// Steps done in the stage.
     step: usize,
     loss: f32,
-    model: BioJepa,
-    decoder: Decoder,
+    learned: Learned,
 }
 
 struct LastReport {
@@ -101,10 +106,10 @@ struct Due {
 }
 
 impl Run {
-    fn new(config: &TrainConfig, model: BioJepa, decoder: Decoder) -> Self {
+    fn new(config: &TrainConfig, learned: Learned) -> Self {
         let position = Position { stage: next_stage(config, None), step: 0 };
         let optimiser = fresh_optimiser(config, position);
-        Self { model, decoder, optimiser, position, best: None, n_since_best: 0, history: History::default() }
+        Self { learned, optimiser, position, best: None, n_since_best: 0, history: History::default() }
     }
 }
 
@@ -120,13 +125,8 @@ impl Trainer {
         device: Device,
     ) -> Result<Self, Error> {
         config.validate().map_err(|problem| Error::Config { problem })?;
-        let mut model = BioJepa::init(&config.model, config.seed, &device)?;
-        if config.silent_actions {
-            model.predictor.silence_actions();
-        }
-        let decoder = fresh_decoder(&config, &device);
-        let run = Run::new(&config, model, decoder);
-        Self::at(config, header, cells, device, run)
+        let run = Run::new(&config, Learned::init(&config, &device)?);
+        Self::at(config, header, cells, device, run, None)
     }
 
     /// The one place where the parts of a run come together.
@@ -136,16 +136,18 @@ impl Trainer {
         cells: TrainingCells,
         device: Device,
         mut run: Run,
+        earlier: Option<Anchor>,
     ) -> Result<Self, Error> {
         config.validate().map_err(|problem| Error::Config { problem })?;
         let fingerprint = cells.fingerprint();
         let (cells, validation) = cells.held_back(&config)?;
         check(&config, &header, &cells, validation.as_ref())?;
-        run.model.set_attention(config.attention);
+        let facts = TargetFacts::new(&config, &cells, &header.genes, earlier)?;
+        run.learned.set_attention(config.attention);
         let draws = draws(&config, run.position);
         let last_report = LastReport { at_secs: now_secs(), n_steps: 0 };
         let last_good = run.clone();
-        Ok(Self { config, header, cells, validation, fingerprint, device, run, last_good, draws, last_report })
+        Ok(Self { config, header, cells, validation, fingerprint, facts, device, run, last_good, draws, last_report })
     }
 
     /// Whether all stages are done.
@@ -199,14 +201,12 @@ impl Trainer {
         format!("{:016x}", self.fingerprint)
     }
 
-    /// The model as it stands.
-    pub fn model(&self) -> &BioJepa {
-        &self.run.model
-    }
-
-    /// The decoder as it stands.
-    pub fn decoder(&self) -> &Decoder {
-        &self.run.decoder
+    /// The values as they stand, under the names of a checkpoint.
+    ///
+    /// # Errors
+    /// Where the device fails to give the values back.
+    pub async fn tensors(&self) -> Result<TensorMap, Error> {
+        self.run.learned.tensors().await
     }
 
     /// The losses so far, those before a resumption too.
@@ -225,7 +225,8 @@ impl Trainer {
         let due = self.due(stage, step + 1);
         let looks = due.reports || due.saves || due.validates || due.ends;
         let before = looks.then(|| self.run.clone());
-        let losses = advance(&self.config, &self.cells, &self.device, &mut self.run, &mut self.draws)?;
+        let Self { config, cells, facts, device, run, draws: drawn, .. } = self;
+        let losses = advance(Given { config, cells, facts, device }, run, drawn)?;
         self.run.position.step = step + 1;
         self.last_report.n_steps += 1;
         let Some(before) = before else { return Ok(None) };
@@ -238,6 +239,11 @@ impl Trainer {
             }
         }
         report
+    }
+
+    fn given(&self) -> Given<'_> {
+        let Self { config, cells, facts, device, .. } = self;
+        Given { config, cells, facts, device }
     }
 
     fn due(&self, stage: Stage, done: usize) -> Due {
@@ -279,7 +285,10 @@ impl Trainer {
         let now = now_secs();
         let step_secs = (now - self.last_report.at_secs) / self.last_report.n_steps as f64;
         self.last_report = LastReport { at_secs: now, n_steps: 0 };
-        let lr = cycle(&self.config, stage, self.config.stage(stage).max_lr).lr(done - 1);
+        let lr = match &self.run.learned {
+            Learned::BioJepa { .. } => cycle(&self.config, stage, self.config.stage(stage).max_lr).lr(done - 1),
+            Learned::CellJepa { recipe, .. } => visits::rates(&self.config, recipe, &self.cells).lr(done - 1),
+        };
         Ok(Some(StepReport {
             stage,
             step: done,
@@ -299,8 +308,8 @@ impl Trainer {
     fn end_stage(&mut self, stage: Stage, stopped_early: bool) -> StageEnd {
         let best = self.run.best.take();
         let kept_step = best.as_ref().map(|best| best.step);
-        if let Some(Best { model, decoder, .. }) = best {
-            (self.run.model, self.run.decoder) = (model, decoder);
+        if let Some(Best { learned, .. }) = best {
+            self.run.learned = learned;
         }
         self.run.n_since_best = 0;
         self.run.position = Position { stage: next_stage(&self.config, Some(stage)), step: 0 };
@@ -310,23 +319,33 @@ impl Trainer {
     }
 }
 
+/// What a step computes with and leaves as it is.
+#[derive(Clone, Copy)]
+struct Given<'a> {
+    config: &'a TrainConfig,
+    cells: &'a TrainingCells,
+    facts: &'a TargetFacts,
+    device: &'a Device,
+}
+
 /// One optimiser step of the stage at which `run` stands; its position is the caller's to move.
-fn advance(
-    config: &TrainConfig,
-    cells: &TrainingCells,
-    device: &Device,
-    run: &mut Run,
-    draws: &mut Draws,
-) -> Result<Losses, Error> {
+fn advance(given: Given<'_>, run: &mut Run, draws: &mut Draws) -> Result<Losses, Error> {
+    let Given { config, cells, facts, device } = given;
     let Position { stage, step } = run.position;
     let stage = stage.unwrap_or(Stage::Decoder);
     let settings = config.stage(stage);
-    let source = Source { config, cells, composer: &run.model.composer, device };
+    let Run { learned, optimiser, .. } = run;
+    let (model, decoder) = match learned {
+        Learned::BioJepa { model, decoder } => (model, decoder),
+        Learned::CellJepa { model, recipe } => {
+            return Ok(visits::advance(config, cells, device, model, recipe, optimiser, draws, step));
+        }
+    };
+    let source = Source { config, cells, facts, composer: &model.composer, device };
     let examples = source.examples(stage, config.n_examples(stage), draws, step)?;
     let main = cycle(config, stage, settings.max_lr);
     let (lr, beta1) = (main.lr(step), main.beta1(step));
     let now = StepSettings { lr, beta1, clip_norm: settings.clip_norm, n_parts: config.accumulate };
-    let Run { model, decoder, optimiser, .. } = run;
     Ok(match examples {
         Examples::Cells { cells, mask } => step::pretrain_step(model, optimiser, &cells, &mask, now, config.ema_decay),
         Examples::Views { anchors, positives } => step::align_step(model, optimiser, &anchors, &positives, now),
@@ -335,6 +354,7 @@ fn advance(
             step::action_step(model, optimiser, &pairs, mask.as_ref(), now, composer_lr)
         }
         Examples::Pairs { pairs, .. } => step::decoder_step(model, decoder, optimiser, &pairs, config.baseline, now),
+        Examples::Visits(_) => return Err(examples::other_model()),
     })
 }
 
@@ -366,6 +386,10 @@ fn check(
         let problem = format!("cells have {n_genes} genes, the configuration {n_model}, the header {n_header}");
         return Err(Error::TrainingCells { problem });
     }
+    if header.anchor != config.anchor {
+        let problem = "the header and the configuration speak of different anchors".into();
+        return Err(Error::TrainingCells { problem });
+    }
     for stage in Stage::ALL.into_iter().filter(|stage| config.stage(*stage).n_steps > 0) {
         let n_examples = |cells: &TrainingCells| cells.n_examples(stage, sampling(config.stage(stage)));
         let missing = match stage {
@@ -395,7 +419,9 @@ fn draws(config: &TrainConfig, position: Position) -> Draws {
 }
 
 fn fresh_decoder(config: &TrainConfig, device: &Device) -> Decoder {
-    Decoder::init(config.model.d_model, config.seed.wrapping_add(DECODER_SEED_OFFSET), device)
+    let decoder = Decoder::init(config.model.d_model, config.seed.wrapping_add(DECODER_SEED_OFFSET), device);
+    // With an anchor the network begins by correcting nothing.
+    if config.anchor.is_some() { decoder.silenced() } else { decoder }
 }
 
 fn fresh_optimiser(config: &TrainConfig, position: Position) -> AdamW {
@@ -403,6 +429,7 @@ fn fresh_optimiser(config: &TrainConfig, position: Position) -> AdamW {
 }
 
 fn optimiser_config(config: &TrainConfig, position: Position) -> AdamWConfig {
-    let weight_decay = config.stage(position.stage.unwrap_or(Stage::Decoder)).weight_decay;
+    let of_stage = config.stage(position.stage.unwrap_or(Stage::Decoder)).weight_decay;
+    let weight_decay = config.cell_jepa.as_ref().map_or(of_stage, |recipe| recipe.weight_decay);
     AdamWConfig { weight_decay, ..AdamWConfig::default() }
 }

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::cell_jepa::CellJepaConfig;
 use crate::model::{Mode, ModelConfig};
 use crate::train::Baseline;
+use crate::train::anchor::AnchorConfig;
 
 /// The header of a checkpoint, stored as JSON in the safetensors metadata under `waddington`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -12,6 +14,9 @@ pub struct CheckpointHeader {
     pub format: u32,
     /// Sizes of the model.
     pub model: ModelConfig,
+    /// Set where the model is a Cell-JEPA, of whose `model` only `n_genes` counts. Default: none, a BioJEPA-AC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cell_jepa: Option<CellJepaConfig>,
     /// Gene symbols in token order; `model.n_genes` of them.
     pub genes: Vec<String>,
     /// Their Ensembl ids, without version, by which files without symbols are matched; empty where they are not known,
@@ -35,6 +40,9 @@ pub struct CheckpointHeader {
     /// How far a query draws a perturbation's vector towards those of training. Default: not at all.
     #[serde(default)]
     pub shrinkage: Option<VectorShrinkage>,
+    /// The anchor that the network corrects; its values are the tensors under `anchor.`. Default: none.
+    #[serde(default)]
+    pub anchor: Option<AnchorConfig>,
 }
 
 /// A query asks with `mean + weight (vector - mean)`: a model that saw few targets overrates what sets one apart.

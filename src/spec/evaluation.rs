@@ -12,6 +12,7 @@ pub use report::{
 
 use serde::{Deserialize, Serialize};
 
+use crate::genes::Pathway;
 use crate::metrics::Metric;
 
 /// Which perturbations are held out, and what is learnt from then.
@@ -34,38 +35,9 @@ pub enum Folds {
     /// All perturbations of a pathway together: the pathway with most of them first, each perturbation once. Those that
     /// are in no pathway with another are held out alone.
     Pathways {
-        /// The pathways.
+        /// The pathways. In a session, none stand for those of the collection that was read.
         pathways: Vec<Pathway>,
     },
-}
-
-/// A named set of genes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pathway {
-    /// Its name.
-    pub name: String,
-    /// Symbols.
-    pub genes: Vec<String>,
-}
-
-impl Pathway {
-    /// Reads sets of genes as MSigDB writes them: a set a line, name, description and genes parted by tabs.
-    ///
-    /// # Errors
-    /// Names the first line that is none.
-    pub fn read_gmt(text: &str) -> Result<Vec<Pathway>, String> {
-        let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-        let read = |(at, line): (usize, &str)| {
-            let mut fields = line.split('\t').map(str::trim);
-            let name = fields.next().filter(|name| !name.is_empty());
-            let genes: Vec<String> = fields.skip(1).filter(|gene| !gene.is_empty()).map(str::to_owned).collect();
-            match name {
-                Some(name) if !genes.is_empty() => Ok(Pathway { name: name.to_owned(), genes }),
-                _ => Err(format!("line {}: a set is a name, a description and genes, parted by tabs", at + 1)),
-            }
-        };
-        lines.map(read).collect()
-    }
 }
 
 /// How an evaluation is made.

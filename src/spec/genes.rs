@@ -1,4 +1,4 @@
-//! What the genes of a file are called, and how variable they are.
+//! What the genes of a file are called, how variable they are, and which belong together.
 
 use serde::{Deserialize, Serialize};
 
@@ -65,4 +65,13 @@ impl VariableGenesTable {
             VariableGenesFlavor::SeuratV3 | VariableGenesFlavor::SeuratV3Paper => "variances_norm",
         }
     }
+}
+
+/// Genes that belong together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pathway {
+    /// Its name.
+    pub name: String,
+    /// Symbols, each once.
+    pub genes: Vec<String>,
 }

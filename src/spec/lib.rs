@@ -5,13 +5,16 @@
 //! started (what a training costs) are pure functions of the configuration.
 //! Deliberately absent: file paths, tensors, and any dependency but serde.
 
+pub mod cell_jepa;
 pub mod checkpoint;
 pub mod dataset;
 pub mod device;
+pub mod enrichment;
 pub mod evaluation;
 pub mod floats;
 pub mod genes;
 pub mod labels;
+pub mod map;
 pub mod message;
 pub mod metrics;
 pub mod model;

@@ -7,6 +7,8 @@
 mod answered;
 mod asked;
 mod job;
+mod pathways;
+mod population;
 mod shared;
 mod trained;
 mod training;
@@ -26,9 +28,12 @@ use spec::prepare::{CellFilter, MapConfig};
 use spec::recipe::Recipe;
 
 pub use job::{FileSet, Job, Post, Progress, Running};
+pub use pathways::Side;
+pub use population::{Population, Unfolding};
 pub use shared::Shared;
 pub use training::{Live, Planned, Tries, is_run};
 
+use pathways::Pathways;
 use training::Training;
 
 /// Requests that the browser counted.
@@ -192,6 +197,8 @@ pub struct State {
     pub variable_genes: Option<Shared<VariableGenesTable>>,
     /// Maps of the prepared cells.
     pub maps: Option<Shared<Vec<EmbeddingMap>>>,
+    /// Layouts, clusters, markers and scores of them.
+    pub population: Population,
     /// The gene that was picked.
     pub target: String,
     /// The mode that was picked.
@@ -202,6 +209,8 @@ pub struct State {
     pub evaluation_config: EvaluationConfig,
     /// The last evaluation.
     pub evaluation: Option<Shared<Evaluation>>,
+    /// The sets of genes that it falls into.
+    pub pathways: Pathways,
     /// The job at work.
     pub running: Option<Running>,
     /// How far it is.
@@ -274,6 +283,11 @@ impl State {
         if self.running.as_ref().is_none_or(|running| running.id != id) {
             return;
         }
+        if let Event::Unfolding { representation, map, n_done, n_epochs } = event {
+            let map = Shared::new(map);
+            self.population.unfolding = Some(Unfolding { representation, map, n_done, n_epochs });
+            return;
+        }
         let Some(event) = self.run_goes_on(event) else { return };
         let Some(Running { job, .. }) = self.running.take() else { return };
         self.progress = None;
@@ -322,6 +336,9 @@ impl State {
             let files = table.files;
             self.enqueue(Job::with_files(Request::GeneTable, files));
         }
+        if let Some((files, _)) = self.pathways.collection {
+            self.enqueue(Job::with_files(Request::Pathways, files));
+        }
         if let Some(dataset) = self.dataset.clone() {
             self.options = dataset.options.clone();
             let join = dataset.join.unwrap_or_default();
@@ -346,6 +363,7 @@ impl State {
             self.opened.as_ref().map(|file| file.files),
             self.dataset.as_ref().map(|dataset| dataset.files),
             self.gene_table.as_ref().map(|table| table.files),
+            self.pathways.collection.as_ref().map(|(files, _)| *files),
             self.running.as_ref().and_then(|running| running.job.files),
         ];
         shown.contains(&Some(set)) || self.queue.iter().any(|job| job.files == Some(set))

@@ -24,6 +24,9 @@ const MODEL_ENDINGS: [&str; 5] = [".safetensors", ".pt", ".pth", ".ckpt", ".bin"
 /// Of the files that are dropped with a model, those that belong to it: its card and its gene list.
 const BESIDE_MODEL_ENDINGS: [&str; 4] = [".json", ".txt", ".csv", ".tsv"];
 
+/// What collections of gene sets end with.
+const PATHWAY_ENDINGS: [&str; 2] = [".gmt", ".gmt.gz"];
+
 /// Handle to the state and the link; every view has a copy.
 #[derive(Clone, Copy)]
 pub struct Control {
@@ -94,7 +97,10 @@ impl Control {
         let (model, cells): (Vec<Handed>, Vec<Handed>) = files
             .into_iter()
             .partition(|file| has_model && (ends(file, &MODEL_ENDINGS) || ends(file, &BESIDE_MODEL_ENDINGS)));
+        let is_sets = |file: &Handed| ends(file, &PATHWAY_ENDINGS);
+        let (pathways, cells): (Vec<Handed>, Vec<Handed>) = cells.into_iter().partition(is_sets);
         self.open_as(Request::LoadCheckpoint { n_heads: None }, model);
+        self.open_as(Request::Pathways, pathways);
         self.open_as(Request::OPEN, cells);
         for recipe in recipes {
             self.follow(recipe);
@@ -174,12 +180,16 @@ impl Control {
                     });
                 }
             };
-            let (checkpoint, cells) = self
+            let (checkpoint, cells, pathways) = self
                 .link
                 .try_update_value(|link| {
                     self.forget_files(link);
                     let handed = |files: Vec<File>| files.into_iter().map(handed).collect();
-                    (link.keep(handed(files.checkpoint)), link.keep(handed(files.cells)))
+                    (
+                        link.keep(handed(files.checkpoint)),
+                        link.keep(handed(files.cells)),
+                        link.keep(handed(files.pathways)),
+                    )
                 })
                 .unwrap_or_default();
             self.change(|state| {
@@ -197,6 +207,9 @@ impl Control {
                     .position(|job| matches!(job.request, Request::Open { .. }))
                     .unwrap_or(state.queue.len());
                 state.queue.insert(at, Job::with_files(Request::LoadCheckpoint { n_heads: None }, checkpoint));
+                if state.pathways.collection.is_none() {
+                    state.enqueue(Job::with_files(Request::Pathways, pathways));
+                }
                 if is_asked_for || !is_in_use {
                     state.enqueue(Job { prepare_at_once: true, ..Job::with_files(Request::OPEN, cells) });
                 }

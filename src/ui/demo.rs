@@ -10,6 +10,7 @@ use crate::app::Progress;
 use crate::link::said;
 
 const CHECKPOINT: [&str; 4] = ["model.safetensors", "bank.safetensors", "measured.safetensors", "card.json"];
+const PATHWAYS: [&str; 1] = ["pathways.gmt"];
 const CELLS: [&str; 1] = ["metacells.h5ad"];
 
 /// Seconds between two reports.
@@ -20,6 +21,8 @@ const REPORT_EVERY_SECS: f64 = 0.1;
 pub struct Demo {
     /// Weights, gene bank, measured responses and card.
     pub checkpoint: Vec<File>,
+    /// Gene sets.
+    pub pathways: Vec<File>,
     /// Control cells.
     pub cells: Vec<File>,
 }
@@ -29,7 +32,7 @@ pub struct Demo {
 /// # Errors
 /// In words, naming the file, where one cannot be fetched.
 pub async fn fetch(report: impl Fn(Progress)) -> Result<Demo, String> {
-    let names = || CHECKPOINT.into_iter().chain(CELLS);
+    let names = || CHECKPOINT.into_iter().chain(PATHWAYS).chain(CELLS);
     let failed = |name: &str, error: String| format!("the example’s {name}: {error}");
     // All are asked for at once, so that their sizes are known before the first has arrived.
     let asked: Vec<_> = names().map(|name| window().fetch_with_str(&format!("demo/{name}"))).collect();
@@ -45,8 +48,9 @@ pub async fn fetch(report: impl Fn(Progress)) -> Result<Demo, String> {
     for (name, answer) in names().zip(answers) {
         files.push(download.file(name, &answer).await.map_err(|error| failed(name, error))?);
     }
-    let cells = files.split_off(CHECKPOINT.len());
-    Ok(Demo { checkpoint: files, cells })
+    let cells = files.split_off(CHECKPOINT.len() + PATHWAYS.len());
+    let pathways = files.split_off(CHECKPOINT.len());
+    Ok(Demo { checkpoint: files, pathways, cells })
 }
 
 /// How far it is before anything has arrived.

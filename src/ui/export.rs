@@ -1,6 +1,7 @@
 //! What a person takes away: an answer as csv.
 
 use js_sys::Array;
+use spec::enrichment::Enrichment;
 use spec::evaluation::Evaluation;
 use spec::genes::VariableGenesTable;
 use spec::metrics::Interval;
@@ -155,6 +156,34 @@ pub fn evaluation_targets_csv(report: &Evaluation) -> String {
             }
             out.push('\n');
         }
+    }
+    out
+}
+
+/// The sets of genes that a response falls into; genes of a set are parted by blanks.
+pub fn enrichment_csv(found: &Enrichment) -> String {
+    let mut out = format!(
+        "# {}\n# {} sets of {}; background: {} genes, {} of them changed\n",
+        one_line(&found.name),
+        found.sets.len(),
+        one_line(&found.collection.name),
+        found.n_genes,
+        found.n_changed
+    );
+    out.push_str("set,n_genes,score,normalised_score,p_value,p_adjusted,leading_genes,n_changed,fold,fisher_p,fisher_p_adjusted,changed_genes\n");
+    let number = |value: f64| if value.is_finite() { value.to_string() } else { String::new() };
+    for set in &found.sets {
+        let [score, normalised, p, adjusted] = [set.score, set.normalised, set.p_value, set.p_adjusted].map(number);
+        let [fold, fisher, fisher_adjusted] = [set.fold, set.fisher_p, set.fisher_p_adjusted].map(number);
+        let (leading, changed) = (set.leading.join(" "), set.changed.join(" "));
+        out.push_str(&format!(
+            "{},{},{score},{normalised},{p},{adjusted},{},{},{fold},{fisher},{fisher_adjusted},{}\n",
+            quoted(&set.name),
+            set.n_genes,
+            quoted(&leading),
+            set.changed.len(),
+            quoted(&changed)
+        ));
     }
     out
 }

@@ -15,7 +15,7 @@
 // perturb: `target-input`, `target-option`, `target-support`, `mode-select`, `predict`, `card`, `model-summary`,
 //   `n-heads`, `cannot-answer`, `prediction-headline`, `prediction-warnings`, `bar-plot`, `agreement-table`,
 //   `gene-filter`, `gene-table`, `gene-row`, `download-csv`.
-// evaluate: `evaluate-empty`, `evaluate-folds`, `pathways-input`, `evaluate-batches`, `evaluate-min-cells`, `evaluate`,
+// evaluate: `evaluate-empty`, `evaluate-folds`, `evaluate-batches`, `evaluate-min-cells`, `evaluate`,
 //   `evaluate-headline`, `evaluate-problems`, `evaluate-csv`, `evaluate-targets-csv`, `evaluate-json`,
 //   `evaluate-measures`, `evaluate-table`, `evaluate-row`, `headroom-measure`, `headroom-row`, `headroom-svg`,
 //   `scatter-target`, `scatter-method`, `scatter`, `scatter-svg`, `calibration`, `calibration-svg`, `coverage-table`,
@@ -41,6 +41,7 @@ pub mod load;
 pub mod look;
 pub mod naming;
 pub mod opened;
+pub mod pathways;
 pub mod perturb;
 pub mod picker;
 pub mod privacy;

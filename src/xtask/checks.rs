@@ -3,6 +3,7 @@
 //! A phase that fails does not stop the next, so that one run tells everything. The last line counts all tests.
 
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -114,10 +115,7 @@ fn run_phase(phase: Phase, filter: Option<&str>, counts: &mut Counts) -> Result<
         }
         Phase::Build => site::build(&tools::set_up()?).map(drop),
         Phase::Browser => {
-            if !workspace::target().join("browser-files").is_dir() {
-                // The files that the tests drop onto the page are made by a native test.
-                command::run("cargo", ["test", "--locked", "--quiet", "--test", "suite", "files_for_the_browser"])?;
-            }
+            make_browser_files()?;
             let mut node = on_the_site("tests/browser/run.mjs")?;
             node.args(filter);
             count(node, counts, browser_counts)
@@ -146,6 +144,34 @@ pub fn bench_kana() -> Result<()> {
     tools::npm_packages("benches")?;
     site::build(&tools::set_up()?)?;
     command::finish(on_the_site("benches/kana.mjs")?)
+}
+
+/// A training step of each preset in the browser; returns the file with the seconds.
+///
+/// # Errors
+/// Where something is missing, or the browser fails.
+pub fn bench_steps() -> Result<PathBuf> {
+    site::build(&tools::set_up()?)?;
+    command::finish(on_the_site("benches/steps.mjs")?)?;
+    Ok(workspace::target().join("benches").join("steps.json"))
+}
+
+/// 2,000 steps of training in the browser, with what they hold in memory.
+///
+/// # Errors
+/// Where something is missing, the browser fails, or memory grows.
+pub fn bench_soak() -> Result<()> {
+    site::build(&tools::set_up()?)?;
+    make_browser_files()?;
+    command::finish(on_the_site("benches/soak.mjs")?)
+}
+
+/// The files that tests drop onto the page; a native test makes them.
+fn make_browser_files() -> Result<()> {
+    if workspace::target().join("browser-files").is_dir() {
+        return Ok(());
+    }
+    command::run("cargo", ["test", "--locked", "--quiet", "--test", "suite", "files_for_the_browser"])
 }
 
 /// A Node script that drives a browser on the built site, which is served from here.

@@ -3,8 +3,10 @@
 import { readFileSync } from "node:fs";
 import { equal, holds, made, site, test } from "./harness.mjs";
 
-// How often a run is killed: enough to meet every stage; by hand 20 (WADDINGTON_KILLS=20).
+// How often a run dies: enough to meet every stage; by hand 20 (WADDINGTON_KILLS=20).
 const KILLS = Number(process.env.WADDINGTON_KILLS ?? 6);
+// A GPU that is rendered by the processor takes half a minute to start again.
+const LOSSES = Number(process.env.WADDINGTON_KILLS ?? 1);
 
 const stage = (n_steps) => ({ n_steps, batch_size: 4, max_lr: 0.002 });
 const config = (steps) => ({
@@ -36,48 +38,71 @@ async function withPackage(page) {
   });
 }
 
-test("a run whose worker is killed again and again ends as one that nobody disturbed", {}, async ({ page }) => {
-  await withPackage(page);
-  const found = await page.evaluate(async ({ config, kills }) => {
-    const undisturbed = await (await withCells("cpu")).train({ name: "undisturbed", config });
-    let engine = await withCells("cpu");
-    let [id, done] = [null, null];
+/** In the page: starts the run, or goes on with it; resolves with how it ended, or with null once it is to die. */
+async function drive({ config, id, dies_ms }) {
+  const outcome = new Promise((resolve) => {
+    const onEvent = (event) => {
+      if (event.type !== "training_started") return;
+      globalThis.reached = [event.run.id, event.run.steps_done];
+      if (dies_ms !== null) setTimeout(() => resolve(null), dies_ms);
+    };
+    const options = { onEvent, saveEverySecs: 0.05 };
+    const engine = globalThis.current;
+    const run = id ? engine.resumeRun(id, options) : engine.train({ name: "killed", config, saveEverySecs: 0.05 }, options);
+    run.then(resolve, (error) => resolve({ error: `${error.message} ${error.hint}` }));
+  });
+  const done = await outcome;
+  return { done, reached: globalThis.reached };
+}
+
+/** What a run is killed by. Closing an engine ends its worker at once, whatever it is doing. */
+const DEATHS = {
+  "worker is killed": (page) => page.evaluate(() => globalThis.engine("cpu").then(() => null)),
+  "page is loaded anew": async (page) => {
+    await withPackage(page);
+    await page.evaluate(() => globalThis.engine("cpu").then(() => null));
+  },
+};
+
+for (const [name, die] of Object.entries(DEATHS)) {
+  test(`a run whose ${name} again and again ends as one that nobody disturbed`, { limit_s: 400 }, async ({ page }) => {
+    await withPackage(page);
+    const n_steps = 30 + 2 * KILLS;
+    const undisturbed = await page.evaluate(async (config) => {
+      const run = await (await withCells("cpu")).train({ name: "undisturbed", config });
+      await withCells("cpu");
+      return { id: run.id, n_losses: run.history.losses.points.length };
+    }, config(n_steps));
     const reached = [];
+    let [id, done] = [null, null];
     // The same moments in every run of this test, far from each other in no pattern.
     const moment = (n) => 120 + ((n * 7919) % 23) * 25;
-    for (let kill = 0; kill <= kills && !done; kill += 1) {
-      const dies = kill < kills;
-      const outcome = new Promise((resolve) => {
-        const onEvent = (event) => {
-          if (event.type !== "training_started") return;
-          id = event.run.id;
-          reached.push(event.run.steps_done);
-          if (dies) setTimeout(() => resolve(null), moment(kill));
-        };
-        const options = { onEvent, saveEverySecs: 0.05 };
-        const run = id ? engine.resumeRun(id, options) : engine.train({ name: "killed", config, saveEverySecs: 0.05 }, options);
-        run.then(resolve, (error) => resolve({ error: `${error.message} ${error.hint}` }));
-      });
-      done = await outcome;
-      // Closing ends the worker at once, whatever it is doing.
-      if (!done) engine = await globalThis.engine("cpu");
+    for (let kill = 0; kill <= KILLS && !done; kill += 1) {
+      const dies_ms = kill < KILLS ? moment(kill) : null;
+      const found = await page.evaluate(drive, { config: config(n_steps), id, dies_ms });
+      holds(found.reached, `it was not resumed after deaths at steps ${reached}: ${found.done?.error}`);
+      [id, done] = [found.reached[0], found.done];
+      reached.push(found.reached[1]);
+      if (!done) await die(page);
     }
-    const { runs, storage } = await engine.runs();
-    const bytes = async (run) => (await engine.exportRun(run)).bytes.join();
-    const same = !done?.error && (await bytes(undisturbed.id)) === (await bytes(id));
-    for (const run of runs) await engine.deleteRun(run.id);
-    const left = (await engine.runs()).runs.length;
-    engine.close();
-    return { done, reached, same, losses: [undisturbed, done].map((run) => run.history?.losses.points.length), storage, left };
-  }, { config: config(30), kills: KILLS });
-  equal(found.done.status, { is: "done" }, `the run that was killed (${JSON.stringify(found.done.error)})`);
-  holds(found.same, `the weights differ after kills at steps ${found.reached}`);
-  equal(found.losses, [90, 90], "losses on the curves");
-  holds(found.reached.length > KILLS / 2 && found.reached.at(-1) > 0, `it was resumed at steps ${found.reached}`);
-  equal([found.storage.problem, found.left], [null, 0], "storage, and runs left after deleting");
-});
+    const { same, left, storage } = await page.evaluate(async (ids) => {
+      const engine = globalThis.current;
+      const bytes = async (id) => (await engine.exportRun(id)).bytes.join();
+      const same = (await bytes(ids[0])) === (await bytes(ids[1]));
+      const { runs, storage } = await engine.runs();
+      for (const run of runs) await engine.deleteRun(run.id);
+      return { same, storage, left: (await engine.runs()).runs.length };
+    }, [undisturbed.id, id]);
+    equal(done.status, { is: "done" }, `the run that was killed (${JSON.stringify(done.error)})`);
+    holds(same, `the weights differ after deaths at steps ${reached}`);
+    equal([undisturbed.n_losses, done.history.losses.points.length], [3 * n_steps, 3 * n_steps], "losses on the curves");
+    holds(reached.length > KILLS / 2 && reached.at(-1) > 0, `it was resumed at steps ${reached}`);
+    equal([storage.problem, left], [null, 0], "storage, and runs left after deleting");
+    console.log(`         it died ${reached.length - 1} times and went on at steps ${reached.slice(1).join(", ")} of ${3 * n_steps}`);
+  });
+}
 
-test("a run goes on after its GPU is lost", { gpu: true, limit_s: 600 }, async ({ page, problems }) => {
+test("a run goes on after its GPU is lost", { gpu: true, limit_s: 600 + 60 * LOSSES }, async ({ page, problems }) => {
   // The worker's device is remembered, so that it can be taken away.
   page.on("worker", (worker) => {
     const remember = () => {
@@ -89,29 +114,48 @@ test("a run goes on after its GPU is lost", { gpu: true, limit_s: 600 }, async (
     worker.evaluate(remember).catch(() => {});
   });
   await withPackage(page);
+  const n_steps = 2 + LOSSES;
   await page.evaluate(async (config) => {
-    const engine = await withCells("webgpu");
-    globalThis.reached = 0;
-    globalThis.outcome = new Promise((resolve) => {
-      const onEvent = (event) => {
-        if (event.type === "training_started") globalThis.id = event.run.id;
-        if (event.type === "run_saved") globalThis.reached = event.steps_done;
-      };
-      engine.train({ name: "lost", config, saveEverySecs: 0 }, { onEvent }).then(resolve, (error) => resolve({ error: error.message }));
+    await withCells("webgpu");
+    globalThis.attempt = () => {
+      globalThis.reached = null;
+      globalThis.outcome = new Promise((resolve) => {
+        const onEvent = (event) => {
+          if (event.type === "training_started") [globalThis.id, globalThis.began] = [event.run.id, event.run.steps_done];
+          if (event.type === "run_saved") globalThis.reached = event.steps_done;
+        };
+        const options = { onEvent, saveEverySecs: 0 };
+        const engine = globalThis.current;
+        const run = globalThis.id
+          ? engine.resumeRun(globalThis.id, options)
+          : engine.train({ name: "lost", config, saveEverySecs: 0 }, options);
+        run.then(resolve, (error) => resolve({ error: error.message }));
+      });
+    };
+    globalThis.attempt();
+  }, config(n_steps));
+  const lost_at = [];
+  for (let loss = 0; loss < LOSSES; loss += 1) {
+    // A step further than it began, so that the device is in use when it goes.
+    await page.waitForFunction(() => globalThis.reached > globalThis.began, null, { timeout: 240_000 });
+    lost_at.push(await page.evaluate(() => globalThis.reached));
+    await page.workers()[0].evaluate(() => globalThis.taken.destroy());
+    const outcome = await page.evaluate(() => globalThis.outcome);
+    holds(outcome.error, `the run did not notice loss ${loss + 1}: ${JSON.stringify(outcome)}`);
+    await page.evaluate(async () => {
+      await globalThis.engine("webgpu");
+      globalThis.attempt();
     });
-  }, config(3));
-  await page.waitForFunction(() => globalThis.reached >= 2, null, { timeout: 240_000 });
-  await page.workers()[0].evaluate(() => globalThis.taken.destroy());
+  }
   const found = await page.evaluate(async () => {
-    const outcome = await globalThis.outcome;
-    const engine = await globalThis.engine("webgpu");
-    const run = await engine.resumeRun(globalThis.id);
-    await engine.deleteRun(run.id);
-    engine.close();
-    return { outcome, status: run.status, steps: [run.steps_done, run.history.losses.points.length] };
+    const run = await globalThis.outcome;
+    if (!run.error) await globalThis.current.deleteRun(run.id);
+    globalThis.current.close();
+    return run;
   });
-  holds(found.outcome.error, `the run did not notice: ${JSON.stringify(found.outcome)}`);
-  equal([found.status, found.steps], [{ is: "done" }, [9, 9]], "after the loss");
+  equal([found.error, found.status], [undefined, { is: "done" }], "after the last loss");
+  equal([found.steps_done, found.history.losses.points.length], [3 * n_steps, 3 * n_steps], "steps and losses");
+  console.log(`         its GPU was lost at steps ${lost_at.join(", ")} of ${3 * n_steps}`);
   // What the device and the worker said as they went.
   problems.length = 0;
 });

@@ -1,6 +1,7 @@
 //! One test binary; each module checks one part of the house.
 
 mod browser_files;
+mod cell_jepa;
 mod checkpoints;
 mod command_line;
 mod kernels;

@@ -117,7 +117,10 @@ impl<'a> Contender<'a> {
                             continue;
                         }
                     };
-                    let predictor = Predictor::of(trainer.model(), trainer.decoder(), trainer.header(), device);
+                    let Some(predictor) = trainer.predictor() else {
+                        problems.push(format!("{} predicts no responses: train a BioJEPA-AC", self.name()));
+                        return Ok(told);
+                    };
                     let asking = Asking::new(screen, bank, &predictor, None);
                     Box::pin(asking.fold(fold, &pairs, at, config.seed, &mut told, watch)).await?;
                 }
@@ -268,7 +271,7 @@ impl<'a> Asking<'a> {
         let mut sum: Option<Vec<f32>> = None;
         for part in &self.screen.targets[at].parts {
             let Some(vector) = self.bank.vector(part) else { return Ok(None) };
-            let change = self.mean_change(&vector, self.mode).await?;
+            let change = self.mean_change(part, &vector, self.mode).await?;
             match &mut sum {
                 Some(sum) => sum.iter_mut().zip(change).for_each(|(sum, value)| *sum += value),
                 None => sum = Some(change),
@@ -278,14 +281,14 @@ impl<'a> Asking<'a> {
     }
 
     async fn without_action(&self) -> Result<Vec<f32>, EngineError> {
-        self.mean_change(&vec![0.0; self.bank.width()], Mode::Control).await
+        self.mean_change("", &vec![0.0; self.bank.width()], Mode::Control).await
     }
 
-    async fn mean_change(&self, vector: &[f32], mode: Mode) -> Result<Vec<f32>, EngineError> {
+    async fn mean_change(&self, target: &str, vector: &[f32], mode: Mode) -> Result<Vec<f32>, EngineError> {
         let material = self.screen.subject.material;
         let weights = material.cells_per_row.as_deref();
         let running = self.predictor.predict(&material.expression, &self.rows, weights, vector, mode)?;
-        Ok(finished(running).await?.finish())
+        Ok(finished(running.of_gene(target)).await?.finish())
     }
 
     /// Single cells of a perturbation, changed from the control cells that they are paired with.
@@ -296,7 +299,7 @@ impl<'a> Asking<'a> {
         let rows: Vec<usize> = of.iter().map(|&pair| pairs[pair].control).collect();
         let expression = &self.screen.subject.material.expression;
         let running = self.predictor.predict_each(expression, &rows, &vector, self.mode)?;
-        let changes = finished(running).await?.finish_each();
+        let changes = finished(running.of_gene(part)).await?.finish_each();
         for (&pair, change) in of.iter().zip(changes.chunks_exact(expression.n_genes().max(1))) {
             told.of_pairs[pair] = Some(change.to_vec());
         }

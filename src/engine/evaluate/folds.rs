@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 
 use jepa::eval::null::drawn;
-use spec::evaluation::{EvaluationConfig, Folds, Pathway};
+use spec::evaluation::{EvaluationConfig, Folds};
+use spec::genes::Pathway;
 
 use super::contender::Contender;
 use super::screen::Screen;

@@ -15,12 +15,14 @@ pub struct Draws {
 
 /// What a stream of draws is for.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Purpose {
+pub(crate) enum Purpose {
     Order = 1,
     Control = 2,
     Mask = 3,
     Pool = 4,
     HoldBack = 5,
+    Tokens = 6,
+    Dropout = 7,
 }
 
 impl Draws {
@@ -43,6 +45,13 @@ impl Draws {
             .collect()
     }
 
+    /// The order of one step in which each index comes `set_size` times in a row, the last perhaps fewer.
+    pub fn order_of_sets(&mut self, n: usize, batch_size: usize, set_size: usize, step: usize) -> Vec<u32> {
+        let set_size = set_size.max(1);
+        let sets = self.order(n, batch_size.div_ceil(set_size), step);
+        sets.into_iter().flat_map(|index| std::iter::repeat_n(index, set_size)).take(batch_size).collect()
+    }
+
     /// A mask of `n` genes in all: 1 where masked, each independently with probability `ratio`.
     pub fn mask(&self, n: usize, ratio: f64, step: usize) -> Vec<f32> {
         let mut rng = self.stream(Purpose::Mask, step as u64);
@@ -56,7 +65,7 @@ impl Draws {
     }
 
     /// A generator for one purpose and step (or epoch, or group).
-    pub(super) fn stream(&self, purpose: Purpose, index: u64) -> ChaCha8Rng {
+    pub(crate) fn stream(&self, purpose: Purpose, index: u64) -> ChaCha8Rng {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         rng.set_stream((purpose as u64) << 60 | (self.stage as u64) << 56 | index);
         rng

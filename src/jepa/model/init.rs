@@ -51,7 +51,11 @@ impl Init {
 
     /// Uniform in `-1/sqrt(fan_in) .. 1/sqrt(fan_in)`, PyTorch's default for a linear layer and its bias.
     pub fn uniform<const D: usize>(&mut self, shape: [usize; D], fan_in: usize) -> Tensor<D> {
-        let bound = 1.0 / (fan_in as f64).sqrt();
+        self.uniform_within(shape, 1.0 / (fan_in as f64).sqrt())
+    }
+
+    /// Uniform in `-bound .. bound`.
+    pub fn uniform_within<const D: usize>(&mut self, shape: [usize; D], bound: f64) -> Tensor<D> {
         self.draw(shape, |rng| bound * (2.0 * rng.random::<f64>() - 1.0))
     }
 

@@ -1,6 +1,7 @@
 //! Reading a file of reference tensors: parameters, inputs and results under the names its README lists.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors};
@@ -11,16 +12,18 @@ use crate::model::composer::{ActionComposer, Actions};
 use crate::model::encoder::CellBatch;
 use crate::tensors::{NamedTensor, TensorMap};
 
-/// Reference tensors of one model, with the sizes from the file's header.
-pub(super) struct Golden {
-    pub(super) config: ModelConfig,
+/// The numbers of any such file.
+pub(super) struct Numbers {
     pub(super) floats: TensorMap,
     integers: BTreeMap<String, Vec<usize>>,
+    /// What the file says of itself.
+    pub(super) header: BTreeMap<String, String>,
 }
 
-impl Golden {
-    /// Reads a safetensors file; `parameters` is the prefix of its parameters ("model." or "init.").
-    pub(super) fn read(bytes: &[u8], parameters: &str) -> Result<Self, Error> {
+impl Numbers {
+    /// Reads a safetensors file.
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, Error> {
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| problem(format!("header: {error}")))?;
         let file = SafeTensors::deserialize(bytes).map_err(|error| problem(format!("not safetensors: {error}")))?;
         let (mut floats, mut integers) = (TensorMap::new(), BTreeMap::new());
         for (name, view) in file.tensors() {
@@ -39,8 +42,8 @@ impl Golden {
                 other => return Err(problem(format!("{name} is of type {other:?}"))),
             }
         }
-        let config = config(bytes, &floats, parameters)?;
-        Ok(Self { config, floats, integers })
+        let header = header.metadata().clone().unwrap_or_default().into_iter().collect();
+        Ok(Self { floats, integers, header })
     }
 
     /// The tensors whose names start with `prefix`, without it.
@@ -61,6 +64,28 @@ impl Golden {
     pub(super) fn width(&self, name: &str) -> Result<usize, Error> {
         let tensor = self.floats.get(name).ok_or_else(|| problem(format!("no {name}")))?;
         Ok(tensor.shape.last().copied().unwrap_or(1))
+    }
+}
+
+/// Reference tensors of one BioJEPA-AC, with the sizes from the file's header.
+pub(super) struct Golden {
+    pub(super) config: ModelConfig,
+    numbers: Numbers,
+}
+
+impl Deref for Golden {
+    type Target = Numbers;
+
+    fn deref(&self) -> &Numbers {
+        &self.numbers
+    }
+}
+
+impl Golden {
+    /// Reads a safetensors file; `parameters` is the prefix of its parameters ("model." or "init.").
+    pub(super) fn read(bytes: &[u8], parameters: &str) -> Result<Self, Error> {
+        let numbers = Numbers::read(bytes)?;
+        Ok(Self { config: config(&numbers, parameters)?, numbers })
     }
 
     /// Cells with expression `x` and log totals `total`; `rows` picks and orders them.
@@ -144,10 +169,8 @@ fn mode(code: usize) -> Result<Mode, Error> {
 }
 
 /// Sizes from the header; the version from the presence of the Fourier frequencies.
-fn config(bytes: &[u8], floats: &TensorMap, parameters: &str) -> Result<ModelConfig, Error> {
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| problem(format!("header: {error}")))?;
-    let header = header.metadata().clone().unwrap_or_default();
-    let text = |key: &str| header.get(key).ok_or_else(|| problem(format!("the header has no {key}")));
+fn config(numbers: &Numbers, parameters: &str) -> Result<ModelConfig, Error> {
+    let text = |key: &str| numbers.header.get(key).ok_or_else(|| problem(format!("the header has no {key}")));
     let size = |key: &str| -> Result<usize, Error> {
         let text = text(key)?;
         text.trim().parse().map_err(|_| problem(format!("the header's {key} is {text:?}, not a number")))
@@ -157,7 +180,7 @@ fn config(bytes: &[u8], floats: &TensorMap, parameters: &str) -> Result<ModelCon
     else {
         return Err(problem("the header's composer_dims is not three numbers".to_owned()));
     };
-    let has_fourier = floats.contains_key(&format!("{parameters}student.fourier_projection.B"));
+    let has_fourier = numbers.floats.contains_key(&format!("{parameters}student.fourier_projection.B"));
     Ok(ModelConfig {
         version: if has_fourier { ModelVersion::V05 } else { ModelVersion::V04 },
         n_genes: size("num_genes")?,
@@ -172,5 +195,7 @@ fn config(bytes: &[u8], floats: &TensorMap, parameters: &str) -> Result<ModelCon
             n_latent: size("pert_latent_dim")?,
             n_mode: size("pert_mode_dim")?,
         },
+        masked_identity: false,
+        action_tokens: false,
     })
 }

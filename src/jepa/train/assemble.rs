@@ -11,6 +11,7 @@ use spec::checkpoint::{CheckpointHeader, VectorShrinkage};
 use spec::train::{Stage, TrainConfig};
 
 use super::start::{add_history, with_genes_of};
+use super::visits::assemble_cells;
 use crate::bank::Bank;
 use crate::batch::{Role, Target, TrainingCells};
 use crate::error::Error;
@@ -99,6 +100,12 @@ pub enum AssemblyError {
         /// The control.
         name: String,
     },
+    /// Cell-JEPA knows no targets that could be held out.
+    #[error("held_out names {name}; Cell-JEPA learns from all cells: leave it out, or split the file before")]
+    HeldOutCells {
+        /// The name.
+        name: String,
+    },
     /// Pairing by batch was asked for without a column.
     #[error("batch_column is {column}, but the batch of each cell was not given")]
     NoBatches {
@@ -153,6 +160,9 @@ pub fn assemble(
     bank: &Bank,
     from: Option<&CheckpointHeader>,
 ) -> Result<Assembled, Error> {
+    if config.cell_jepa.is_some() {
+        return assemble_cells(config, material, from.map(|from| from.genes.clone()));
+    }
     check_lengths(&material)?;
     let (material, of_start) = match from {
         Some(from) => with_genes_of(from, material, bank)?,
@@ -187,6 +197,7 @@ pub fn assemble(
     let mut header = CheckpointHeader {
         format: 1,
         model: config.model.clone(),
+        cell_jepa: None,
         genes,
         gene_ids,
         target_sum,
@@ -197,6 +208,7 @@ pub fn assemble(
         cells_per_example: config.action.cells_per_example,
         shrinkage: (config.vector_weight < 1.0 && !seen.is_empty())
             .then(|| VectorShrinkage { mean: mean_vector(&seen), weight: config.vector_weight }),
+        anchor: config.anchor.clone(),
     };
     if let Some(from) = from {
         warnings.extend(add_history(&mut header, from));
@@ -289,7 +301,7 @@ impl Sorted {
     }
 }
 
-fn check_lengths(material: &Material) -> Result<(), AssemblyError> {
+pub(super) fn check_lengths(material: &Material) -> Result<(), AssemblyError> {
     let (n_cells, n_genes) = (material.expression.n_cells(), material.expression.n_genes());
     let cells = [
         ("labels", material.labels.as_ref().map(|labels| labels.codes.len())),

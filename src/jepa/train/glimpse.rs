@@ -6,6 +6,7 @@
 use spec::run::Glimpse;
 
 use super::Trainer;
+use super::learned::Learned;
 use crate::batch::{TrainingCells, push_row};
 use crate::error::Error;
 use crate::eval::pearson;
@@ -16,12 +17,19 @@ use crate::query::Predictor;
 const N_ASKED: usize = 16;
 
 impl Trainer {
-    /// The glimpse; none where no stage is under way, or there are no controls or perturbed cells.
+    /// The model as it stands, to be asked; none where it predicts no responses. Parameters are shared, not copied.
+    pub fn predictor(&self) -> Option<Predictor> {
+        let Learned::BioJepa { model, decoder } = &self.run.learned else { return None };
+        Some(Predictor::of(model, decoder, self.facts.anchor(), &self.header, &self.device))
+    }
+
+    /// The glimpse; none where no stage is under way, the model predicts no responses, or there are no controls or perturbed cells.
     ///
     /// # Errors
     /// Where the device fails.
     pub async fn glimpse(&self) -> Result<Option<Glimpse>, Error> {
         let Some(stage) = self.run.position.stage else { return Ok(None) };
+        let Some(predictor) = self.predictor() else { return Ok(None) };
         let of_validation = self.validation.as_ref().and_then(|cells| Some((cells, cells.most_frequent()?)));
         let Some((cells, target)) = of_validation.or_else(|| Some((&self.cells, self.cells.most_frequent()?))) else {
             return Ok(None);
@@ -31,11 +39,11 @@ impl Trainer {
         let known = &cells.targets()[target as usize];
         let measured = response(&known.name, &case, &control).delta;
 
-        let predictor = Predictor::of(&self.run.model, &self.run.decoder, &self.header, &self.device);
         let controls: Vec<usize> = cells.control_rows().map(|row| row as usize).collect();
         let n_asked = N_ASKED.saturating_mul(self.header.cells_per_example).min(controls.len());
         let rows: Vec<usize> = (0..n_asked).map(|at| controls[at * controls.len() / n_asked]).collect();
-        let mut asked = predictor.predict(cells.rows(), &rows, None, &known.vector, self.config.mode)?;
+        let asked = predictor.predict(cells.rows(), &rows, None, &known.vector, self.config.mode)?;
+        let mut asked = asked.of_gene(&known.name);
         while asked.advance().await?.is_some() {}
         let predicted = asked.finish();
         let delta_pearson = pearson(&predicted, &measured);

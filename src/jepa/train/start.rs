@@ -6,12 +6,14 @@
 
 use burn::tensor::Device;
 use cells::genes::GeneNames;
+use spec::cell_jepa::CellJepaConfig;
 use spec::checkpoint::CheckpointHeader;
 use spec::model::ModelConfig;
 use spec::train::TrainConfig;
 
 use super::assemble::{AssemblyError, Material, listed};
-use super::{Run, Trainer, fresh_decoder};
+use super::learned::Learned;
+use super::{Run, Trainer};
 use crate::bank::Bank;
 use crate::batch::TrainingCells;
 use crate::checkpoint::{self, Checkpoint};
@@ -24,6 +26,7 @@ use crate::error::Error;
 pub fn started_from(config: &TrainConfig, header: &CheckpointHeader, bytes: &[u8]) -> Result<TrainConfig, Error> {
     let mut config = config.clone();
     config.model = sizes(&config.model, &header.model)?;
+    let of_cells = same_cell_jepa(config.cell_jepa.as_ref(), header.cell_jepa.as_ref())?;
     if let Some(target_sum) = config.data.target_sum.filter(|sum| *sum != header.target_sum) {
         return Err(bad(format!(
             "data.target_sum is {target_sum}, the checkpoint was trained on cells scaled to {}",
@@ -31,8 +34,13 @@ pub fn started_from(config: &TrainConfig, header: &CheckpointHeader, bytes: &[u8
         )));
     }
     config.data.target_sum = Some(header.target_sum);
+    // The decoder corrects an anchor or predicts by itself: what it was trained for holds.
+    if config.anchor.is_some() && header.anchor.is_none() {
+        return Err(bad("anchor is set, but the checkpoint was trained without one; leave it out".into()));
+    }
+    config.anchor = header.anchor.clone();
     config.start_from = Some(checkpoint::fingerprint(bytes));
-    if !config.train_encoder {
+    if !config.train_encoder && !of_cells {
         config.pretrain.n_steps = 0;
         config.align.n_steps = 0;
     }
@@ -40,6 +48,31 @@ pub fn started_from(config: &TrainConfig, header: &CheckpointHeader, bytes: &[u8
         return Err(bad("no stage has steps: give the action or the decoder stage some, or set train_encoder".into()));
     }
     Ok(config)
+}
+
+/// Whether both are Cell-JEPAs, of the same sizes.
+fn same_cell_jepa(ours: Option<&CellJepaConfig>, file: Option<&CellJepaConfig>) -> Result<bool, Error> {
+    let (ours, file) = match (ours, file) {
+        (None, None) => return Ok(false),
+        (Some(ours), Some(file)) => (ours, file),
+        (Some(_), None) => return Err(bad("the configuration is a Cell-JEPA's, the checkpoint a BioJEPA-AC".into())),
+        (None, Some(_)) => return Err(bad("the checkpoint is a Cell-JEPA: give its sizes under [cell_jepa]".into())),
+    };
+    let listed = |model: &CellJepaConfig| {
+        [
+            ("d_model", model.d_model),
+            ("n_layers", model.n_layers),
+            ("n_heads", model.n_heads),
+            ("feed_forward", model.feed_forward),
+            ("predictor_width", model.predictor_width),
+            ("n_bins", model.n_bins),
+        ]
+    };
+    let differs = listed(ours).into_iter().zip(listed(file)).find(|(ours, file)| ours != file);
+    match differs {
+        Some(((name, ours), (_, file))) => Err(bad(format!("cell_jepa.{name} is {ours}, the checkpoint's is {file}"))),
+        None => Ok(true),
+    }
 }
 
 /// The file's sizes. Genes and vectors are left to data and bank, which are compared elsewhere.
@@ -88,10 +121,8 @@ impl Trainer {
             let (ours, file) = (config.model.summary(), checkpoint.header.model.summary());
             return Err(bad(format!("the run is set up for another model ({ours}) than the checkpoint's ({file})")));
         }
-        let (model, decoder) = checkpoint.build(&device)?;
-        let decoder = decoder.unwrap_or_else(|| fresh_decoder(&config, &device));
-        let run = Run::new(&config, model, decoder);
-        Self::at(config, header, cells, device, run)
+        let run = Run::new(&config, Learned::of_checkpoint(&config, checkpoint, &device)?);
+        Self::at(config, header, cells, device, run, checkpoint.anchor()?)
     }
 }
 

@@ -8,12 +8,12 @@ use spec::checkpoint::CheckpointHeader;
 use spec::train::report::History;
 use spec::train::{Stage, TrainConfig};
 
+use super::learned::Learned;
 use super::{Best, Position, Run, Trainer, optimiser_config};
+use crate::anchor::Anchor;
 use crate::batch::TrainingCells;
 use crate::checkpoint::{self, Checkpoint, under};
 use crate::error::Error;
-use crate::model::BioJepa;
-use crate::model::decoder::Decoder;
 use crate::optim::AdamW;
 use crate::tensors::TensorMap;
 
@@ -44,16 +44,6 @@ struct SavedBest {
     loss: f32,
 }
 
-/// Where the tensors begin that a stage changes.
-fn trained(stage: Stage) -> &'static [&'static str] {
-    match stage {
-        Stage::Pretrain => &["model.student.", "model.teacher.", "model.masked_predictor."],
-        Stage::Align => &["model.composer."],
-        Stage::Action => &["model.predictor.", "model.composer."],
-        Stage::Decoder => &["decoder."],
-    }
-}
-
 impl Trainer {
     /// The whole state of the run; [`Trainer::resume`] goes on from it bit for bit on the CPU. Where the last steps spoilt
     /// it and no loss has told so yet, that of the last good step.
@@ -79,11 +69,12 @@ impl Trainer {
             n_since_best: run.n_since_best,
             history: run.history.clone(),
         };
-        let mut tensors = tensors(&run.model, &run.decoder).await?;
+        let mut tensors = run.learned.tensors().await?;
         tensors.extend(under("optimiser", run.optimiser.state().await?));
+        tensors.extend(self.anchor_tensors());
         if let (Some(best), Some(stage)) = (&run.best, run.position.stage) {
-            let mut values = self::tensors(&best.model, &best.decoder).await?;
-            values.retain(|name, _| trained(stage).iter().any(|start| name.starts_with(start)));
+            let mut values = best.learned.tensors().await?;
+            values.retain(|name, _| best.learned.changed_by(stage).iter().any(|start| name.starts_with(start)));
             tensors.extend(under("best", values));
         }
         Ok((serde_json::to_string(&saved).map_err(|e| unusable(e.to_string()))?, tensors))
@@ -132,18 +123,21 @@ impl Trainer {
         let optimiser = take(&mut tensors, "optimiser");
         let optimiser = AdamW::from_state(optimiser_config(&config, position), &optimiser, &device)?;
         let best_values = take(&mut tensors, "best");
-        let (model, decoder) = build(&config, tensors.clone(), &device)?;
+        let anchor = take(&mut tensors, "anchor");
+        let learned = Learned::from_tensors(&config, tensors.clone(), &device)?;
         let best = match saved.best {
             None => None,
             Some(SavedBest { step, loss }) => {
                 tensors.extend(best_values);
-                let (model, decoder) = build(&config, tensors, &device)?;
-                Some(Best { step, loss, model, decoder })
+                Some(Best { step, loss, learned: Learned::from_tensors(&config, tensors, &device)? })
             }
         };
         let (n_since_best, history) = (saved.n_since_best, saved.history);
-        let run = Run { model, decoder, optimiser, position, best, n_since_best, history };
-        Self::at(config, header, cells, device, run)
+        let run = Run { learned, optimiser, position, best, n_since_best, history };
+        let earlier = Some(anchor).filter(|tensors| !tensors.is_empty());
+        let (n_genes, width) = (config.model.n_genes, config.model.composer.n_protein);
+        let earlier = earlier.map(|tensors| Anchor::from_tensors(&tensors, n_genes, width)).transpose()?;
+        Self::at(config, header, cells, device, run, earlier)
     }
 
     /// The checkpoint of the model as it stands: at the end of a stage what validated best, where anything was held back.
@@ -152,11 +146,18 @@ impl Trainer {
     /// # Errors
     /// Where the device fails to give the values back.
     pub async fn weights(&self) -> Result<Vec<u8>, Error> {
-        let mut tensors = self::tensors(&self.run.model, &self.run.decoder).await?;
+        let mut tensors = self.run.learned.tensors().await?;
         if !is_finite(&tensors) {
-            tensors = self::tensors(&self.last_good.model, &self.last_good.decoder).await?;
+            tensors = self.last_good.learned.tensors().await?;
         }
+        tensors.extend(self.anchor_tensors());
         checkpoint::write(&Checkpoint { header: self.header.clone(), tensors })
+    }
+
+    /// The anchor does not change as the run goes; it is saved for a run that could not make it again, because it is that of
+    /// an earlier checkpoint.
+    fn anchor_tensors(&self) -> TensorMap {
+        self.facts.anchor().map_or_else(TensorMap::new, |anchor| under("anchor", anchor.to_tensors()))
     }
 }
 
@@ -169,20 +170,8 @@ fn is_finite(tensors: &TensorMap) -> bool {
     tensors.values().all(|tensor| tensor.values.iter().all(|value| value.is_finite()))
 }
 
-async fn tensors(model: &BioJepa, decoder: &Decoder) -> Result<TensorMap, Error> {
-    let mut tensors = under("model", model.state().await?);
-    tensors.extend(under("decoder", decoder.state().await?));
-    Ok(tensors)
-}
-
-/// The other way round.
-fn build(config: &TrainConfig, mut tensors: TensorMap, device: &Device) -> Result<(BioJepa, Decoder), Error> {
-    let decoder = Decoder::init(config.model.d_model, 0, device).load(&take(&mut tensors, "decoder"))?;
-    Ok((BioJepa::from_tensors(&config.model, &take(&mut tensors, "model"), device)?, decoder))
-}
-
 /// Takes out the tensors whose names begin with `path.`, which is cut off.
-fn take(tensors: &mut TensorMap, path: &str) -> TensorMap {
+pub(super) fn take(tensors: &mut TensorMap, path: &str) -> TensorMap {
     let start = format!("{path}.");
     let names: Vec<String> = tensors.keys().filter(|name| name.starts_with(&start)).cloned().collect();
     names.into_iter().filter_map(|name| Some((name[start.len()..].to_owned(), tensors.remove(&name)?))).collect()

@@ -5,7 +5,8 @@ use spec::train::report::{Gauges, TermValue, Validation};
 
 use super::examples::{Examples, Source, sampling};
 use super::gauges::gauges;
-use super::{Best, Trainer};
+use super::learned::Learned;
+use super::{Best, Trainer, visits};
 use crate::batch::{Draws, TrainingCells};
 use crate::error::Error;
 
@@ -30,7 +31,7 @@ impl Trainer {
         let mut terms: Vec<TermValue> = Vec::new();
         let mut loss = 0.0;
         for batch in 0..n_batches {
-            let losses = self.examples_of(cells, stage, batch)?.losses(stage, &self.config, &self.run);
+            let losses = self.examples_of(cells, stage, batch)?.losses(stage, &self.config, &self.run.learned)?;
             let (value, of_batch) = losses.read().await?;
             super::require_finite(stage, step, "the validation", value, &of_batch)?;
             let share = 1.0 / n_batches as f64;
@@ -43,8 +44,7 @@ impl Trainer {
         // In f32, which survives being saved as text: a run that is resumed judges by the same number.
         let is_best = self.run.best.as_ref().is_none_or(|best| (loss as f32) < best.loss);
         if is_best {
-            let (model, decoder) = (self.run.model.clone(), self.run.decoder.clone());
-            self.run.best = Some(Best { step, loss: loss as f32, model, decoder });
+            self.run.best = Some(Best { step, loss: loss as f32, learned: self.run.learned.clone() });
         }
         self.run.n_since_best = if is_best { 0 } else { self.run.n_since_best + 1 };
         Ok(Some(Validation { loss, terms, is_best, n_since_best: self.run.n_since_best }))
@@ -59,24 +59,35 @@ impl Trainer {
         let has_some =
             |cells: &&TrainingCells| cells.n_examples(stage, sampling(self.config.stage(stage))) >= min_examples(stage);
         let cells = self.validation.as_ref().filter(has_some).unwrap_or(&self.cells);
-        let model = &self.run.model;
-        match self.examples_of(cells, stage, 0)? {
+        let (model, examples) = match (&self.run.learned, self.examples_of(cells, stage, 0)?) {
+            (Learned::CellJepa { model, .. }, Examples::Visits(cells)) => return visits::spread(model, &cells).await,
+            (Learned::CellJepa { .. }, _) => return Ok(None),
+            (Learned::BioJepa { model, .. }, examples) => (model, examples),
+        };
+        match examples {
             Examples::Cells { cells, .. } => {
                 gauges(model.encode(&cells), Some(model.teacher.forward(&cells, None))).await
             }
             Examples::Pairs { pairs, .. } => {
                 gauges(model.predict(model.encode(&pairs.control), &pairs.actions).mu, None).await
             }
-            Examples::Views { .. } => Ok(None),
+            Examples::Views { .. } | Examples::Visits(_) => Ok(None),
         }
     }
 
     /// One of the fixed batches.
     fn examples_of(&self, cells: &TrainingCells, stage: Stage, batch: usize) -> Result<Examples, Error> {
-        let composer = &self.run.model.composer;
-        let source = Source { config: &self.config, cells, composer, device: &self.device };
         let mut draws = Draws::new(self.config.seed.wrapping_add(VALIDATION_SEED_OFFSET), stage);
-        source.examples(stage, self.n_per_batch(cells, stage), &mut draws, batch)
+        let n = self.n_per_batch(cells, stage);
+        let composer = match &self.run.learned {
+            Learned::BioJepa { model, .. } => &model.composer,
+            Learned::CellJepa { recipe, .. } => {
+                let batch = visits::visits(&self.config, recipe, cells, n, &mut draws, batch, &self.device);
+                return Ok(Examples::Visits(batch));
+            }
+        };
+        let source = Source { config: &self.config, cells, facts: &self.facts, composer, device: &self.device };
+        source.examples(stage, n, &mut draws, batch)
     }
 
     /// Examples of a fixed batch: as many as are computed at once in training, but none twice where there are fewer.

@@ -54,6 +54,12 @@ pub enum LossTerm {
     Contrast,
     /// Squared error of the decoded change (decoder).
     Change,
+    /// Squared error of the hidden values, in bins (Cell-JEPA).
+    HiddenValues,
+    /// `1 - cos` of the cell's predicted embedding and the teacher's (Cell-JEPA).
+    CellEmbedding,
+    /// Energy distance between the predicted and the observed cells of a target (action, decoder).
+    Population,
 }
 
 impl LossTerm {
@@ -67,6 +73,9 @@ impl LossTerm {
             LossTerm::TeacherCovariance => "covariance of the teacher",
             LossTerm::Contrast => "contrast",
             LossTerm::Change => "squared error of the change",
+            LossTerm::HiddenValues => "squared error of hidden values",
+            LossTerm::CellEmbedding => "cosine distance of the cell's embedding",
+            LossTerm::Population => "distance of the populations",
         }
     }
 }

@@ -45,6 +45,8 @@ impl State {
             Event::LabelsRead { table } => self.accept_labels(table),
             Event::Prepared { prepared } => self.accept_prepared(job, prepared),
             Event::GeneTableRead { table } => self.accept_gene_table(job.files, table),
+            Event::PathwaysRead { collection } => self.accept_collection(job.files, collection),
+            Event::Enriched { enrichment } => self.pathways.found = Some(Shared::new(*enrichment)),
             Event::Embedded { genes, maps } => {
                 self.variable_genes = genes.map(Shared::new);
                 self.maps = Some(Shared::new(maps));
@@ -53,6 +55,7 @@ impl State {
                 self.failure = None;
                 self.failed_starts = 0;
                 self.prediction = Some(Shared::new(prediction));
+                self.look_at_new_answer();
             }
             Event::Evaluated { report } => {
                 self.failure = None;
@@ -61,9 +64,15 @@ impl State {
             Event::TrainingPlanned { plan } => self.accept_plan(job, *plan),
             Event::Trained { run } => self.accept_trained(*run),
             Event::Runs { runs, storage } => self.accept_runs(runs, storage),
+            answer @ (Event::Mapped { .. }
+            | Event::MarkersFound { .. }
+            | Event::Scored { .. }
+            | Event::CellValues { .. }
+            | Event::GeneSymbols { .. }) => self.accept_population(answer),
             // Handed to the person where it arrives: a file is nothing that is shown.
             Event::Exported { .. }
             | Event::Progress { .. }
+            | Event::Unfolding { .. }
             | Event::TrainingStarted { .. }
             | Event::Step { .. }
             | Event::Glimpsed { .. }
@@ -157,6 +166,7 @@ impl State {
         let mut prepared = prepared;
         let quality = Shared::new(std::mem::take(&mut prepared.quality));
         self.dataset = Some(Shared::new(Dataset { files, name, join, options, prepared, quality }));
+        self.forget_population();
         if !is_same {
             self.filter_history.clear();
             self.maps = None;
@@ -185,6 +195,7 @@ impl State {
         self.maps = None;
         self.prediction = None;
         self.evaluation = None;
+        self.forget_population();
         self.ask_for_maps();
     }
 
@@ -201,6 +212,8 @@ impl State {
         match job.request {
             Request::Start { .. } => self.queue.clear(),
             Request::Train { .. } | Request::ResumeRun { .. } => self.run_is_over(),
+            // The layout of before is shown again.
+            Request::Map { .. } => self.population.unfolding = None,
             Request::Open { .. } | Request::Prepare { .. } => {
                 // It was meant for this file alone.
                 self.recipe = None;

@@ -4,15 +4,17 @@ mod training;
 
 use spec::dataset::{CellQuality, CellUnit, FileFormat};
 use spec::device::AttentionPath;
+use spec::enrichment::{Collection, Enrichment};
 use spec::labels::{LabelRow, LabelTable, Reading};
 use spec::model::ModelConfig;
+use spec::prediction::{Prediction, Query};
 use spec::prepare::{CellFilter, MapConfig, SuggestedFilter};
 use spec::run::{RunInfo, StorageReport};
 use spec::train::Baseline;
 
 use super::{
     Backend, BackendChoice, CheckpointHeader, DeviceReport, Event, FileSet, Job, Mode, Opened, Phase, Post,
-    PrepareOptions, Prepared, Request, State, Support, TargetInfo,
+    PrepareOptions, Prepared, Request, Side, State, Support, TargetInfo,
 };
 
 fn ready() -> Event {
@@ -66,10 +68,28 @@ fn prepared() -> Event {
     Event::Prepared { prepared }
 }
 
+fn prediction() -> Prediction {
+    Prediction {
+        query: Query { target: "STAT1".into(), mode: Mode::Knockout },
+        support: Support::HeldOut,
+        genes: vec!["A".into(), "B".into()],
+        control_mean: vec![1.0, f32::NAN],
+        delta: vec![0.5, -0.5],
+        training_mean: None,
+        measured: None,
+        agreement: Vec::new(),
+        warnings: Vec::new(),
+        n_control_cells: 1,
+        n_control_rows: 1,
+        elapsed_secs: 0.0,
+    }
+}
+
 fn checkpoint() -> Event {
     let header = CheckpointHeader {
         format: 1,
         model: ModelConfig::default(),
+        cell_jepa: None,
         genes: Vec::new(),
         gene_ids: Vec::new(),
         target_sum: 1e4,
@@ -79,6 +99,7 @@ fn checkpoint() -> Event {
         baseline: Baseline::ControlState,
         cells_per_example: 1,
         shrinkage: None,
+        anchor: None,
     };
     let target = |symbol: &str, support| TargetInfo { symbol: symbol.into(), support };
     let targets = vec![target("IRF1", Support::Seen), target("STAT1", Support::HeldOut)];
@@ -310,4 +331,37 @@ fn another_map_replaces_the_one_that_is_awaited() {
     let posts = state.take_posts();
     assert!(matches!(posts[..], [Post { request: Request::Cancel { .. }, .. }]), "{posts:?}");
     assert!(state.has_job(|request| *request == Request::Embed { config: MapConfig::default() }));
+}
+
+#[test]
+fn every_answer_is_looked_up_in_the_open_collection() {
+    let mut state = started();
+    state.enqueue(Job::with_files(Request::Pathways, 5));
+    let collection = Collection { name: "sets.gmt".into(), n_sets: 2 };
+    step(&mut state, Event::PathwaysRead { collection: collection.clone() });
+    assert!(state.holds(5) && !state.has_job(|_| true), "without an answer there is nothing to look up");
+
+    let answer = prediction();
+    state.enqueue(Job::with_files(Request::LoadCheckpoint { n_heads: None }, 6));
+    step(&mut state, checkpoint());
+    state.ask();
+    step(&mut state, Event::Predicted { prediction: answer.clone() });
+    let posts = state.take_posts();
+    let [Post { request: Request::Enrich { asked, config }, .. }] = &posts[..] else { panic!("{posts:?}") };
+    assert_eq!(asked.genes, answer.genes);
+    assert!(asked.values.iter().zip(&answer.delta).all(|(a, b)| a == b || a.is_nan()), "{asked:?}");
+    let found = Enrichment {
+        name: asked.name.clone(),
+        collection,
+        config: config.clone(),
+        n_genes: 2,
+        n_changed: 0,
+        sets: Vec::new(),
+    };
+    state.apply(posts[0].id, Event::Enriched { enrichment: Box::new(found) });
+    assert!(state.pathways.found.is_some());
+    state.look_for_pathways(Side::Measured);
+    assert!(state.pathways.found.is_none(), "what was found is of another side");
+    state.restart("out of memory".into());
+    assert!(state.queue.iter().any(|job| job.request == Request::Pathways && job.files == Some(5)));
 }

@@ -10,6 +10,7 @@ use crate::headline::{Verdict, headline};
 use crate::plots::bars::{BarLegend, BarRow, Bars};
 use crate::views::card::Scores;
 use crate::views::load::Warnings;
+use crate::views::pathways::PathwaysPanel;
 use crate::views::picker::{badge, explanation};
 use crate::views::shell::use_control;
 use crate::views::table::GeneTable;
@@ -49,6 +50,7 @@ pub fn PredictionView(prediction: Shared<Prediction>) -> impl IntoView {
                 <Agreement prediction=prediction.clone() />
             </div>
         </div>
+        <PathwaysPanel />
         <GeneTable prediction />
     }
 }

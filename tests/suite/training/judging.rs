@@ -152,7 +152,7 @@ fn what_a_good_loss_spoils_is_not_saved() {
     config.pretrain = StageConfig { max_lr: 1e42, ..config.pretrain };
     let mut trainer = trainer(&config);
     block_on(trainer.step()).expect("the first loss is of the first values");
-    let n_bad = block_on(trainer.model().state()).expect("readable").into_values();
+    let n_bad = block_on(trainer.tensors()).expect("readable").into_values();
     assert!(n_bad.flat_map(|tensor| tensor.values).any(|value| !value.is_finite()), "the test shows nothing");
     require_finite(&weights(&trainer));
     let state = block_on(trainer.state()).expect("readable");

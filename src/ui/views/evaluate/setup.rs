@@ -1,13 +1,10 @@
 //! What is held out, and by what the cells may differ besides.
 
 use leptos::prelude::*;
-use spec::evaluation::{Folds, Pathway};
+use spec::evaluation::Folds;
 use spec::message::Request;
-use wasm_bindgen_futures::JsFuture;
 
-use crate::app::Failure;
-use crate::control::Control;
-use crate::dropped::handed;
+use crate::format::plural;
 use crate::views::shell::use_control;
 
 /// Choices, and the button.
@@ -47,6 +44,7 @@ pub fn Setup() -> impl IntoView {
 fn FoldChoice() -> impl IntoView {
     let control = use_control();
     let folds = control.part(|state| state.evaluation_config.folds.clone());
+    let collection = control.part(|state| state.pathways.collection.as_ref().map(|(_, collection)| collection.clone()));
     let kind = move || match folds.get() {
         Folds::HeldOut => "model",
         Folds::LeaveOneTargetOut => "one",
@@ -67,20 +65,17 @@ fn FoldChoice() -> impl IntoView {
             "The loaded model on what it held out; without such a model the simple methods, each perturbation in turn."
                 .to_owned()
         }
-        Folds::Pathways { pathways } if pathways.is_empty() => {
-            "Choose a file of gene sets (.gmt): each pathway is held out together.".to_owned()
-        }
-        Folds::Pathways { pathways } => format!("{} gene sets; each is held out together.", pathways.len()),
+        Folds::Pathways { .. } => match collection.get() {
+            Some(collection) => format!(
+                "{} of {}: each is held out together.",
+                plural(collection.n_sets as u64, "set"),
+                collection.name
+            ),
+            None => "No gene sets were read: open the built-in example, or a .gmt in step 3.".to_owned(),
+        },
         Folds::LeaveOneTargetOut | Folds::Random { .. } => {
             "Simple methods alone: the loaded model has seen most of these.".to_owned()
         }
-    };
-    let file = move || {
-        matches!(folds.get(), Folds::Pathways { .. }).then(|| {
-            view! {
-                <input type="file" accept=".gmt,.txt" aria-label="File of gene sets" data-testid="pathways-input" on:change=move |event| read_pathways(control, &event) />
-            }
-        })
     };
     view! {
         <div class="choice">
@@ -91,28 +86,9 @@ fn FoldChoice() -> impl IntoView {
                 <option value="parts" prop:selected=move || kind() == "parts">"Five parts at random"</option>
                 <option value="pathways" prop:selected=move || kind() == "pathways">"Pathway by pathway"</option>
             </select>
-            {file}
             <small>{explained}</small>
         </div>
     }
-}
-
-fn read_pathways(control: Control, event: &leptos::ev::Event) {
-    let input: web_sys::HtmlInputElement = event_target(event);
-    let Some(file) = input.files().and_then(|files| files.get(0)).map(handed) else { return };
-    leptos::task::spawn_local(async move {
-        let text = JsFuture::from(file.file.text()).await.ok().and_then(|text| text.as_string());
-        let read = text.ok_or_else(|| "it is no text".to_owned()).and_then(|text| Pathway::read_gmt(&text));
-        control.change(|state| match read {
-            Ok(pathways) => state.evaluation_config.folds = Folds::Pathways { pathways },
-            Err(message) => {
-                let task = format!("Reading {}", file.name);
-                let hint =
-                    "Choose gene sets as MSigDB writes them: name, description and symbols, parted by tabs.".into();
-                state.failure = Some(Failure { task, message, hint });
-            }
-        });
-    });
 }
 
 #[component]

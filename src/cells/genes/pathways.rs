@@ -1,0 +1,60 @@
+//! Pathways and signatures, sets of genes with a name, from a `.gmt`: a set per line, tab-separated: name, description or address, genes.
+//!
+//! What MSigDB, Enrichr and g:Profiler give away has this layout. Plain or gzipped.
+
+use std::collections::HashSet;
+
+use spec::genes::Pathway;
+
+use crate::read::ReadError;
+use crate::read::text::Lines;
+use crate::source::NamedSource;
+
+/// Bytes of names that are kept; all of MSigDB has 40 MB. A gzip stream can hold any number.
+const MAX_NAME_BYTES: usize = 128 << 20;
+
+/// Reads the sets of a file. Sets without genes are left out; of two sets of one name the first is taken.
+///
+/// # Errors
+/// Where it cannot be read, a line has no tab, names have no end, or there is no set in it.
+pub fn read(file: &NamedSource) -> Result<Vec<Pathway>, ReadError> {
+    let mut lines = Lines::open(file)?;
+    let mut sets = Vec::new();
+    let (mut names, mut n_bytes) = (HashSet::new(), 0);
+    while let Some(line) = lines.next_line()? {
+        let line = String::from_utf8_lossy(line).into_owned();
+        if line.trim().is_empty() {
+            continue;
+        }
+        n_bytes += line.len();
+        if n_bytes > MAX_NAME_BYTES {
+            return Err(lines.wrong("it holds more names than any collection of gene sets; give a smaller one"));
+        }
+        let mut fields = line.trim_end_matches(['\r', '\n']).split('\t').map(str::trim);
+        let (Some(name), Some(_description)) = (fields.next().filter(|name| !name.is_empty()), fields.next()) else {
+            return Err(lines.wrong("this line is no gene set: a name, a description and genes, parted by tabs (.gmt)"));
+        };
+        let mut seen = HashSet::new();
+        let genes: Vec<String> =
+            fields.filter(|gene| !gene.is_empty() && seen.insert(*gene)).map(str::to_owned).collect();
+        if !genes.is_empty() && names.insert(name.to_owned()) {
+            sets.push(Pathway { name: name.to_owned(), genes });
+        }
+    }
+    if sets.is_empty() { Err(lines.wrong("it holds no gene set; give a .gmt with a set per line")) } else { Ok(sets) }
+}
+
+/// The sets in so far as they are of these genes; those with fewer than `min_size` of them are left out.
+pub fn within(sets: Vec<Pathway>, genes: &[String], min_size: usize) -> Vec<Pathway> {
+    let known: HashSet<&String> = genes.iter().collect();
+    let cut = |mut set: Pathway| {
+        set.genes.retain(|gene| known.contains(gene));
+        (set.genes.len() >= min_size).then_some(set)
+    };
+    sets.into_iter().filter_map(cut).collect()
+}
+
+/// Sets as the text of a `.gmt`, without descriptions.
+pub fn write(sets: &[Pathway]) -> String {
+    sets.iter().map(|set| format!("{}\t\t{}\n", set.name, set.genes.join("\t"))).collect()
+}
