@@ -7,6 +7,7 @@ use cells::read::OpenedFile;
 use cells::source::NamedSource;
 use jepa::device::Device;
 use spec::device::{AttentionPath, BackendChoice, DeviceReport};
+use spec::evaluation::Folds;
 use spec::message::{Envelope, Event, Request};
 use spec::prediction::Prediction;
 
@@ -199,6 +200,15 @@ impl Session {
                 let asked = (*signature, mode, candidates);
                 let found = Box::pin(ask_backwards(task, population, checkpoint, asked)).await?;
                 Event::AskedBackwards { found: Box::new(found) }
+            }
+            Request::Evaluate { mut config } => {
+                let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
+                if let Folds::Pathways { pathways } = &mut config.folds
+                    && pathways.is_empty()
+                {
+                    pathways.extend_from_slice(self.pathways.as_ref().ok_or(PATHWAYS_FIRST)?.sets());
+                }
+                Box::pin(crate::evaluate::asked(task, population, self.checkpoint.as_ref(), *config)).await?
             }
             Request::Export { kind } => {
                 let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;

@@ -11,6 +11,7 @@ use crate::checkpoint::{Card, CheckpointHeader};
 use crate::dataset::{GeneJoin, Opened, PrepareOptions, Prepared};
 use crate::device::{AttentionPath, BackendChoice, DeviceReport};
 use crate::enrichment::{Collection, Enrichment, EnrichmentConfig, GeneValues};
+use crate::evaluation::{Evaluation, EvaluationConfig};
 use crate::genes::VariableGenesTable;
 use crate::labels::{LabelOptions, LabelTable};
 use crate::map::{
@@ -137,6 +138,12 @@ pub enum Request {
         /// Which are asked about.
         #[serde(default)]
         candidates: Candidates,
+    },
+    /// Judge the loaded model on what it held out of the prepared cells, beside the simple methods; these alone where there
+    /// is no such model, or other folds are asked for. Answered by [`Event::Evaluated`].
+    Evaluate {
+        /// How.
+        config: Box<EvaluationConfig>,
     },
     /// Write the prepared cells, or what was done to them, as a file. Answered by [`Event::Exported`].
     Export {
@@ -364,6 +371,11 @@ pub enum Event {
     AskedBackwards {
         /// What was found.
         found: Box<Backwards>,
+    },
+    /// An evaluation is done.
+    Evaluated {
+        /// What was found.
+        report: Box<Evaluation>,
     },
     /// A run was looked at.
     TrainingPlanned {

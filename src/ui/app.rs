@@ -19,6 +19,7 @@ use std::collections::VecDeque;
 use spec::checkpoint::{Card, CheckpointHeader};
 use spec::dataset::{CellQuality, GeneJoin, Opened, PrepareOptions, Prepared};
 use spec::device::{AttentionPath, Backend, BackendChoice, DeviceReport};
+use spec::evaluation::{Evaluation, EvaluationConfig};
 use spec::genes::VariableGenesTable;
 use spec::labels::LabelTable;
 use spec::message::{EmbeddingMap, Event, Request};
@@ -54,7 +55,7 @@ impl std::ops::Add for Requests {
     }
 }
 
-/// The four steps.
+/// The five steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Screen {
     /// Choose a file and say what its labels mean.
@@ -66,6 +67,8 @@ pub enum Screen {
     Perturb,
     /// Make a model of the cells.
     Train,
+    /// See how well a model does.
+    Evaluate,
 }
 
 /// Where the engine stands.
@@ -204,6 +207,10 @@ pub struct State {
     pub mode: Option<Mode>,
     /// The last answer.
     pub prediction: Option<Shared<Prediction>>,
+    /// How an evaluation is made.
+    pub evaluation_config: EvaluationConfig,
+    /// The last evaluation.
+    pub evaluation: Option<Shared<Evaluation>>,
     /// The sets of genes that it falls into.
     pub pathways: Pathways,
     /// The question the other way round.
