@@ -1,8 +1,9 @@
 //! What a Cell-JEPA model is made of: sizes, how a cell becomes tokens, and how it is trained (arXiv 2602.02093).
 //!
 //! The paper leaves much open and there is no public code. What it does not say is assumed here in the open: each such
-//! field says "assumed; the paper does not say", with its number in the project's own list (A1 to A9), where scGPT's
-//! published rules fill the gap where there are any.
+//! field says "assumed; the paper does not say", with its number in the project's own list (A1 to A9); scGPT's published
+//! rules fill the gap where there are any. A8, the temperature of fine-tuning by cell types, is not among them: there is no
+//! fine-tuning by cell types here.
 
 use serde::{Deserialize, Serialize};
 
@@ -60,9 +61,6 @@ pub struct CellJepaConfig {
     pub predictor_width: usize,
     /// Bound of the gradients' common norm; 0 leaves them as they are. A7, assumed; the paper does not say. Default: 1.
     pub clip_norm: f64,
-    /// Temperature of the contrast between cells of the same type and others, in fine-tuning. A8, assumed; the paper does
-    /// not say. Default: 0.1.
-    pub contrast_temperature: f64,
     /// Expressed genes that a query reads of a cell at most; of more a choice by the cell's place. A9, assumed; the paper
     /// does not say. Default: none, as many as `max_genes`.
     pub embed_max_genes: Option<usize>,
@@ -99,7 +97,6 @@ impl Default for CellJepaConfig {
             average_embeddings: true,
             predictor_width: 512,
             clip_norm: 1.0,
-            contrast_temperature: 0.1,
             embed_max_genes: None,
             embed_normalised: true,
             value_weight: 1.0,
@@ -188,9 +185,7 @@ impl CellJepaConfig {
                 return Err(format!("cell_jepa.{name} is {value}; it must lie in 0 to 1, 1 excluded"));
             }
         }
-        for (name, value) in
-            [("lr", self.lr), ("lr_decay", self.lr_decay), ("contrast_temperature", self.contrast_temperature)]
-        {
+        for (name, value) in [("lr", self.lr), ("lr_decay", self.lr_decay)] {
             if !(value.is_finite() && value > 0.0) {
                 return Err(format!("cell_jepa.{name} is {value}; it must be above 0"));
             }
