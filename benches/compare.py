@@ -1,26 +1,25 @@
 """Times the model on this project's CPU backend against PyTorch, on the same cores, in one run.
 
-    python3 benches/compare.py [--threads N] [path of the waddington binary]
+    python3 benches/compare.py [--threads N] [--browser steps.json] [path of the waddington binary]
 
 The PyTorch side is a plain twin of BioJEPA-AC v0.5, written from its formulas, with the same arithmetic in the same
 order; its parameters are counted and compared with the binary's own count, so that both sides time the same model.
 The two take turns (three rounds each unless told) and the smallest median of each is reported: other load on the machine then hits
-both. Without PyTorch the binary's times alone are printed.
+both. Without PyTorch the binary's times alone are printed. `--browser`: what `benches/steps.mjs` has measured just before,
+one round on one core (a page has no threads here); only the training step is measured there.
 """
 
 import argparse
 import copy
 import json
 import os
+import pathlib
 import statistics
 import subprocess
 import sys
 import time
 
-SIZES = [
-    {"n_genes": 299, "d_model": 64, "n_heads": 4, "n_layers": 4, "n_pretrain_layers": 2, "batch": 32},
-    {"n_genes": 2000, "d_model": 64, "n_heads": 4, "n_layers": 4, "n_pretrain_layers": 2, "batch": 8},
-]
+SIZES = json.loads(pathlib.Path(__file__).with_name("sizes.json").read_text())
 REPEATS = 5
 TIMES = ["encoder", "predictor", "pretrain_step"]
 
@@ -192,8 +191,18 @@ if torch is not None:
 def time_waddington(binary, s):
     command = [binary, "bench", "--repeats", str(REPEATS)]
     for key, value in s.items():
+        if key == "name":
+            continue
         command += [f"--{key.replace('_', '-')}", str(value)]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def shown(seconds):
+    return "–" if seconds is None else f"{seconds * 1e3:.0f}"
+
+
+def ratio(seconds, floor):
+    return "–" if seconds is None or floor is None else f"{seconds / floor:.2f}"
 
 
 def main():
@@ -201,7 +210,9 @@ def main():
     parser.add_argument("binary", nargs="?", default=os.path.join("target", "release", "waddington"))
     parser.add_argument("--threads", type=int, help="threads of each side (default: all cores)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each side (default: 3)")
+    parser.add_argument("--browser", help="seconds of a training step in the browser, by size (JSON)")
     arguments = parser.parse_args()
+    in_browser = json.loads(pathlib.Path(arguments.browser).read_text()) if arguments.browser else {}
     binary = arguments.binary
     n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     n_threads = arguments.threads or n_cores
@@ -213,24 +224,24 @@ def main():
         print(f"PyTorch {torch.__version__}, {n_threads} of {n_cores} cores")
     load = os.getloadavg() if hasattr(os, "getloadavg") else ("unknown",)
     print(f"load average at the start: {load[0]}")
-    print("| genes, d, heads, layers, batch | part | ours (ms) | PyTorch (ms) | ours / PyTorch |")
-    print("|---|---|---|---|---|")
+    print("| preset (genes, d, heads, layers, batch) | part | PyTorch (ms) | native (ms) | ratio | browser (ms) | ratio |")
+    print("|---|---|---|---|---|---|---|")
     for s in SIZES:
         ours, theirs = [], []
         for _ in range(arguments.rounds):
             ours.append(time_waddington(binary, s))
             if torch is not None:
                 theirs.append(time_torch(s))
-        name = ", ".join(str(s[k]) for k in ["n_genes", "d_model", "n_heads", "n_layers", "batch"])
+        sizes = ", ".join(str(s[k]) for k in ["n_genes", "d_model", "n_heads", "n_layers", "batch"])
         for count in ["n_encoder", "n_predictor"]:
             if theirs and ours[0][count] != theirs[0][count]:
                 sys.exit(f"{count}: {ours[0][count]} here, {theirs[0][count]} in PyTorch: not the same model")
         for part in TIMES:
-            best = min(r[part] for r in ours)
-            other = min((r[part] for r in theirs), default=None)
-            gap = "–" if other is None else f"{best / other:.2f}"
-            shown = "–" if other is None else f"{other * 1e3:.0f}"
-            print(f"| {name} | {part.replace('_', ' ')} | {best * 1e3:.0f} | {shown} | {gap} |", flush=True)
+            floor = min((r[part] for r in theirs), default=None)
+            browser = in_browser.get(s["name"]) if part == "pretrain_step" else None
+            sides = [min(r[part] for r in ours), browser]
+            columns = [shown(floor)] + [column for side in sides for column in (shown(side), ratio(side, floor))]
+            print(f"| {s['name']} ({sizes}) | {part.replace('_', ' ')} | {' | '.join(columns)} |", flush=True)
     if hasattr(os, "getloadavg"):
         print(f"load average at the end: {os.getloadavg()[0]}")
 

@@ -72,7 +72,16 @@ fn config(shape: Shape, stage: Stage) -> TrainConfig {
     let Shape { version, n_genes, d_model, n_layers, batch_size, accumulate } = shape;
     let composer = ComposerConfig { n_protein: 8, n_chemical: 2, n_dna: 2, n_latent: 16, n_mode: 4 };
     let mut config = TrainConfig {
-        model: ModelConfig { version, n_genes, d_model, n_heads: 2, n_layers, n_pretrain_layers: 1, composer },
+        model: ModelConfig {
+            version,
+            n_genes,
+            d_model,
+            n_heads: 2,
+            n_layers,
+            n_pretrain_layers: 1,
+            composer,
+            ..ModelConfig::default()
+        },
         accumulate,
         // All that is kept beside is kept: earlier runs to go back to, and the best validation.
         report_every: 1,
@@ -109,6 +118,7 @@ fn measure(config: &TrainConfig) -> (usize, usize) {
         baseline: Baseline::ControlState,
         cells_per_example: 1,
         shrinkage: None,
+        anchor: None,
     };
     let before = NOW.load(Ordering::Relaxed);
     let mut trainer = Trainer::new(config.clone(), header, cells, Device::flex()).expect("the parts fit");

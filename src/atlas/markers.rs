@@ -284,6 +284,24 @@ impl Markers {
         }
     }
 
+    /// Markers of some genes after those of others, as if all had been tested at once: the order and the adjusted p are
+    /// those of all genes. Every part is of the same groups.
+    pub fn joined(parts: impl IntoIterator<Item = Vec<Markers>>) -> Vec<Markers> {
+        let mut parts = parts.into_iter();
+        let mut all = parts.next().unwrap_or_default();
+        for part in parts {
+            for (whole, more) in all.iter_mut().zip(part) {
+                whole.scores.extend(more.scores);
+                whole.p_values.extend(more.p_values);
+                whole.log_fold_changes.extend(more.log_fold_changes);
+                whole.fraction.extend(more.fraction);
+                whole.fraction_rest.extend(more.fraction_rest);
+            }
+        }
+        all.iter_mut().for_each(|markers| markers.complete(false));
+        all
+    }
+
     fn complete(&mut self, by_magnitude: bool) {
         let key = |gene: usize| if by_magnitude { self.scores[gene].abs() } else { self.scores[gene] };
         let mut order: Vec<usize> = (0..self.scores.len()).collect();
@@ -358,5 +376,27 @@ impl Moments {
         if self.variance <= (self.mean * 4.0 * f64::EPSILON).powi(2) {
             self.variance = 0.0;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn genes_tested_in_parts_are_as_if_tested_at_once() {
+        let value = |cell: usize, gene: usize| ((cell * 7 + gene * 5 + cell * gene) % 11) as f32;
+        let of = |genes: std::ops::Range<usize>| {
+            let row = |cell: usize| genes.clone().map(move |gene| ((gene - genes.start) as u32, value(cell, gene)));
+            Columns::from_rows(12, genes.len(), |cell| row(cell).collect::<Vec<_>>()).expect("a matrix")
+        };
+        let groups: Vec<Option<usize>> = (0..12).map(|cell| [Some(0), Some(1), None][cell % 3]).collect();
+        for test in [Test::Welch, Test::Wilcoxon { tie_correct: true }] {
+            let config = MarkerConfig { test, ..MarkerConfig::default() };
+            let at_once = markers(of(0..9), &groups, 2, &config).expect("two groups");
+            let parts = [0..4, 4..5, 5..9].map(|genes| markers(of(genes), &groups, 2, &config).expect("two groups"));
+            assert_eq!(Markers::joined(parts), at_once);
+        }
+        assert_eq!(Markers::joined([]), []);
     }
 }

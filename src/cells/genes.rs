@@ -1,6 +1,7 @@
-//! Names of genes, how the genes of a file meet those that are wanted, and how names of other times and kinds become
-//! current symbols ([`table`]).
+//! Names of genes, how the genes of a file meet those that are wanted, how names of other times and kinds become current
+//! symbols ([`table`]), and which genes belong together ([`pathways`]).
 
+pub mod pathways;
 pub mod table;
 
 use std::collections::HashMap;

@@ -9,6 +9,7 @@ use engine::cells::data::{CellData, Labels};
 use engine::cells::prepare::{Expressed, express};
 use engine::cells::read::{OpenedFile, open_study};
 use engine::jepa::eval::response::{GroupMean, Response, group_mean, response};
+use engine::jepa::train::assemble::Material;
 use indicatif::{ProgressBar, ProgressStyle};
 use spec::checkpoint::CheckpointHeader;
 use spec::dataset::{CellUnit, GeneJoin, GeneSelection, PrepareOptions};
@@ -99,6 +100,7 @@ impl Genes {
 }
 
 /// Prepared cells.
+#[derive(Debug, Clone)]
 pub struct Dataset {
     /// log1p expression, `[cells, genes]`.
     pub expression: Counts,
@@ -163,25 +165,50 @@ pub fn load(
     header: Option<&CheckpointHeader>,
     target_sum: f64,
 ) -> Result<Dataset> {
-    let opened = open(paths, join)?;
-    let options = completed(options, &opened.opened().suggested);
-    Ok(prepare(paths, &opened, &options, header, target_sum)?.0)
+    load_with(paths, options, join, header, target_sum, MoreColumns::default())
 }
 
-/// As [`load`] without a header, with the batch of each cell from a column of `obs`. Cells of which it says nothing are a
-/// batch of their own.
-pub fn load_with_batches(
+/// Columns of `obs` that say more of the cells than what was done to them.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MoreColumns<'a> {
+    /// The batch of each cell. Cells of which it says nothing are a batch of their own.
+    pub batch: Option<&'a str>,
+    /// `COLUMN=VALUE`: the cells with this value alone are kept.
+    pub only: Option<&'a str>,
+}
+
+/// As [`load`], with what more columns say.
+pub fn load_with(
     paths: &[PathBuf],
     options: &PrepareOptions,
     join: GeneJoin,
+    header: Option<&CheckpointHeader>,
     target_sum: f64,
-    column: Option<&str>,
+    more: MoreColumns<'_>,
 ) -> Result<Dataset> {
     let opened = open(paths, join)?;
     let options = completed(options, &opened.opened().suggested);
-    let names = column.map(|column| crate::split::column(&opened, &options, column)).transpose();
-    let names = names.context("batch_column").with_context(|| shown(paths))?;
-    let (mut dataset, kept) = prepare(paths, &opened, &options, None, target_sum)?;
+    let read = |column: &str| {
+        let values = crate::split::column(&opened, &options, column);
+        values.with_context(|| shown(paths))
+    };
+    let names = more.batch.map(read).transpose().context("batch_column")?;
+    let only = more.only.map(|only| {
+        let (column, value) = only.split_once('=').context("--only takes COLUMN=VALUE, such as cell_type=k562")?;
+        Ok::<_, anyhow::Error>((read(column)?, column, value))
+    });
+    let only = only.transpose()?;
+    let (mut dataset, mut kept) = prepare(paths, &opened, &options, header, target_sum)?;
+    if let Some((values, column, value)) = only {
+        let rows: Vec<usize> = (0..kept.len()).filter(|&row| values[kept[row]] == value).collect();
+        let mut there: Vec<&str> = values.iter().map(String::as_str).collect();
+        there.sort_unstable();
+        there.dedup();
+        there.truncate(20);
+        ensure!(!rows.is_empty(), "no cell has {value} in {column}; it has {}", there.join(", "));
+        kept = rows.iter().map(|&row| kept[row]).collect();
+        dataset = dataset.select(&rows);
+    }
     dataset.batches = names.map(|names| {
         let mut codes = HashMap::new();
         let code = |&cell: &usize| {
@@ -260,6 +287,31 @@ fn filtered(prepared: Expressed, options: &PrepareOptions) -> Result<(CellData, 
 }
 
 impl Dataset {
+    /// The given rows, in the given order; labels that none of them carries are dropped, but for the control.
+    fn select(self, rows: &[usize]) -> Self {
+        let labels = self.labels.map(|labels| {
+            let labels = labels.select(rows);
+            let control = labels.control.map(|control| labels.names[control].clone());
+            let of_cells = labels.codes.iter().map(|&code| labels.names[code as usize].clone()).collect();
+            Labels::from_names(of_cells, control.as_deref())
+        });
+        let of = |weights: Vec<f64>| rows.iter().map(|&row| weights[row]).collect();
+        Self { expression: self.expression.select_rows(rows), labels, weights: self.weights.map(of), ..self }
+    }
+
+    /// As training takes it.
+    pub fn material(self) -> Material {
+        Material {
+            expression: self.expression,
+            genes: self.genes,
+            gene_ids: self.gene_ids,
+            labels: self.labels,
+            batches: self.batches,
+            cells_per_row: self.weights,
+            target_sum: self.target_sum,
+        }
+    }
+
     /// The rows of a label, by its index.
     pub fn rows_of(&self, label: usize) -> Vec<usize> {
         self.labels.as_ref().map_or_else(Vec::new, |labels| labels.cells_of(label))

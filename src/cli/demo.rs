@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use engine::cells::genes::table::GeneTable;
 use engine::cells::write::h5ad::{Frame, H5ad, Matrix, Values, write_h5ad};
+use engine::evaluate::{Contender, Subject, evaluate};
+use engine::jepa::bank::Bank;
 use engine::jepa::checkpoint;
 use engine::jepa::eval::response::Response;
 use engine::jepa::measured::MeasuredTable;
@@ -20,11 +22,13 @@ use futures_lite::future::block_on;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
-use spec::checkpoint::Card;
+use spec::checkpoint::{Card, MethodScore, TargetScore};
+use spec::evaluation::{EvaluationConfig, MethodKind, Profile};
+use spec::metrics::{MethodRow, Metric};
 use spec::train::TrainConfig;
 
 use crate::dataset::{self, Dataset};
-use crate::evaluate::Evaluation;
+use crate::evaluate::Progress;
 use crate::train::{Plan, Steps};
 
 /// Arguments of `demo`.
@@ -56,6 +60,44 @@ pub struct Arguments {
     /// Compute on the CPU even where there is a GPU.
     #[arg(long)]
     cpu: bool,
+}
+
+/// The model and the simple methods on what was held out, in short: the mean of each and the scores of every target.
+fn scores(
+    arguments: &Arguments,
+    predictor: &Predictor,
+    bank: &Bank,
+    dataset: Dataset,
+) -> Result<(Vec<MethodScore>, Vec<TargetScore>)> {
+    let name = arguments.data.display().to_string();
+    let missing = dataset.missing.clone();
+    let material = dataset.material();
+    let subject = Subject { name: &name, material: &material, missing: &missing };
+    let contender = Contender::Checkpoint { name: "model", predictor, n_control_cells: None };
+    let metrics = vec![Metric::CellEvalPearsonDelta, Metric::CellEvalMseDelta];
+    let config = EvaluationConfig { metrics, min_cells: 1, n_halves: 0, n_pairs: 0, ..EvaluationConfig::default() };
+    let found = block_on(evaluate(&subject, Some(bank), Some(&contender), &config, &mut Progress::default()))?;
+    let is_shown = |kind: MethodKind| matches!(kind, MethodKind::Model | MethodKind::Baseline);
+    let rows: Vec<&MethodRow> = found
+        .table
+        .rows
+        .iter()
+        .zip(&found.methods)
+        .filter(|(_, note)| is_shown(note.kind))
+        .map(|(row, _)| row)
+        .collect();
+    let score = |row: &&MethodRow| MethodScore {
+        method: row.method.clone(),
+        delta_pearson: row.cells[0].mean,
+        mse: row.cells[1].mean.unwrap_or_default(),
+    };
+    let target = |(at, profile): (usize, &Profile)| TargetScore {
+        target: profile.target.clone(),
+        n_cells: profile.n_cells,
+        delta_pearson: rows.iter().map(|row| row.cells[0].values[at]).collect(),
+        mse: rows.iter().map(|row| row.cells[1].values[at].unwrap_or_default()).collect(),
+    };
+    Ok((rows.iter().map(score).collect(), found.profiles.iter().enumerate().map(target).collect()))
 }
 
 /// What the run itself cannot know, for the card.
@@ -104,13 +146,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let header = predictor.header().clone();
     let dataset = dataset::load(data, &config.data, config.join, Some(&header), header.target_sum)?;
     let measured = dataset.measured()?;
-    let evaluation = block_on(crate::evaluate::evaluate(&predictor, &bank, &dataset, &measured, None))?;
+    let scores = scores(arguments, &predictor, &bank, dataset.clone())?;
 
     let write = |name: &str, bytes: &[u8]| crate::file::write(&arguments.out.join(name), bytes);
     write("bank.safetensors", &bank.to_bytes()?)?;
     write("measured.safetensors", &measured_table(&origin.data_source, &dataset, measured)?.to_bytes()?)?;
     write("metacells.h5ad", &metacells(&dataset, arguments.cells_per_metacell, config.seed, &origin.data_source)?)?;
-    let card = card(arguments, &origin, &config, &dataset, &evaluation, bank.source());
+    let card = card(arguments, &origin, &config, &dataset, scores, bank.source());
     write("card.json", serde_json::to_string_pretty(&card)?.as_bytes())?;
     check_sizes(&arguments.out)
 }
@@ -203,12 +245,11 @@ fn card(
     origin: &Origin,
     config: &TrainConfig,
     dataset: &Dataset,
-    evaluation: &Evaluation,
+    (scores, targets): (Vec<MethodScore>, Vec<TargetScore>),
     bank: &str,
 ) -> Card {
-    let scores = &evaluation.scores;
     let (model, best) = (&scores[0], &scores[1..]);
-    let better = |score: &&spec::checkpoint::MethodScore| score.delta_pearson > model.delta_pearson;
+    let better = |score: &&MethodScore| score.delta_pearson > model.delta_pearson;
     let stronger: Vec<&str> = best.iter().filter(better).map(|score| score.method.as_str()).collect();
     let lower: Vec<&str> = best.iter().filter(|score| score.mse < model.mse).map(|s| s.method.as_str()).collect();
     let verdict = match (stronger.is_empty(), lower.is_empty()) {
@@ -250,8 +291,8 @@ fn card(
             config.held_out.join(", "),
             origin.settings_chosen
         ),
-        scores: evaluation.scores.clone(),
-        targets: evaluation.targets.clone(),
+        scores: scores.clone(),
+        targets,
         limitations: std::iter::once(verdict).chain(shrunk).chain([
             format!(
                 "Trained briefly: {} pretraining, {} action and {} decoder steps; not a converged model.",

@@ -1,24 +1,26 @@
-//! `waddington eval`: a checkpoint on its held-out targets, beside every simple baseline.
+//! `waddington eval`: how well a model, or the simple methods alone, predict perturbations that they did not learn from.
+//!
+//! A checkpoint is judged on what it held out. With `--train` a configuration is trained in every fold, by the loop of
+//! `waddington train`. The table goes to `out`, all that was found to `--json`.
+
+mod print;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
-use engine::jepa::bank::Bank;
-use engine::jepa::eval::baselines::{kernel_ridge, nearest_neighbour, training_mean};
-use engine::jepa::eval::response::Response;
-use engine::jepa::eval::{MethodPredictions, score};
+use anyhow::{Context, Result, anyhow, ensure};
+use engine::EngineError;
+use engine::evaluate::{Contender, Subject, Watch, evaluate, usual_folds};
 use engine::jepa::query::Predictor;
 use futures_lite::future::block_on;
-use serde_json::json;
-use spec::checkpoint::{MethodScore, TargetScore};
-use spec::model::Mode;
+use indicatif::ProgressBar;
+use spec::evaluation::{EvaluationConfig, Folds, Pathway};
+use spec::metrics::Metric;
+use spec::train::TrainConfig;
 
-use crate::dataset::{self, Columns, Dataset};
-use crate::model::{ModelArguments, mean_response};
-
-/// Examples that the model's prediction is averaged over where the person does not say.
-const N_EXAMPLES: usize = 300;
+use crate::dataset::{self, Columns, Dataset, MoreColumns};
+use crate::model::CheckpointArguments;
 
 /// Arguments of `eval`.
 #[derive(Debug, clap::Args)]
@@ -27,117 +29,188 @@ pub struct Arguments {
     #[arg(required = true)]
     data: Vec<PathBuf>,
     #[command(flatten)]
-    model: ModelArguments,
-    #[command(flatten)]
-    columns: Columns,
-    /// At most this many control cells that the model's prediction is averaged over, evenly spaced. Default: 300 times
-    /// the cells that the checkpoint averages into one example.
+    checkpoint: Option<CheckpointArguments>,
+    /// Train this configuration (TOML, or the name of a preset) in every fold, and judge it.
+    #[arg(long, value_name = "CONFIG", conflicts_with = "checkpoint", requires = "bank")]
+    train: Option<PathBuf>,
+    /// Seeds to train with, with commas between. Default: that of the configuration.
+    #[arg(long, value_name = "A,B,C", requires = "train", value_delimiter = ',')]
+    seeds: Vec<u64>,
+    /// Perturbation vectors by gene (.npz or .safetensors). Without them no model and no method that goes by vectors.
+    #[arg(long)]
+    bank: Option<PathBuf>,
+    /// What is held out: held-out (by the checkpoint), leave-one-target-out, or a number of parts. Default: what the
+    /// checkpoint held out; without one, each perturbation in turn, or tenths of more than 60.
+    #[arg(long, value_parser = parse_folds)]
+    folds: Option<Folds>,
+    /// Hold out pathway by pathway (.gmt).
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["folds", "checkpoint"])]
+    pathways: Option<PathBuf>,
+    /// Evaluate on the cells with this value in a column of obs alone.
+    #[arg(long, value_name = "COLUMN=VALUE")]
+    only: Option<String>,
+    /// Column of obs with the batch of each cell: what batches alone would predict stands beside the methods.
+    #[arg(long, value_name = "COLUMN")]
+    batches: Option<String>,
+    /// Fewest cells of a perturbation.
+    #[arg(long, value_name = "CELLS", default_value_t = 10)]
+    min_cells: usize,
+    /// Which measures: reported, or all that can be told from means of cells.
+    #[arg(long, default_value = "reported", value_parser = parse_metrics)]
+    metrics: MetricList,
+    /// Seed of folds, intervals and tests.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// At most this many control cells that a checkpoint's predictions are averaged over, evenly spaced. Default: 300
+    /// times the cells that the checkpoint averages into one example.
     #[arg(long)]
     control_cells: Option<usize>,
-    /// Print JSON.
+    /// Write all that was found as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Overwrite what is there already.
     #[arg(long)]
-    json: bool,
+    force: bool,
+    /// Compute on the CPU even where there is a GPU.
+    #[arg(long)]
+    cpu: bool,
+    #[command(flatten)]
+    columns: Columns,
 }
 
-/// What an evaluation found.
-pub struct Evaluation {
-    /// Per method, the model first.
-    pub scores: Vec<MethodScore>,
-    /// Per held-out target.
-    pub targets: Vec<TargetScore>,
-    /// Held-out targets that could not be scored, with the reason.
-    pub left_out: Vec<String>,
-}
+/// Measures of a table.
+#[derive(Debug, Clone)]
+pub struct MetricList(Vec<Metric>);
 
 pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<()> {
-    let bank = arguments.model.bank()?;
-    let predictor = arguments.model.predictor()?;
-    let header = predictor.header();
-    let options = arguments.columns.options();
-    let dataset = dataset::load(&arguments.data, &options, arguments.columns.join, Some(header), header.target_sum)?;
-    let measured = dataset.measured()?;
-    let evaluation = block_on(evaluate(&predictor, &bank, &dataset, &measured, arguments.control_cells))?;
-    if arguments.json {
-        let report = json!({
-            "scores": evaluation.scores, "targets": evaluation.targets, "left_out": evaluation.left_out,
-        });
-        writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
-        return Ok(());
+    if let Some(path) = &arguments.json {
+        crate::file::require_folder(path)?;
+        crate::file::require_new(path, arguments.force)?;
     }
-    Ok(print(&evaluation, out)?)
-}
-
-/// Scores the model and the baselines on the targets that the checkpoint's header says were held out.
-pub async fn evaluate(
-    predictor: &Predictor,
-    bank: &Bank,
-    dataset: &Dataset,
-    measured: &[Response],
-    n_control_cells: Option<usize>,
-) -> Result<Evaluation> {
-    let header = predictor.header();
-    let find = |name: &String| measured.iter().find(|response| &response.target == name);
-    let seen: Vec<(&Response, Vec<f32>)> =
-        header.seen.iter().filter_map(|name| Some((find(name)?, bank.vector(name)?))).collect();
-    let (mut asked, mut left_out): (Vec<(&Response, Vec<f32>)>, Vec<String>) = (Vec::new(), Vec::new());
-    for name in &header.held_out {
-        match (find(name), bank.vector(name)) {
-            (Some(response), Some(vector)) => asked.push((response, vector)),
-            (None, _) => left_out.push(format!("{name}: not in the data")),
-            (_, None) => left_out.push(format!("{name}: no vector in the bank")),
-        }
-    }
-    ensure!(!asked.is_empty(), "none of the checkpoint's held-out targets is in the data and in the bank");
-    ensure!(!seen.is_empty(), "none of the checkpoint's training targets is in the data; the baselines need them");
-
-    let n_control_cells = n_control_cells.unwrap_or_else(|| N_EXAMPLES.saturating_mul(header.cells_per_example));
-    let rows = dataset.some_control_rows(Some(n_control_cells))?;
-    eprintln!("{} targets, each predicted for {}", asked.len(), dataset.describe_controls(&rows));
-    let mode = header.modes.first().copied().unwrap_or(Mode::Unknown);
-    let bar = dataset::progress_bar(asked.len() as u64, "predicting", "targets");
-    let mut model = Vec::new();
-    for (_, vector) in &asked {
-        model.push(mean_response(predictor, dataset, &rows, vector, mode, |_| {}).await?);
-        bar.inc(1);
-    }
-    bar.finish_and_clear();
-
-    let deltas: Vec<&[f32]> = seen.iter().map(|(response, _)| response.delta.as_slice()).collect();
-    let vectors: Vec<&[f32]> = seen.iter().map(|(_, vector)| vector.as_slice()).collect();
-    let baseline = |method: &str, predict: &dyn Fn(&[f32]) -> Option<Vec<f32>>| -> Result<MethodPredictions> {
-        let deltas = asked.iter().map(|(_, vector)| predict(vector)).collect::<Option<Vec<_>>>();
-        Ok(MethodPredictions { method: method.into(), deltas: deltas.with_context(|| format!("{method}: no answer"))? })
+    let bank = arguments.bank.as_deref().map(crate::vectors::load).transpose()?.map(|loaded| loaded.bank);
+    ensure!(
+        bank.is_some() || arguments.checkpoint.is_none(),
+        "a checkpoint is asked by the vectors of perturbations: give them with --bank"
+    );
+    let predictor = arguments.checkpoint.as_ref().map(|checkpoint| checkpoint.predictor(arguments.cpu)).transpose()?;
+    let training = arguments.train.as_deref().map(training).transpose()?;
+    let dataset = load(arguments, predictor.as_ref(), training.as_ref())?;
+    let n_targets = dataset.labels.as_ref().map_or(0, |labels| labels.names.len().saturating_sub(1));
+    let config = EvaluationConfig {
+        folds: folds(arguments)?.unwrap_or_else(|| usual_folds(n_targets, predictor.is_some())),
+        metrics: arguments.metrics.0.clone(),
+        min_cells: arguments.min_cells,
+        batch_column: arguments.batches.clone(),
+        seed: arguments.seed,
+        ..EvaluationConfig::default()
     };
-    let methods = [
-        MethodPredictions { method: "model".into(), deltas: model },
-        baseline("no change", &|_| Some(vec![0.0; header.genes.len()]))?,
-        baseline("training mean", &|_| training_mean(&deltas))?,
-        baseline("nearest neighbour", &|query| nearest_neighbour(&vectors, &deltas, query))?,
-        baseline("kernel ridge", &|query| kernel_ridge(&vectors, &deltas, query))?,
-    ];
-    let responses: Vec<&Response> = asked.iter().map(|(response, _)| *response).collect();
-    let (scores, targets) = score(&methods, &responses);
-    Ok(Evaluation { scores, targets, left_out })
-}
-
-fn print(evaluation: &Evaluation, out: &mut dyn Write) -> std::io::Result<()> {
-    let pearson = |value: Option<f64>| value.map_or_else(|| "–".into(), |value| format!("{value:.3}"));
-    writeln!(out, "Held-out targets: change of the mean cell against control, in log1p units\n")?;
-    writeln!(out, "{:<18} {:>13} {:>10}", "", "delta Pearson", "MSE")?;
-    for score in &evaluation.scores {
-        writeln!(out, "{:<18} {:>13} {:>10.5}", score.method, pearson(score.delta_pearson), score.mse)?;
-    }
-    let names: Vec<&str> = evaluation.scores.iter().map(|score| score.method.as_str()).collect();
-    let width = |name: &str| name.len().max(7);
-    let titles: Vec<String> = names.iter().map(|name| format!("{name:>0$}", width(name))).collect();
-    writeln!(out, "\n{:<12} {:>6}  {}", "Pearson of", "cells", titles.join("  "))?;
-    for target in &evaluation.targets {
-        let values = target.delta_pearson.iter().zip(&names);
-        let row: Vec<String> = values.map(|(value, name)| format!("{:>1$}", pearson(*value), width(name))).collect();
-        writeln!(out, "{:<12} {:>6}  {}", target.target, target.n_cells, row.join("  "))?;
-    }
-    for reason in &evaluation.left_out {
-        writeln!(out, "not scored: {reason}")?;
+    let seeds = match (&training, &arguments.seeds[..]) {
+        (Some(training), []) => vec![training.seed],
+        (_, seeds) => seeds.to_vec(),
+    };
+    let device = training.is_some().then(|| block_on(crate::train::open_device(arguments.cpu))).transpose()?;
+    let stem = |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let name = match (&arguments.checkpoint, &arguments.train) {
+        (Some(checkpoint), _) => checkpoint.name(),
+        (None, path) => path.as_deref().map(stem).unwrap_or_default(),
+    };
+    let contender = match (&predictor, &training, &device) {
+        (Some(predictor), ..) => {
+            Some(Contender::Checkpoint { name: &name, predictor, n_control_cells: arguments.control_cells })
+        }
+        (None, Some(config), Some(device)) => Some(Contender::Trained { name: &name, config, seeds: &seeds, device }),
+        _ => None,
+    };
+    let files = arguments.data.iter().map(|path| path.file_name().unwrap_or_default().to_string_lossy());
+    let files = files.collect::<Vec<_>>().join(", ");
+    let missing = dataset.missing.clone();
+    let material = dataset.material();
+    let subject = Subject { name: &files, material: &material, missing: &missing };
+    let found = block_on(evaluate(&subject, bank.as_ref(), contender.as_ref(), &config, &mut Progress::default()))?;
+    print::print(&found, out)?;
+    if let Some(path) = &arguments.json {
+        crate::file::write(path, serde_json::to_string_pretty(&found)?.as_bytes())?;
+        eprintln!("wrote {}", path.display());
     }
     Ok(())
+}
+
+/// The configuration to be trained: a file, or a preset.
+fn training(path: &Path) -> Result<TrainConfig> {
+    match path.to_str().filter(|_| !path.exists()).map(crate::train::parse_preset) {
+        Some(Ok(preset)) => Ok(preset.config()),
+        _ => crate::train::read_config(path),
+    }
+}
+
+/// The cells. What the arguments do not say of columns a configuration says, then the file itself.
+fn load(arguments: &Arguments, model: Option<&Predictor>, training: Option<&TrainConfig>) -> Result<Dataset> {
+    let mut options = arguments.columns.options();
+    let (mut join, mut batch) = (arguments.columns.join, arguments.batches.as_deref());
+    let mut target_sum = dataset::DEFAULT_TARGET_SUM;
+    if let Some(config) = training {
+        options = dataset::completed(&options, &config.data);
+        options.corrections.clone_from(&config.data.corrections);
+        join = config.join;
+        target_sum = config.data.target_sum.unwrap_or(target_sum);
+        batch = batch.or(config.batch_column.as_deref());
+    }
+    let header = model.map(Predictor::header);
+    target_sum = header.map_or(target_sum, |header| header.target_sum);
+    let more = MoreColumns { batch, only: arguments.only.as_deref() };
+    dataset::load_with(&arguments.data, &options, join, header, target_sum, more)
+}
+
+fn folds(arguments: &Arguments) -> Result<Option<Folds>> {
+    let Some(path) = &arguments.pathways else { return Ok(arguments.folds.clone()) };
+    let text = String::from_utf8(crate::file::read(path)?).with_context(|| format!("{} is no text", path.display()))?;
+    let pathways = Pathway::read_gmt(&text).map_err(|problem| anyhow!("{}, {problem}", path.display()))?;
+    Ok(Some(Folds::Pathways { pathways }))
+}
+
+fn parse_folds(text: &str) -> Result<Folds, String> {
+    match text {
+        "held-out" => Ok(Folds::HeldOut),
+        "leave-one-target-out" => Ok(Folds::LeaveOneTargetOut),
+        number => match number.parse() {
+            Ok(n_folds) if n_folds >= 2 => Ok(Folds::Random { n_folds }),
+            _ => Err("it is held-out, leave-one-target-out, or a number of parts from 2".into()),
+        },
+    }
+}
+
+fn parse_metrics(text: &str) -> Result<MetricList, String> {
+    match text {
+        "reported" => Ok(MetricList(Metric::REPORTED.to_vec())),
+        "all" => Ok(MetricList(engine::evaluate::of_means())),
+        _ => Err("it is reported or all".into()),
+    }
+}
+
+/// Says on stderr how far an evaluation is.
+#[derive(Debug, Default)]
+pub struct Progress {
+    shown: Option<(String, ProgressBar, Instant)>,
+}
+
+impl Watch for Progress {
+    async fn reached(&mut self, work: &str, unit: &str, done: usize, total: usize) -> Result<(), EngineError> {
+        if self.shown.as_ref().is_none_or(|(known, ..)| known != work) {
+            if let Some((_, bar, _)) = self.shown.take() {
+                bar.finish_and_clear();
+            }
+            let bar = dataset::progress_bar(total as u64, work, unit);
+            if bar.is_hidden() {
+                eprintln!("{work}");
+            }
+            self.shown = Some((work.to_owned(), bar, Instant::now()));
+        }
+        if let Some((_, bar, _)) = &self.shown {
+            bar.set_position(done as u64);
+            if done >= total {
+                bar.finish_and_clear();
+            }
+        }
+        Ok(())
+    }
 }

@@ -50,7 +50,7 @@ enum Command {
     Predict(predict::Arguments),
     /// Embed cells by a Cell-JEPA, and score how well that keeps kinds of cells apart.
     Embed(embed::Arguments),
-    /// Score a checkpoint on its held-out targets, beside simple baselines.
+    /// Score a model, or the simple methods alone, on perturbations that they did not learn from.
     Eval(evaluate::Arguments),
     /// Part the perturbations or cells of a file into training, validation and test, and say what the parts share.
     Split(split::Arguments),

@@ -12,9 +12,22 @@ use spec::model::Mode;
 
 use crate::dataset::Dataset;
 
-/// Which model answers, and on what it is computed.
+/// Which model answers, with which vectors, and on what it is computed.
 #[derive(Debug, clap::Args)]
 pub struct ModelArguments {
+    #[command(flatten)]
+    checkpoint: CheckpointArguments,
+    /// Perturbation vectors by gene (.npz or .safetensors).
+    #[arg(long)]
+    bank: PathBuf,
+    /// Compute on the CPU even where there is a GPU.
+    #[arg(long)]
+    cpu: bool,
+}
+
+/// The file of a model, and what it may not say itself.
+#[derive(Debug, clap::Args)]
+pub struct CheckpointArguments {
     /// The checkpoint (.safetensors), or the parameters alone as PyTorch saves them (.pt).
     #[arg(long)]
     checkpoint: PathBuf,
@@ -27,12 +40,6 @@ pub struct ModelArguments {
     /// For parameters alone: the number of attention heads. Default: 4, or the next fewer that divides the width.
     #[arg(long)]
     heads: Option<usize>,
-    /// Perturbation vectors by gene (.npz or .safetensors).
-    #[arg(long)]
-    bank: PathBuf,
-    /// Compute on the CPU even where there is a GPU.
-    #[arg(long)]
-    cpu: bool,
 }
 
 impl ModelArguments {
@@ -43,11 +50,23 @@ impl ModelArguments {
 
     /// Reads the checkpoint onto the device.
     pub fn predictor(&self) -> Result<Predictor> {
+        self.checkpoint.predictor(self.cpu)
+    }
+}
+
+impl CheckpointArguments {
+    /// What the model is called: its file.
+    pub fn name(&self) -> String {
+        self.checkpoint.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// Reads the checkpoint onto the device.
+    pub fn predictor(&self, cpu: bool) -> Result<Predictor> {
         let checkpoint = match read(&self.checkpoint)? {
             Weights::Described(checkpoint) => *checkpoint,
             Weights::Bare(bare) => self.described(bare)?,
         };
-        let device = block_on(crate::train::open_device(self.cpu))?;
+        let device = block_on(crate::train::open_device(cpu))?;
         Predictor::new(&checkpoint, &device).with_context(|| self.checkpoint.display().to_string())
     }
 
@@ -80,16 +99,17 @@ fn read(path: &Path) -> Result<Weights> {
     checkpoint::read_any(&crate::file::read(path)?).with_context(|| path.display().to_string())
 }
 
-/// The mean response of some rows to a perturbation, per gene (log1p units); `report` hears how many rows are done.
+/// The mean response of some rows to the perturbation of a target with this vector, per gene (log1p units); `report` hears how many rows are done.
 pub async fn mean_response(
     predictor: &Predictor,
     dataset: &Dataset,
     rows: &[usize],
-    vector: &[f32],
+    (target, vector): (&str, &[f32]),
     mode: Mode,
     mut report: impl FnMut(usize),
 ) -> Result<Vec<f32>> {
-    let mut run = predictor.predict(&dataset.expression, rows, dataset.weights.as_deref(), vector, mode)?;
+    let run = predictor.predict(&dataset.expression, rows, dataset.weights.as_deref(), vector, mode)?;
+    let mut run = run.of_gene(target);
     while let Some(n_done) = run.advance().await? {
         report(n_done);
     }

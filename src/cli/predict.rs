@@ -79,7 +79,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let rows = dataset.some_control_rows(arguments.control_cells)?;
     let bar = dataset::progress_bar(rows.len() as u64, "predicting", "cells");
     let report = |n_done| bar.set_position(n_done as u64);
-    let predicted = block_on(mean_response(&predictor, &dataset, &rows, &vector, mode, report))?;
+    let predicted = block_on(mean_response(&predictor, &dataset, &rows, (&arguments.target, &vector), mode, report))?;
     bar.finish_and_clear();
     let table = table(&dataset, &rows, predicted, &arguments.target, &header.seen)?;
     let bytes = match format {

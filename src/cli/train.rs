@@ -14,7 +14,7 @@ use engine::jepa::cell_jepa::vocabulary;
 use engine::jepa::checkpoint::{self, Checkpoint};
 use engine::jepa::device::Device;
 use engine::jepa::train::Trainer;
-use engine::jepa::train::assemble::{Assembled, Material, assemble};
+use engine::jepa::train::assemble::{Assembled, assemble};
 use engine::jepa::train::start::started_from;
 use engine::jepa::train::visits::assemble_cells;
 use futures_lite::future::block_on;
@@ -26,7 +26,7 @@ use spec::train::preset::Preset;
 use spec::train::run_file::{RunData, RunFile};
 use spec::train::{Stage, TrainConfig};
 
-use crate::dataset::{self, Dataset};
+use crate::dataset::{self, MoreColumns};
 
 pub use steps::Interrupted;
 
@@ -191,7 +191,7 @@ fn read_vocabulary(path: &Path) -> Result<Vec<String>> {
     vocabulary::from_scgpt(&crate::file::read(path)?).with_context(|| path.display().to_string())
 }
 
-fn parse_preset(name: &str) -> Result<Preset, String> {
+pub fn parse_preset(name: &str) -> Result<Preset, String> {
     let known = || Preset::ALL.map(Preset::label).join(", ");
     Preset::ALL.into_iter().find(|preset| preset.label() == name).ok_or_else(|| format!("the presets are {}", known()))
 }
@@ -245,15 +245,16 @@ pub fn train(plan: &Plan<'_>, out: &Path, steps: &Steps) -> Result<Option<Traine
         None => plan.config.clone(),
     };
     let target_sum = config.data.target_sum.unwrap_or(dataset::DEFAULT_TARGET_SUM);
-    let dataset =
-        dataset::load_with_batches(plan.data, &config.data, config.join, target_sum, config.batch_column.as_deref())?;
+    let more = MoreColumns { batch: config.batch_column.as_deref(), only: None };
+    let dataset = dataset::load_with(plan.data, &config.data, config.join, None, target_sum, more)?;
     let header = from.map(|from| &from.checkpoint.header);
+    let material = dataset.material();
     let Assembled { config, header, cells, warnings } = if config.cell_jepa.is_some() {
         let vocabulary = header.map(|header| header.genes.clone()).or_else(|| plan.vocabulary.clone());
-        assemble_cells(&config, material(dataset), vocabulary)?
+        assemble_cells(&config, material, vocabulary)?
     } else {
         let bank = plan.bank.context("training needs perturbation vectors: name their file with --bank")?;
-        assemble(&config, material(dataset), bank, header)?
+        assemble(&config, material, bank, header)?
     };
     for warning in warnings {
         eprintln!("note: {warning}");
@@ -317,19 +318,6 @@ fn batches(config: &TrainConfig) -> String {
     let stages = Stage::ALL.into_iter().filter(|stage| config.stage(*stage).n_steps > 0);
     let each = stages.map(|stage| format!("a batch_size of {} ({})", config.stage(stage).batch_size, stage.label()));
     each.collect::<Vec<_>>().join(", ")
-}
-
-/// What a run is made of.
-fn material(dataset: Dataset) -> Material {
-    Material {
-        expression: dataset.expression,
-        genes: dataset.genes,
-        gene_ids: dataset.gene_ids,
-        labels: dataset.labels,
-        batches: dataset.batches,
-        cells_per_row: dataset.weights,
-        target_sum: dataset.target_sum,
-    }
 }
 
 /// Opens the device that was asked for and says which it is.

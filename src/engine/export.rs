@@ -2,12 +2,13 @@
 //! the recipe by which they were prepared.
 //!
 //! In the h5ad, `X` is the expression (log1p), the layer `counts` what was read; `obs` and `var` have the file's own
-//! columns, the quality and the perturbation of each cell, and how variable each gene is; `obsm` the file's embeddings and
-//! our maps, `uns['waddington']` how it was prepared, and each prediction with its genes.
+//! columns, the quality, the perturbation and the clusters of each cell, and how variable each gene is; `obsm` the file’s
+//! embeddings and our maps, `uns['waddington']` how it was prepared and mapped, and each prediction with its genes.
 
 use cells::write::h5ad::{Embedding, Frame, H5ad, Matrix, UnsArray, Values, write_h5ad};
 use serde_json::json;
 use spec::dataset::PrepareOptions;
+use spec::map::{Mapped, Representation};
 use spec::message::{EmbeddingMap, ExportKind};
 use spec::prediction::Prediction;
 use spec::reading::ValueScale;
@@ -16,6 +17,7 @@ use spec::recipe::{RECIPE_FORMAT, Recipe};
 use crate::checkpoint::Checkpoint;
 use crate::failure::EngineError;
 use crate::look::Looked;
+use crate::methods;
 use crate::population::Population;
 
 /// Bytes that writing takes for each stored value, of two matrices: values, indices, and the packed file.
@@ -42,6 +44,15 @@ pub fn file(
     Ok(match kind {
         ExportKind::H5ad => (format!("{stem}_waddington.h5ad"), h5ad(population, beside, bytes_available)?),
         ExportKind::CellsCsv => (format!("{stem}_cells.csv"), cells_csv(population, beside.looked).into_bytes()),
+        ExportKind::Markers => {
+            let markers = beside
+                .looked
+                .markers()
+                .ok_or(EngineError::OutOfOrder { what: "no markers to save", needed: "groups are compared" })?;
+            (format!("{stem}_markers.csv"), markers.csv().into_bytes())
+        }
+        ExportKind::Methods => (format!("{stem}_methods.txt"), methods::paragraph(population, beside).into_bytes()),
+        ExportKind::Snippet => (format!("{stem}_scanpy.py"), methods::snippet(population, beside).into_bytes()),
         ExportKind::Recipe => {
             let json = serde_json::to_string_pretty(&recipe(population, beside));
             (format!("{stem}_recipe.json"), json.map_err(|error| EngineError::Export(error.to_string()))?.into_bytes())
@@ -67,7 +78,7 @@ fn h5ad(population: &Population, beside: &Beside<'_>, bytes_available: u64) -> R
     };
     let file = H5ad {
         layers: vec![(layer.into(), expression.unscaled())],
-        obs: obs(population, kept),
+        obs: obs(population, beside.looked, kept),
         var: Frame { index: population.symbols.clone(), columns: var(population, beside.looked) },
         obsm: obsm(population, beside.looked, kept),
         uns: uns(population, beside),
@@ -103,7 +114,7 @@ fn var(population: &Population, looked: &Looked) -> Vec<(String, Values)> {
 
 /// The file's own columns of the kept cells, and ours: the quality in scanpy's columns, and what the label of the
 /// perturbation was read as (`perturbation`, or `perturbation_target` where the file has a column of that name).
-fn obs(population: &Population, kept: &[usize]) -> Frame {
+fn obs(population: &Population, looked: &Looked, kept: &[usize]) -> Frame {
     let quality = &population.prepared.quality;
     let pick = |values: &[f32]| Values::F32(kept.iter().map(|&cell| values[cell]).collect());
     let mut ours = vec![
@@ -120,14 +131,31 @@ fn obs(population: &Population, kept: &[usize]) -> Frame {
         let name = if is_taken { "perturbation_target" } else { "perturbation" };
         ours.push((name, Values::Categorical { codes, names: labels.names.clone() }));
     }
+    let mut ours: Vec<(String, Values)> = ours.into_iter().map(|(name, values)| (name.to_owned(), values)).collect();
+    ours.extend(looked.all_mapped().map(|mapped| clusters(population, mapped, kept)));
     let theirs = population.obs.iter().filter(|(name, _)| ours.iter().all(|(ours, _)| ours != name));
     let mut columns: Vec<(String, Values)> = theirs.map(|(name, values)| (name.clone(), values.select(kept))).collect();
-    columns.extend(ours.into_iter().map(|(name, values)| (name.to_owned(), values)));
+    columns.extend(ours);
     Frame { index: kept.iter().map(|&cell| population.barcodes[cell].clone()).collect(), columns }
 }
 
+/// The clusters of a map as scanpy keeps them; missing for cells that were not drawn.
+fn clusters(population: &Population, mapped: &Mapped, kept: &[usize]) -> (String, Values) {
+    let names = (0..mapped.sizes.len()).map(|cluster| cluster.to_string()).collect();
+    let code = |&cell: &usize| i32::try_from(mapped.clusters[cell]).unwrap_or(-1);
+    let codes = kept.iter().map(code).collect();
+    (cluster_column(population, mapped.representation), Values::Categorical { codes, names })
+}
+
+/// Under what name clusters are saved: scanpy's, unless the file has a column of that name.
+pub fn cluster_column(population: &Population, representation: Representation) -> String {
+    let name = representation.cluster_column();
+    let is_taken = population.obs.iter().any(|(known, _)| known == name);
+    if is_taken { format!("{name}_waddington") } else { name.into() }
+}
+
 /// A file's name without what says its format.
-fn stem(file: &str) -> &str {
+pub fn stem(file: &str) -> &str {
     let endings = [".gz", ".zip", ".tar", ".h5ad", ".h5", ".loom", ".zarr", ".csv", ".tsv", ".txt", ".mtx"];
     let mut stem = file;
     while let Some(shorter) = endings.iter().find_map(|ending| stem.strip_suffix(ending)) {
@@ -139,8 +167,9 @@ fn stem(file: &str) -> &str {
 /// One line a kept cell: its name, what `obs` of the h5ad holds, and its place on each map.
 fn cells_csv(population: &Population, looked: &Looked) -> String {
     let kept = population.kept_rows();
-    let Frame { index, columns } = obs(population, kept);
-    let maps: Vec<Embedding> = looked.maps().map(|map| embedding(map, kept)).collect();
+    let Frame { index, columns } = obs(population, looked, kept);
+    let mut maps: Vec<Embedding> = looked.maps().map(|map| embedding(map, kept)).collect();
+    maps.extend(looked.all_mapped().map(|mapped| layout(mapped, kept)));
     let mut header = vec!["cell".to_owned()];
     header.extend(columns.iter().map(|(name, _)| quoted(name)));
     header.extend(maps.iter().flat_map(|map| (0..map.n_dims).map(|axis| format!("{}_{}", map.name, axis + 1))));
@@ -164,7 +193,7 @@ fn cells_csv(population: &Population, looked: &Looked) -> String {
 }
 
 /// A field as RFC 4180 wants it.
-fn quoted(field: &str) -> String {
+pub fn quoted(field: &str) -> String {
     if field.contains(['"', ',', '\n', '\r']) {
         format!("\"{}\"", field.replace('"', "\"\""))
     } else {
@@ -174,7 +203,14 @@ fn quoted(field: &str) -> String {
 
 /// The file's own embeddings of the kept cells, and our maps in place of those of the same name.
 fn obsm(population: &Population, looked: &Looked, kept: &[usize]) -> Vec<Embedding> {
-    let ours: Vec<Embedding> = looked.maps().map(|map| embedding(map, kept)).collect();
+    let mut ours: Vec<Embedding> = looked.maps().map(|map| embedding(map, kept)).collect();
+    let components = looked.components();
+    if let Some(pca) = ours.first_mut().filter(|_| !components.is_empty()) {
+        let n_cells = kept.len();
+        let values = (0..n_cells).flat_map(|at| components.iter().map(move |component| component[at])).collect();
+        *pca = Embedding { name: pca.name.clone(), values, n_dims: components.len() };
+    }
+    ours.extend(looked.all_mapped().map(|mapped| layout(mapped, kept)));
     let theirs = population.beside.obsm.iter().filter(|theirs| ours.iter().all(|ours| ours.name != theirs.name));
     let of_kept = |theirs: &Embedding| Embedding {
         name: theirs.name.clone(),
@@ -208,6 +244,10 @@ fn embedding(map: &EmbeddingMap, kept: &[usize]) -> Embedding {
     Embedding { name: name.into(), values, n_dims: 2 }
 }
 
+fn layout(mapped: &Mapped, kept: &[usize]) -> Embedding {
+    Embedding { name: mapped.representation.layout_key().into(), ..embedding(&mapped.map, kept) }
+}
+
 /// How it came about, to be done again.
 fn recipe(population: &Population, beside: &Beside<'_>) -> Recipe {
     Recipe {
@@ -229,7 +269,25 @@ fn run(population: &Population, beside: &Beside<'_>) -> serde_json::Value {
         let header = checkpoint.header();
         json!({ "model": header.model, "n_genes": header.genes.len(), "held_out": header.held_out, "seen": header.seen })
     });
-    json!({ "recipe": recipe(population, beside), "values": population.prepared.reading, "checkpoint": model })
+    let map = |mapped: &Mapped| {
+        json!({
+            "of": mapped.representation,
+            "config": mapped.config,
+            "n_neighbours": mapped.n_neighbours,
+            "n_clusters": mapped.sizes.len(),
+            "modularity": mapped.modularity,
+            "obs": cluster_column(population, mapped.representation),
+            "obsm": mapped.representation.layout_key(),
+        })
+    };
+    let maps: Vec<serde_json::Value> = beside.looked.all_mapped().map(map).collect();
+    json!({
+        "recipe": recipe(population, beside),
+        "values": population.prepared.reading,
+        "checkpoint": model,
+        "maps": maps,
+        "scores": beside.looked.scores(),
+    })
 }
 
 /// `waddington/predictions/<target mode>/…`: genes, and the changes in log1p units.

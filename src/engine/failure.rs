@@ -76,12 +76,42 @@ pub enum EngineError {
     /// The map could not be made.
     #[error(transparent)]
     Map(#[from] atlas::pca::PcaError),
+    /// Numbers of cells that make no table.
+    #[error(transparent)]
+    Rows(#[from] atlas::rows::RowsError),
+    /// There are no neighbours.
+    #[error(transparent)]
+    Neighbours(#[from] atlas::neighbours::NeighbourError),
+    /// There are no clusters.
+    #[error(transparent)]
+    Clusters(#[from] atlas::leiden::ClusterError),
+    /// There is no layout.
+    #[error(transparent)]
+    Layout(#[from] atlas::umap::UmapError),
+    /// There are no markers.
+    #[error(transparent)]
+    Markers(#[from] atlas::markers::MarkerError),
+    /// Expression that cannot be read by gene.
+    #[error(transparent)]
+    Columns(#[from] atlas::markers::columns::ColumnsError),
+    /// There are no scores.
+    #[error(transparent)]
+    Scores(#[from] atlas::scores::ScoreError),
+    /// Settings that make no sense.
+    #[error("{0}")]
+    Settings(String),
+    /// Groups of cells that cannot be compared.
+    #[error("{0}")]
+    Groups(String),
     /// What was found could not be written.
     #[error("{0}")]
     Export(String),
     /// The device could not be opened.
     #[error("no device to compute on: {0}")]
     Device(String),
+    /// There is nothing to evaluate, or not like that.
+    #[error("{0}")]
+    Evaluation(String),
     /// The question has no answer with this checkpoint.
     #[error("{0}")]
     Query(String),
@@ -108,8 +138,17 @@ impl EngineError {
             Self::Run(_) => "Choose another run, or start a new one.",
             Self::Store(_) => "Free some of the browser's storage for this site, or delete old runs; what was not kept stays in memory while this page is open: save it as a file.",
             Self::Map(_) => "A map needs at least two cells and two genes with finite values.",
+            Self::Rows(_) | Self::Neighbours(_) | Self::Clusters(_) | Self::Layout(_) => {
+                "Keep more cells, or change the settings of the map as the message says."
+            }
+            Self::Settings(_) => "Change the setting that the message names.",
+            Self::Markers(_) | Self::Columns(_) | Self::Groups(_) => {
+                "Compare groups of at least two cells each, with at least two cells outside."
+            }
+            Self::Scores(_) => "Choose a column with at least two labels, and fewer labels than cells.",
             Self::Export(_) => "Keep fewer cells (bounds on the histograms, or fewer cells to read), then save again.",
             Self::Device(_) => "Update the browser or its graphics driver; without a GPU the page computes on the CPU.",
+            Self::Evaluation(_) => "Choose the labels under Load, other held-out perturbations, or a model of these cells.",
             Self::Query(_) => "Choose another gene or another mode.",
         }
         .into()

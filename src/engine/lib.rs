@@ -6,17 +6,23 @@
 
 mod checkpoint;
 pub mod conservation;
+pub mod evaluate;
 mod export;
 mod failure;
 mod look;
+mod map;
+mod markers;
 mod measure;
+mod methods;
 mod perturb;
 mod population;
 mod runs;
+mod scores;
 mod session;
 pub mod store;
 mod task;
 mod training;
+mod values;
 
 pub use cells;
 pub use cells::source::{NamedSource, Source};

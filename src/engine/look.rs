@@ -2,28 +2,37 @@
 //!
 //! The parts are kept, so that another choice of genes does not encode the cells anew.
 
+use atlas::graph::Graph;
 use atlas::pca::{Pca, Work};
+use atlas::rows::Rows;
 use cells::counts::CellView;
 use cells::prepare::variable::{Variability, VariableGenes};
 use cells::prepare::{Scaled, highly_variable_genes};
 use spec::genes::VariableGenesTable;
+use spec::map::{Mapped, MarkerTable, N_COMPONENTS, PopulationConfig, Representation, ScoreTable};
 use spec::message::{EmbeddingMap, Event};
 use spec::prepare::{MapConfig, VariableGenesConfig, VariableGenesFlavor};
 
 use crate::checkpoint::Checkpoint;
 use crate::failure::EngineError;
+use crate::map::{self, Steps};
+use crate::markers::AllMarkers;
 use crate::population::{Population, spread};
 use crate::task::Task;
 
 /// Cells whose latent states are computed for the map; more would keep a laptop busy for minutes.
 const MAX_LATENT_CELLS: usize = 2000;
 
-/// The maps of a population, as far as they were made.
+/// The maps of a population, as far as they were made, and what was found in them.
 #[derive(Default)]
 pub struct Looked {
     expression: Option<Expression>,
     /// Of the model that is loaded.
-    latent: Option<EmbeddingMap>,
+    latent: Option<Latent>,
+    /// The last markers, of all genes.
+    markers: Option<AllMarkers>,
+    /// The last scores.
+    scores: Option<ScoreTable>,
 }
 
 /// The map of expression, and what it was made of.
@@ -31,6 +40,36 @@ struct Expression {
     config: MapConfig,
     genes: Option<VariableGenesTable>,
     map: EmbeddingMap,
+    /// Of the kept cells, component by component.
+    components: Vec<Vec<f32>>,
+    steps: Steps,
+}
+
+/// The map of latent states.
+struct Latent {
+    map: EmbeddingMap,
+    /// `[rows.len(), d_model]`.
+    states: Vec<f32>,
+    /// The cells that were encoded.
+    rows: Vec<usize>,
+    steps: Steps,
+}
+
+/// Numbers of some cells, in which they are near each other.
+pub struct Space {
+    /// The numbers, one row a cell.
+    pub rows: Rows,
+    /// The cells, as rows of what was read, ascending.
+    pub cells: Vec<usize>,
+}
+
+impl Space {
+    /// Some of the cells, given ascending.
+    pub fn only(&self, cells: &[usize]) -> Result<Space, EngineError> {
+        let place = |cell: &usize| self.cells.binary_search(cell).ok();
+        let values = cells.iter().filter_map(place).flat_map(|place| self.rows.row(place)).copied().collect();
+        Ok(Space { rows: Rows::new(values, self.rows.n_columns())?, cells: cells.to_vec() })
+    }
 }
 
 impl Looked {
@@ -51,7 +90,100 @@ impl Looked {
         if let (None, Some(checkpoint)) = (&self.latent, checkpoint) {
             self.latent = Some(latent(task, population, checkpoint).await?);
         }
-        Ok(Event::Embedded { genes, maps: std::iter::once(map).chain(self.latent.clone()).collect() })
+        let latent = self.latent.as_ref().map(|latent| latent.map.clone());
+        Ok(Event::Embedded { genes, maps: std::iter::once(map).chain(latent).collect() })
+    }
+
+    /// Neighbours, clusters and a layout of one representation; only what changed is computed.
+    pub async fn map(
+        &mut self,
+        task: &mut Task,
+        population: &Population,
+        representation: Representation,
+        config: PopulationConfig,
+    ) -> Result<Event, EngineError> {
+        config.validate().map_err(EngineError::Settings)?;
+        let space = self.space(population, representation, config.n_pcs)?;
+        let steps = match representation {
+            Representation::Expression => self.expression.as_mut().map(|made| &mut made.steps),
+            Representation::Latent => self.latent.as_mut().map(|made| &mut made.steps),
+        };
+        let steps = steps.ok_or(EMBEDDED_FIRST)?;
+        let mapped = map::map(task, steps, &space, representation, config, population.expression.n_cells()).await?;
+        Ok(Event::Mapped { mapped: Box::new(mapped) })
+    }
+
+    /// The numbers of a representation.
+    pub fn space(
+        &self,
+        population: &Population,
+        representation: Representation,
+        n_pcs: usize,
+    ) -> Result<Space, EngineError> {
+        match representation {
+            Representation::Expression => {
+                let components = &self.expression.as_ref().ok_or(EMBEDDED_FIRST)?.components;
+                let rows = Rows::from_columns(&components[..n_pcs.min(components.len())])?;
+                Ok(Space { rows, cells: population.kept_rows().to_vec() })
+            }
+            Representation::Latent => {
+                let latent = self.latent.as_ref().ok_or(ENCODED_FIRST)?;
+                let d_model = latent.states.len() / latent.rows.len().max(1);
+                Ok(Space { rows: Rows::new(latent.states.clone(), d_model)?, cells: latent.rows.clone() })
+            }
+        }
+    }
+
+    /// The graph of the neighbours of a representation, where it was made of these cells in this way.
+    pub fn graph(&self, representation: Representation, space: &Space, config: &PopulationConfig) -> Option<&Graph> {
+        let steps = match representation {
+            Representation::Expression => &self.expression.as_ref()?.steps,
+            Representation::Latent => &self.latent.as_ref()?.steps,
+        };
+        steps.graph(space, config)
+    }
+
+    /// Whether there are latent states.
+    pub fn has_latent(&self) -> bool {
+        self.latent.is_some()
+    }
+
+    /// One principal component of the kept cells; none where it was not computed.
+    pub fn component(&self, index: usize) -> Option<&[f32]> {
+        self.expression.as_ref()?.components.get(index).map(Vec::as_slice)
+    }
+
+    /// Neighbours, clusters and layout of a representation, as they were last asked for and became whole.
+    pub fn mapped(&self, representation: Representation) -> Option<&Mapped> {
+        match representation {
+            Representation::Expression => self.expression.as_ref()?.steps.last.as_ref(),
+            Representation::Latent => self.latent.as_ref()?.steps.last.as_ref(),
+        }
+    }
+
+    /// All there are.
+    pub fn all_mapped(&self) -> impl Iterator<Item = &Mapped> {
+        Representation::ALL.into_iter().filter_map(|representation| self.mapped(representation))
+    }
+
+    /// Keeps markers, to be saved.
+    pub fn keep_markers(&mut self, markers: AllMarkers) -> MarkerTable {
+        self.markers.insert(markers).told()
+    }
+
+    /// The last markers.
+    pub fn markers(&self) -> Option<&AllMarkers> {
+        self.markers.as_ref()
+    }
+
+    /// Keeps scores, to be saved.
+    pub fn keep_scores(&mut self, scores: ScoreTable) -> ScoreTable {
+        self.scores.insert(scores).clone()
+    }
+
+    /// The last scores.
+    pub fn scores(&self) -> Option<&ScoreTable> {
+        self.scores.as_ref()
     }
 
     /// Lets go of what a model made.
@@ -59,9 +191,14 @@ impl Looked {
         self.latent = None;
     }
 
-    /// The maps that there are.
+    /// The maps by principal components that there are.
     pub fn maps(&self) -> impl Iterator<Item = &EmbeddingMap> {
-        self.expression.iter().map(|made| &made.map).chain(&self.latent)
+        self.expression.iter().map(|made| &made.map).chain(self.latent.iter().map(|made| &made.map))
+    }
+
+    /// All principal components of the kept cells, component by component.
+    pub fn components(&self) -> &[Vec<f32>] {
+        self.expression.as_ref().map_or(&[], |made| &made.components)
     }
 
     /// How the map of expression was made.
@@ -74,6 +211,11 @@ impl Looked {
         self.expression.as_ref()?.genes.as_ref()
     }
 }
+
+const EMBEDDED_FIRST: EngineError =
+    EngineError::OutOfOrder { what: "no neighbours", needed: "principal components are computed (embed)" };
+const ENCODED_FIRST: EngineError =
+    EngineError::OutOfOrder { what: "no latent states", needed: "a model is loaded and the cells are embedded by it" };
 
 async fn expression(task: &mut Task, population: &Population, config: MapConfig) -> Result<Expression, EngineError> {
     let cells = &population.expression;
@@ -93,7 +235,7 @@ async fn expression(task: &mut Task, population: &Population, config: MapConfig)
         Some(scale) => {
             let scaled = Scaled::fit(view, &chosen, scale)?;
             let fill = |at: usize, dense: &mut [f64]| scaled.write_row(cells, rows[at], dense);
-            components(task, "Mapping the expression", rows.len(), chosen.len(), fill).await?
+            components(task, "Mapping the expression", (rows.len(), chosen.len()), N_COMPONENTS, fill).await?
         }
         None => {
             let mut place_of = vec![None; cells.n_genes()];
@@ -105,7 +247,7 @@ async fn expression(task: &mut Task, population: &Population, config: MapConfig)
                     }
                 }
             };
-            components(task, "Mapping the expression", rows.len(), chosen.len(), fill).await?
+            components(task, "Mapping the expression", (rows.len(), chosen.len()), N_COMPONENTS, fill).await?
         }
     };
     let name = if pca.columns.len() < cells.n_genes() {
@@ -113,8 +255,8 @@ async fn expression(task: &mut Task, population: &Population, config: MapConfig)
     } else {
         "expression".into()
     };
-    let map = of_all_rows(map(name, pca), rows, cells.n_cells());
-    Ok(Expression { config, genes, map })
+    let map = of_all_rows(map_of(name, &pca), rows, cells.n_cells());
+    Ok(Expression { config, genes, map, components: pca.scores, steps: Steps::default() })
 }
 
 fn variable_genes(
@@ -150,11 +292,7 @@ fn variable_genes(
     })
 }
 
-async fn latent(
-    task: &mut Task,
-    population: &Population,
-    checkpoint: &Checkpoint,
-) -> Result<EmbeddingMap, EngineError> {
+async fn latent(task: &mut Task, population: &Population, checkpoint: &Checkpoint) -> Result<Latent, EngineError> {
     let aligned = population.aligned()?;
     let kept = population.kept_rows();
     let rows = spread(kept, MAX_LATENT_CELLS);
@@ -165,7 +303,7 @@ async fn latent(
     }
     let states = embedding.finish();
     let d_model = checkpoint.header().model.d_model;
-    let pca = components(task, "Mapping the latent states", rows.len(), d_model, |row, dense| {
+    let pca = components(task, "Mapping the latent states", (rows.len(), d_model), 2, |row, dense| {
         for (dense, &value) in dense.iter_mut().zip(&states[row * d_model..]) {
             *dense = f64::from(value);
         }
@@ -176,18 +314,19 @@ async fn latent(
     } else {
         format!("latent states ({} of {} cells, evenly drawn)", rows.len(), kept.len())
     };
-    Ok(of_all_rows(map(name, pca), &rows, aligned.n_cells()))
+    let map = of_all_rows(map_of(name, &pca), &rows, aligned.n_cells());
+    Ok(Latent { map, states, rows, steps: Steps::default() })
 }
 
-/// The first two principal components, with progress and the chance to stop.
+/// The first principal components, with progress and the chance to stop.
 async fn components(
     task: &mut Task,
     name: &str,
-    n_rows: usize,
-    n_columns: usize,
+    (n_rows, n_columns): (usize, usize),
+    n_components: usize,
     fill: impl FnMut(usize, &mut [f64]),
 ) -> Result<Pca, EngineError> {
-    let mut work = Work::new(n_rows, n_columns, 2, fill)?;
+    let mut work = Work::new(n_rows, n_columns, n_components, fill)?;
     // Every row is read three times; a person counts cells.
     let mut stretch = task.begin(name, "cells", work.total() / 3).await?;
     while let Some(done) = work.advance()? {
@@ -196,16 +335,14 @@ async fn components(
     Ok(work.finish())
 }
 
-fn map(name: String, mut pca: Pca) -> EmbeddingMap {
+fn map_of(name: String, pca: &Pca) -> EmbeddingMap {
     let axis = |k: usize| format!("PC{} ({:.1} % of variance)", k + 1, 100.0 * pca.variance_ratio[k]);
-    let axes = [axis(0), axis(1)];
-    let y = pca.scores.pop().unwrap_or_default();
-    let x = pca.scores.pop().unwrap_or_default();
-    EmbeddingMap { name, axes, x, y }
+    let scores = |k: usize| pca.scores.get(k).cloned().unwrap_or_default();
+    EmbeddingMap { name, axes: [axis(0), axis(1)], x: scores(0), y: scores(1) }
 }
 
 /// A map of some rows as one of all that were read: NaN for those that were dropped or not drawn.
-fn of_all_rows(map: EmbeddingMap, rows: &[usize], n_rows: usize) -> EmbeddingMap {
+pub fn of_all_rows(map: EmbeddingMap, rows: &[usize], n_rows: usize) -> EmbeddingMap {
     let scatter = |values: &[f32]| {
         let mut all = vec![f32::NAN; n_rows];
         for (&row, &value) in rows.iter().zip(values) {

@@ -35,7 +35,8 @@ pub async fn predict(
     let rows = spread(&controls, MAX_EXAMPLES.saturating_mul(checkpoint.header().cells_per_example));
     let weights = population.cell_weights.as_deref();
     let mut stretch = task.begin("Predicting the response", "cells", rows.len()).await?;
-    let mut running = checkpoint.predictor.predict(&aligned, &rows, weights, &vector, query.mode)?;
+    let running = checkpoint.predictor.predict(&aligned, &rows, weights, &vector, query.mode)?;
+    let mut running = running.of_gene(&query.target);
     while let Some(done) = running.advance().await? {
         stretch.reached(done).await?;
     }

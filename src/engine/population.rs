@@ -63,6 +63,14 @@ pub struct Population {
     kept: Vec<usize>,
 }
 
+/// Labels of the kept cells.
+pub struct LabelledCells {
+    /// The labels.
+    pub names: Vec<String>,
+    /// By place among the kept cells; none where a cell has no label.
+    pub of_cell: Vec<Option<usize>>,
+}
+
 impl Population {
     /// Reads and prepares `opened`, its genes named as in `table`; aligns them to the checkpoint's, where one is loaded.
     pub async fn prepare(
@@ -177,17 +185,30 @@ impl Population {
         self.kept.iter().copied().filter(|&row| labels.codes[row] as usize == code).collect()
     }
 
+    /// The labels of the kept cells, by a column of the file.
+    ///
+    /// # Errors
+    /// Where there is no such column, or it holds no labels.
+    pub fn labels(&self, column: &str) -> Result<LabelledCells, EngineError> {
+        let Values::Categorical { codes, names } = self.categories(column)? else { return Err(no_labels(column, "")) };
+        let code = |&cell: &usize| usize::try_from(codes[cell]).ok();
+        Ok(LabelledCells { names: names.clone(), of_cell: self.kept.iter().map(code).collect() })
+    }
+
+    fn categories(&self, column: &str) -> Result<&Values, EngineError> {
+        let found = self.obs.iter().find(|(name, _)| name == column).map(|(_, values)| values);
+        match found {
+            Some(found @ Values::Categorical { .. }) => Ok(found),
+            _ => Err(no_labels(column, &self.prepared.label_columns.join(", "))),
+        }
+    }
+
     /// The batches of the kept cells, by a column of labels.
     ///
     /// # Errors
     /// Where there is no such column, or it holds no labels.
     pub fn batches(&self, column: &str) -> Result<Labels, EngineError> {
-        let found = self.obs.iter().find(|(name, _)| name == column).map(|(_, values)| values);
-        let Some(Values::Categorical { codes, names }) = found else {
-            let there = self.prepared.label_columns.join(", ");
-            let there = if there.is_empty() { "none".into() } else { there };
-            return Err(EngineError::Query(format!("{column} is no column of labels; there are: {there}")));
-        };
+        let Values::Categorical { codes, names } = self.categories(column)? else { return Err(no_labels(column, "")) };
         // Cells without a label are a batch of their own.
         let code = |cell: &usize| u32::try_from(codes[*cell]).unwrap_or(names.len() as u32);
         let mut names = names.clone();
@@ -215,6 +236,11 @@ impl Population {
     pub fn weight(&self, row: usize) -> f64 {
         self.cell_weights.as_ref().map_or(1.0, |weights| weights[row])
     }
+}
+
+fn no_labels(column: &str, there: &str) -> EngineError {
+    let there = if there.is_empty() { "none" } else { there };
+    EngineError::Query(format!("{column} is no column of labels; there are: {there}"))
 }
 
 async fn read(task: &mut Task, opened: &OpenedFile, options: &PrepareOptions) -> Result<CellData, EngineError> {

@@ -14,12 +14,15 @@ use crate::checkpoint::{Beside, Checkpoint, OfRun};
 use crate::export;
 use crate::failure::EngineError;
 use crate::look::Looked;
+use crate::markers::markers;
 use crate::population::Population;
 use crate::runs::{Part, Runs};
+use crate::scores::scores;
 use crate::store::{Files, Store};
 use crate::task::Task;
 pub use crate::task::Wishes;
 use crate::training::{self, Start};
+use crate::values::values;
 
 /// Where events go.
 pub trait Sink {
@@ -142,6 +145,29 @@ impl Session {
             Request::Embed { config } => {
                 let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
                 self.looked.look(task, population, self.checkpoint.as_ref(), config).await?
+            }
+            Request::Map { representation, config } => {
+                let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
+                Box::pin(self.looked.map(task, population, representation, config)).await?
+            }
+            Request::Markers { grouping, options } => {
+                let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
+                let found = Box::pin(markers(task, population, &self.looked, grouping, options)).await?;
+                Event::MarkersFound { table: Box::new(self.looked.keep_markers(found)) }
+            }
+            Request::Score { column, config } => {
+                let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
+                let found = Box::pin(scores(task, population, &self.looked, column, config)).await?;
+                Event::Scored { table: Box::new(self.looked.keep_scores(found)) }
+            }
+            Request::CellValues { quantity } => {
+                let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
+                let column = values(task, population, &self.looked, &self.predictions, &quantity).await?;
+                Event::CellValues { quantity, column }
+            }
+            Request::GeneSymbols => {
+                let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
+                Event::GeneSymbols { symbols: population.symbols.clone() }
             }
             Request::Predict { query } => {
                 let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;

@@ -80,6 +80,15 @@ impl Task {
 
     /// Starts a countable stretch of the work and says so.
     pub async fn begin(&mut self, task: &str, unit: &str, total: usize) -> Result<Stretch<'_>, EngineError> {
+        self.begin_with(task, unit, Some(total)).await
+    }
+
+    /// The same where nobody knows how long the stretch is.
+    pub async fn begin_open(&mut self, task: &str, unit: &str) -> Result<Stretch<'_>, EngineError> {
+        self.begin_with(task, unit, None).await
+    }
+
+    async fn begin_with(&mut self, task: &str, unit: &str, total: Option<usize>) -> Result<Stretch<'_>, EngineError> {
         self.reported_secs = f64::NEG_INFINITY;
         let stretch = Stretch { started_secs: now_secs(), name: task.into(), unit: unit.into(), total, task: self };
         stretch.report(0);
@@ -109,7 +118,7 @@ pub struct Stretch<'a> {
     task: &'a mut Task,
     name: String,
     unit: String,
-    total: usize,
+    total: Option<usize>,
     started_secs: f64,
 }
 
@@ -117,20 +126,26 @@ impl Stretch<'_> {
     /// Says how many units are done, if it is time to, and looks at whether to stop.
     pub async fn reached(&mut self, done: usize) -> Result<(), EngineError> {
         let now = now_secs();
-        if now - self.task.reported_secs >= REPORT_EVERY_SECS || done >= self.total {
+        if now - self.task.reported_secs >= REPORT_EVERY_SECS || self.total.is_some_and(|total| done >= total) {
             self.task.reported_secs = now;
             self.report(done);
         }
         self.task.pause().await
     }
 
+    /// Says something else of this request.
+    pub fn emit(&self, body: Event) {
+        self.task.emit(body);
+    }
+
     fn report(&self, done: usize) {
         let elapsed = now_secs() - self.started_secs;
-        let remaining_secs = (done > 0).then(|| elapsed / done as f64 * self.total.saturating_sub(done) as f64);
+        let left = self.total.map(|total| total.saturating_sub(done) as f64);
+        let remaining_secs = left.filter(|_| done > 0).map(|left| elapsed / done as f64 * left);
         self.task.emit(Event::Progress {
             task: self.name.clone(),
             done: done as f64,
-            total: Some(self.total as f64),
+            total: self.total.map(|total| total as f64),
             unit: self.unit.clone(),
             remaining_secs,
         });

@@ -282,15 +282,19 @@ impl TrainingCells {
     pub fn pairs(&self, order: &[u32], n_controls: usize, sampling: Sampling, draws: &Draws, step: usize) -> Pairs {
         let mut rng = draws.stream(Purpose::Control, step as u64);
         let mut pool_rng = draws.stream(Purpose::Pool, step as u64);
-        let chosen: Vec<(u32, u32)> = if sampling.balance_targets {
-            let of_target = |&index: &u32| {
-                let target = self.inhabited[index as usize];
-                (one_of(&self.rows_of_target[target as usize], &mut pool_rng), target)
+        let set_size = sampling.set_size.max(1);
+        let mut of_target = |target: u32| (one_of(&self.rows_of_target[target as usize], &mut pool_rng), target);
+        let mut chosen: Vec<(u32, u32)> = Vec::with_capacity(order.len());
+        for (at, &index) in order.iter().enumerate() {
+            let target = match sampling.balance_targets {
+                true => self.inhabited[index as usize],
+                false => self.perturbed[index as usize].1,
             };
-            order.iter().map(of_target).collect()
-        } else {
-            order.iter().map(|&index| self.perturbed[index as usize]).collect()
-        };
+            // Behind the first of a set come others of its target, drawn at random.
+            let is_first = at % set_size == 0;
+            let is_drawn = sampling.balance_targets || !is_first;
+            chosen.push(if is_drawn { of_target(target) } else { self.perturbed[index as usize] });
+        }
         let mut pairs = Pairs::default();
         for (row, target) in chosen {
             let same = self.batch_of_row.as_ref().and_then(|b| self.controls_of_batch.get(&b[row as usize]));
@@ -345,6 +349,8 @@ pub struct Sampling {
     pub cells_per_example: usize,
     /// Whether each target comes as often as every other, instead of each cell.
     pub balance_targets: bool,
+    /// Pairs in a row that are of one target; 1 as the reference.
+    pub set_size: usize,
 }
 
 fn one_of(rows: &[u32], rng: &mut ChaCha8Rng) -> u32 {
@@ -385,7 +391,7 @@ mod tests {
     #[test]
     fn examples_are_means_of_cells_of_one_condition() {
         let (cells, draws) = (rows(), Draws::new(7, Stage::Action));
-        let averaged = Sampling { cells_per_example: 2000, balance_targets: true };
+        let averaged = Sampling { cells_per_example: 2000, balance_targets: true, set_size: 1 };
         assert_eq!(cells.n_examples(Stage::Action, averaged), 2);
         let pairs = cells.pairs(&[0, 1], 1, averaged, &draws, 0);
         assert_eq!(pairs.target, [Some(0), Some(1), None]);
@@ -398,7 +404,7 @@ mod tests {
     #[test]
     fn one_cell_per_example_is_that_cell() {
         let (cells, draws) = (rows(), Draws::new(7, Stage::Action));
-        let single = Sampling { cells_per_example: 1, balance_targets: false };
+        let single = Sampling { cells_per_example: 1, balance_targets: false, set_size: 1 };
         assert_eq!(cells.n_examples(Stage::Action, single), 4);
         let pairs = cells.pairs(&[0, 3], 0, single, &draws, 0);
         assert_eq!(pairs.case.x, [4.0, 7.0]);

@@ -1,6 +1,7 @@
 //! Checkpoints: ours as safetensors with a JSON header in the metadata, and others' parameters as they come.
 //!
-//! [`read_any`] takes any file of parameters. In ours `model.*` and `decoder.*` lie under PyTorch's names as f32, and the
+//! [`read_any`] takes any file of parameters. In ours `model.*` and `decoder.*` (and `anchor.*`) lie under their names, for the
+//! first two PyTorch's, as f32, and the
 //! metadata key `waddington` holds a [`CheckpointHeader`]. `read_raw` and `write_raw` carry tensors and metadata of any
 //! kind (a saved training run). Every type of number is read as f32; every allocation is bounded by the bytes given.
 
@@ -22,6 +23,7 @@ use spec::checkpoint::CheckpointHeader;
 use self::bare::Bare;
 use self::element::Element;
 use self::sniff::Format;
+use crate::anchor::Anchor;
 use crate::cell_jepa::CellJepa;
 use crate::error::Error;
 use crate::model::BioJepa;
@@ -33,12 +35,15 @@ const KEY: &str = "waddington";
 /// Format of the header that this code writes and reads.
 const FORMAT: u32 = 1;
 
+/// What the names of tensors begin with.
+const PARTS: [&str; 3] = ["model.", "decoder.", "anchor."];
+
 /// A header and the tensors it speaks of.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
     /// Sizes, genes, what was trained on.
     pub header: CheckpointHeader,
-    /// `model.*` and `decoder.*`, under PyTorch's names.
+    /// `model.*` and `decoder.*`, under PyTorch's names, and `anchor.*`.
     pub tensors: TensorMap,
 }
 
@@ -52,13 +57,29 @@ impl Checkpoint {
             return Err(bad("it is a Cell-JEPA, which embeds cells and predicts no responses".into()));
         }
         let part = |path: &str| self.part(path);
-        if let Some(name) = self.tensors.keys().find(|n| !n.starts_with("model.") && !n.starts_with("decoder.")) {
-            return Err(bad(format!("the tensor `{name}` is surplus; names begin with model. or decoder.")));
+        let is_known = |name: &&String| PARTS.iter().any(|part| name.starts_with(part));
+        if let Some(name) = self.tensors.keys().find(|name| !is_known(name)) {
+            let parts = PARTS.join(" or ");
+            return Err(bad(format!("the tensor `{name}` is surplus; names begin with {parts}")));
         }
         let model = BioJepa::from_tensors(&self.header.model, &part("model."), device)?;
         let decoder = Some(part("decoder.")).filter(|tensors| !tensors.is_empty());
         let decoder = decoder.map(|tensors| Decoder::init(self.header.model.d_model, 0, device).load(&tensors));
         Ok((model, decoder.transpose()?))
+    }
+
+    /// The anchor that its network corrects; none where it was trained without one.
+    ///
+    /// # Errors
+    /// Where the header speaks of one and its tensors are missing, of the wrong shape or not finite, or the other way round.
+    pub fn anchor(&self) -> Result<Option<Anchor>, Error> {
+        let tensors = self.part("anchor.");
+        let model = &self.header.model;
+        match (&self.header.anchor, tensors.is_empty()) {
+            (None, true) => Ok(None),
+            (None, false) => Err(bad("it has tensors of an anchor that its header does not speak of".into())),
+            (Some(_), _) => Anchor::from_tensors(&tensors, model.n_genes, model.composer.n_protein).map(Some),
+        }
     }
 
     /// The Cell-JEPA on a device, with its sizes.

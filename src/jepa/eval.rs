@@ -3,29 +3,22 @@
 //! Everything is per target and on means over cells (pseudobulk), as change against the mean control cell, in log1p
 //! units. Rules for the undefined: a Pearson correlation with a constant side is none, and the mean over targets leaves
 //! it out (none where it is undefined for all); a mean squared error is always defined. The target's own gene is kept.
-//! [`score`] is the short form that a checkpoint's card holds; [`table::table`] has every measure of every suite.
+//! [`agreement`] is the short form that stands beside a prediction; [`table::table`] has every measure of every suite.
 
 pub mod baselines;
 pub mod biojepa;
 pub mod cell_eval;
 pub mod gears;
+pub mod null;
 pub mod pairs;
 pub mod ranks;
 pub mod response;
 pub mod significance;
+pub mod support;
 pub mod table;
 
-use spec::checkpoint::{MethodScore, TargetScore};
+use spec::checkpoint::MethodScore;
 pub use spec::metrics::Metric;
-
-/// Predicted changes of one method, one entry per evaluated target.
-#[derive(Debug, Clone)]
-pub struct MethodPredictions {
-    /// Name of the method, as shown.
-    pub method: String,
-    /// Per target, the predicted change per gene (log1p units).
-    pub deltas: Vec<Vec<f32>>,
-}
 
 /// Pearson correlation; none where either side is constant, not finite, or shorter than two.
 pub fn pearson(a: &[f32], b: &[f32]) -> Option<f64> {
@@ -72,38 +65,4 @@ pub fn agreement(method: &str, predicted: &[f32], measured: &[f32]) -> MethodSco
         delta_pearson: pearson(predicted, measured),
         mse: mean_squared_error(predicted, measured),
     }
-}
-
-/// Scores every method on every target: the mean per method, and the table per target.
-///
-/// `measured` holds one [`response::Response`] per target, in the order of the methods' `deltas`.
-pub fn score(methods: &[MethodPredictions], measured: &[&response::Response]) -> (Vec<MethodScore>, Vec<TargetScore>) {
-    let of = |method: &MethodPredictions, index: usize, response: &response::Response| {
-        agreement(&method.method, &method.deltas[index], &response.delta)
-    };
-    let targets: Vec<TargetScore> = measured
-        .iter()
-        .enumerate()
-        .map(|(index, response)| TargetScore {
-            target: response.target.clone(),
-            n_cells: response.n_cells,
-            delta_pearson: methods.iter().map(|m| of(m, index, response).delta_pearson).collect(),
-            mse: methods.iter().map(|m| of(m, index, response).mse).collect(),
-        })
-        .collect();
-    let scores = methods
-        .iter()
-        .enumerate()
-        .map(|(index, method)| MethodScore {
-            method: method.method.clone(),
-            delta_pearson: mean(targets.iter().filter_map(|t| t.delta_pearson[index])),
-            mse: mean(targets.iter().map(|t| t.mse[index])).unwrap_or(0.0),
-        })
-        .collect();
-    (scores, targets)
-}
-
-fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let (sum, n) = values.fold((0.0, 0usize), |(sum, n), value| (sum + value, n + 1));
-    (n > 0).then(|| sum / n as f64)
 }

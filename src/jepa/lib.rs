@@ -4,6 +4,7 @@
 //! `kernel`, `loss`, `optim`, `step` (one optimiser step of each stage), `parity` (against the reference's own numbers).
 //! Deliberately absent: files, the DOM, and target `cfg`s outside `platform` and `device`.
 
+pub mod anchor;
 pub mod bank;
 pub mod batch;
 pub mod cell_jepa;

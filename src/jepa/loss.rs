@@ -2,12 +2,15 @@
 //!
 //! B cells, N genes, d latent dimensions; a mask `[B, N]` is 1 where a gene counts and 0 elsewhere.
 
+mod population;
+
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor};
 use spec::train::report::{LossTerm, TermValue};
 
 use crate::error::Error;
 use crate::model::parameters::read_back;
+pub use population::energy_distance;
 
 /// Weight of the prediction term in pretraining and in the action stage.
 pub const PREDICTION_WEIGHT: f64 = 25.0;
@@ -61,6 +64,13 @@ impl Losses {
             (LossTerm::TeacherCovariance, COVARIANCE_WEIGHT, y.covariance),
         ];
         Self { total, terms: terms.map(|(term, weight, value)| Term { term, weight, value }).to_vec() }
+    }
+
+    /// The same loss with one term more.
+    pub fn with(mut self, term: LossTerm, weight: f64, value: Tensor<1>) -> Self {
+        self.total = self.total + value.clone() * weight;
+        self.terms.push(Term { term, weight, value });
+        self
     }
 
     /// The same values without what differentiation recorded.

@@ -128,7 +128,7 @@ impl BioJepa {
 
     /// The perturbed state of control cells with tokens `context` `[B, N, d]`, one action per cell.
     pub fn predict(&self, context: Tensor<3>, actions: &Actions) -> Predicted {
-        self.predictor.forward(context, self.composer.forward(actions))
+        self.predictor.forward(context, self.composer.compose(actions))
     }
 
     /// The predicted change of expression `[B, N]` of control cells with tokens `context`, one action per cell.

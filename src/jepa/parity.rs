@@ -175,11 +175,11 @@ impl Inputs {
             golden.actions(&model.composer, features, &rows, modalities, modes, device)
         };
         Ok(Self {
-            pairs: PairBatch {
-                control: golden.cells("in.x_control", "in.total_control", &rows, device)?,
-                case: golden.cells("in.x_case", "in.total_case", &rows, device)?,
-                actions: actions("pert", "in.pert_features")?,
-            },
+            pairs: PairBatch::new(
+                golden.cells("in.x_control", "in.total_control", &rows, device)?,
+                golden.cells("in.x_case", "in.total_case", &rows, device)?,
+                actions("pert", "in.pert_features")?,
+            ),
             positives: actions("positive", "in.positive_features")?,
             mask: golden.mask("in.mask", 0, n_cells, device)?,
         })
@@ -202,7 +202,7 @@ async fn outputs(
     let target = model.teacher.forward(inputs.control(), None);
     let case = model.teacher.forward(&inputs.pairs.case, None);
     let action = model.composer.forward(&inputs.pairs.actions);
-    let predicted = model.predictor.forward(context.clone(), action.clone());
+    let predicted = model.predict(context.clone(), &inputs.pairs.actions);
     let (decoded, decoded_context) = (decoder.forward(predicted.mu.clone()), decoder.forward(context.clone()));
     let change = decoded.clone() - decoded_context.clone();
     let absolute = (inputs.control().x.clone() + change.clone()).clamp_min(0.0);

@@ -4,7 +4,7 @@
 //! cells, and progress, cancelling and the event loop get their turn between two chunks. Nothing is masked.
 //! The response is `decoder(mu) - decoder(baseline)`, averaged over the control cells. The baseline is what the
 //! checkpoint was trained with: the control's own tokens, as the reference, or the predicted tokens without a
-//! perturbation. Where training averaged cells into one example, a query averages as many before the model reads them.
+//! perturbation. With an anchor that difference only corrects what the anchor says. Where training averaged cells into one example, a query averages as many before the model reads them.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use cells::counts::Counts;
@@ -12,6 +12,7 @@ use spec::checkpoint::{CheckpointHeader, VectorShrinkage};
 use spec::device::AttentionPath;
 use spec::model::{Modality, Mode};
 
+use crate::anchor::{Anchor, AnchorBatch, Anchored};
 use crate::batch::log_total;
 use crate::checkpoint;
 use crate::error::Error;
@@ -31,6 +32,8 @@ pub struct Predictor {
     model: BioJepa,
     /// None where the checkpoint has none: then there are latent states, but no expression.
     decoder: Option<Decoder>,
+    /// What the network corrects; none where it predicts by itself.
+    anchor: Option<Anchor>,
     header: CheckpointHeader,
     device: Device,
 }
@@ -43,13 +46,19 @@ impl Predictor {
     pub fn new(checkpoint: &checkpoint::Checkpoint, device: &Device) -> Result<Self, Error> {
         let header = checkpoint.header.clone();
         let (model, decoder) = checkpoint.build(device)?;
-        Ok(Self { model, decoder, header, device: device.clone() })
+        Ok(Self { model, decoder, anchor: checkpoint.anchor()?, header, device: device.clone() })
     }
 
     /// The model of a run, as it stands. Parameters are shared, not copied.
-    pub fn of(model: &BioJepa, decoder: &Decoder, header: &CheckpointHeader, device: &Device) -> Self {
+    pub fn of(
+        model: &BioJepa,
+        decoder: &Decoder,
+        anchor: Option<&Anchor>,
+        header: &CheckpointHeader,
+        device: &Device,
+    ) -> Self {
         let (model, decoder) = (model.clone(), Some(decoder.clone()));
-        Self { model, decoder, header: header.clone(), device: device.clone() }
+        Self { model, decoder, anchor: anchor.cloned(), header: header.clone(), device: device.clone() }
     }
 
     /// As [`Predictor::new`], from the bytes of the checkpoint's file.
@@ -68,6 +77,9 @@ impl Predictor {
         let mut tensors = checkpoint::under("model", self.model.state().await?);
         if let Some(decoder) = &self.decoder {
             tensors.extend(checkpoint::under("decoder", decoder.state().await?));
+        }
+        if let Some(anchor) = &self.anchor {
+            tensors.extend(checkpoint::under("anchor", anchor.to_tensors()));
         }
         Ok(checkpoint::Checkpoint { header: self.header.clone(), tensors })
     }
@@ -115,7 +127,14 @@ impl Predictor {
             problem: "it has no decoder, so that it gives latent states but no expression".into(),
         })?;
         let cursor = Cursor::new(self, cells, rows, weights, self.header.cells_per_example)?;
-        let vector = self.drawn_to_training(vector)?;
+        if let Some(anchor) = self.anchor.as_ref().filter(|anchor| anchor.width() != vector.len()) {
+            let (n, n_anchor) = (vector.len(), anchor.width());
+            let problem = format!("the vector has {n} numbers, those of the checkpoint's anchor {n_anchor}");
+            return Err(Error::Actions { problem });
+        }
+        // Without a perturbation there is nothing to draw.
+        let drawn = if mode == Mode::Control { vector.to_vec() } else { self.drawn_to_training(vector)? };
+        let (asked, vector) = (vector.to_vec(), drawn);
         let width = vector.len();
         let action = |n: usize| -> Result<Actions, Error> {
             let (modalities, modes) = (vec![Modality::Protein; n], vec![mode; n]);
@@ -123,7 +142,26 @@ impl Predictor {
         };
         action(1)?;
         let n_genes = cells.n_genes();
-        Ok(Response { cursor, decoder, vector, mode, sum: vec![0.0; n_genes], total_weight: 0.0 })
+        let sum = vec![0.0; n_genes];
+        Ok(Response { cursor, decoder, asked, vector, mode, gene: None, sum, total_weight: 0.0, each: None })
+    }
+
+    /// As [`Predictor::predict`], of each row by itself: [`Response::finish_each`] has the change of every row, for scores
+    /// of single cells. Where training averaged cells the model is asked for what it did not learn.
+    ///
+    /// # Errors
+    /// As [`Predictor::predict`].
+    pub fn predict_each<'a>(
+        &'a self,
+        cells: &'a Counts,
+        rows: &'a [usize],
+        vector: &[f32],
+        mode: Mode,
+    ) -> Result<Response<'a>, Error> {
+        let mut response = self.predict(cells, rows, None, vector, mode)?;
+        response.cursor = Cursor::new(self, cells, rows, None, 1)?;
+        response.each = Some(Vec::new());
+        Ok(response)
     }
 
     /// The vector as the checkpoint wants it asked.
@@ -247,25 +285,46 @@ pub(crate) fn cell_batch(x: Vec<f32>, log_totals: Vec<f32>, n_genes: usize, devi
 pub struct Response<'a> {
     cursor: Cursor<'a>,
     decoder: &'a Decoder,
+    /// The vector as it was asked, which the anchor reads.
+    asked: Vec<f32>,
+    /// The vector as the network reads it.
     vector: Vec<f32>,
     mode: Mode,
+    /// The target's own gene, by column.
+    gene: Option<usize>,
     sum: Vec<f64>,
     total_weight: f64,
+    /// The change of each group; none where the mean is enough.
+    each: Option<Vec<f32>>,
 }
 
 impl Response<'_> {
+    /// The same, knowing the target's symbol: where it is one of the model's genes, anchor and network know which.
+    pub fn of_gene(mut self, symbol: &str) -> Self {
+        self.gene = self.cursor.predictor.header.genes.iter().position(|gene| gene == symbol);
+        self
+    }
+
     /// Does the next chunk; returns the cells done so far, or none where all were done before.
     ///
     /// # Errors
     /// Where the device fails to give the values back.
     pub async fn advance(&mut self) -> Result<Option<usize>, Error> {
         let Some(chunk) = self.cursor.next() else { return Ok(None) };
-        let Predictor { model, header, device, .. } = self.cursor.predictor;
+        let Predictor { model, header, device, anchor, .. } = self.cursor.predictor;
         let n = chunk.weights.len();
         let (modalities, modes) = (vec![Modality::Protein; n], vec![self.mode; n]);
         let (features, width) = (self.vector.repeat(n), self.vector.len());
         let actions = model.composer.actions(features, width, modalities, modes, device)?;
-        let delta = model.change(self.decoder, model.encode(&chunk.batch), &actions, header.baseline);
+        let actions = actions.with_genes(std::iter::repeat_n(self.gene, n));
+        let mut delta = model.change(self.decoder, model.encode(&chunk.batch), &actions, header.baseline);
+        if let Some(anchor) = anchor {
+            let said = match self.mode {
+                Mode::Control => Anchored::none(self.sum.len()),
+                _ => anchor.say(&self.asked, self.gene),
+            };
+            delta = AnchorBatch::new(&vec![&said; n], anchor.bound(), device).change(chunk.batch.x.clone(), delta);
+        }
         let delta = read_back("the predicted change", delta).await?;
         for (weight, delta) in chunk.weights.iter().zip(delta.chunks_exact(self.sum.len().max(1))) {
             self.total_weight += weight;
@@ -273,7 +332,15 @@ impl Response<'_> {
                 *sum += weight * f64::from(value);
             }
         }
+        if let Some(each) = &mut self.each {
+            each.extend(delta);
+        }
         Ok(Some(chunk.n_rows_done))
+    }
+
+    /// The predicted change of each row done (log1p units), row-major `[rows, genes]`; empty where the mean was asked for.
+    pub fn finish_each(self) -> Vec<f32> {
+        self.each.unwrap_or_default()
     }
 
     /// The mean predicted change per gene (log1p units) over the cells done; zero without any.

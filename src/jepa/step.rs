@@ -11,6 +11,7 @@ use burn::tensor::Tensor;
 use spec::train::Baseline;
 use spec::train::report::LossTerm;
 
+use crate::anchor::AnchorBatch;
 use crate::loss::{self, Losses};
 use crate::model::BioJepa;
 use crate::model::composer::{ActionComposer, Actions};
@@ -42,15 +43,49 @@ pub struct PairBatch {
     pub case: CellBatch,
     /// One perturbation per pair.
     pub actions: Actions,
+    /// What the anchor says of these; none without an anchor.
+    pub anchor: Option<AnchorBatch>,
+    /// Which of the pairs are compared as populations; none where no weight is on it.
+    pub sets: Option<Sets>,
+}
+
+/// The first `n` times `size` pairs: sets of one target each.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sets {
+    /// How many sets.
+    pub n: usize,
+    /// Pairs of each.
+    pub size: usize,
+    /// Weight of their energy distance in the loss.
+    pub weight: f64,
+}
+
+impl Sets {
+    /// The loss with the distance of the populations in it; rows `[B, width]`, of which the first are in sets.
+    fn add_to(self, losses: Losses, predicted: Tensor<2>, observed: Tensor<2>) -> Losses {
+        let of_sets = |rows: Tensor<2>| {
+            let width = rows.dims()[1];
+            rows.narrow(0, 0, self.n * self.size).reshape([self.n, self.size, width])
+        };
+        let distance = loss::energy_distance(of_sets(predicted), of_sets(observed));
+        losses.with(LossTerm::Population, self.weight, distance)
+    }
 }
 
 impl PairBatch {
-    /// Some of the pairs.
+    /// Pairs without an anchor and without sets.
+    pub fn new(control: CellBatch, case: CellBatch, actions: Actions) -> Self {
+        Self { control, case, actions, anchor: None, sets: None }
+    }
+
+    /// Some of the pairs; sets are compared whole, so that a part has none.
     pub fn part(&self, pairs: Range<usize>) -> Self {
         Self {
             control: self.control.part(pairs.clone()),
             case: self.case.part(pairs.clone()),
-            actions: self.actions.part(pairs),
+            actions: self.actions.part(pairs.clone()),
+            anchor: self.anchor.as_ref().map(|anchor| anchor.part(pairs)),
+            sets: None,
         }
     }
 }
@@ -88,17 +123,36 @@ pub fn action_loss(
 ) -> Losses {
     let target = model.teacher.forward(&pairs.case, None);
     let context = model.student.forward(&pairs.control, mask);
-    let predicted = predictor.forward(context, composer.forward(&pairs.actions));
+    let predicted = predictor.forward(context, composer.compose(&pairs.actions));
     let scored = mask.cloned().unwrap_or_else(|| pairs.case.x.ones_like());
     let nll = loss::masked_gaussian_nll(predicted.mu.clone(), predicted.logvar, target.clone(), &scored);
-    Losses::regularised(nll, predicted.mu, target)
+    let losses = Losses::regularised(nll, predicted.mu.clone(), target.clone());
+    match pairs.sets {
+        None => losses,
+        Some(sets) => sets.add_to(losses, cell_states(predicted.mu), cell_states(target)),
+    }
 }
 
-/// Loss of the decoder: its difference between predicted state and `baseline` against the measured difference.
+/// Mean over genes of the tokens `[B, N, d]`: `[B, d]`.
+fn cell_states(tokens: Tensor<3>) -> Tensor<2> {
+    let [n_cells, _, d_model] = tokens.dims();
+    tokens.mean_dim(1).reshape([n_cells, d_model])
+}
+
+/// Loss of the decoder: its difference between predicted state and `baseline` against the measured difference. With an
+/// anchor that difference is a correction of what the anchor says.
 pub fn decoder_loss(model: &BioJepa, decoder: &Decoder, pairs: &PairBatch, baseline: Baseline) -> Losses {
     let change = model.change(decoder, model.encode(&pairs.control), &pairs.actions, baseline);
-    let error = loss::mean_squared_error(change, pairs.case.x.clone() - pairs.control.x.clone());
-    Losses::of_one(LossTerm::Change, error)
+    let change = match &pairs.anchor {
+        None => change,
+        Some(anchor) => anchor.change(pairs.control.x.clone(), change),
+    };
+    let error = loss::mean_squared_error(change.clone(), pairs.case.x.clone() - pairs.control.x.clone());
+    let losses = Losses::of_one(LossTerm::Change, error);
+    match pairs.sets {
+        None => losses,
+        Some(sets) => sets.add_to(losses, pairs.control.x.clone() + change, pairs.case.x.clone()),
+    }
 }
 
 /// One step of pretraining; the teacher follows the student by `ema_decay`. Returns the loss before the step.

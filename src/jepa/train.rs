@@ -10,6 +10,7 @@
 
 pub mod assemble;
 mod examples;
+mod facts;
 mod gauges;
 mod glimpse;
 mod learned;
@@ -24,6 +25,7 @@ use spec::checkpoint::CheckpointHeader;
 use spec::train::report::{CurvePoint, History, LossTerm, StageEnd, TermValue, TrainWarning};
 use spec::train::{Stage, StepReport, TrainConfig};
 
+use crate::anchor::Anchor;
 use crate::batch::{Draws, TrainingCells};
 use crate::error::Error;
 use crate::loss::Losses;
@@ -34,6 +36,7 @@ use crate::schedule::OneCycle;
 use crate::step::{self, StepSettings};
 use crate::tensors::TensorMap;
 use examples::{Examples, Source, sampling};
+use facts::TargetFacts;
 use learned::Learned;
 
 /// Keeps the decoder's first values apart from the model's, which are drawn from the seed itself.
@@ -49,6 +52,7 @@ pub struct Trainer {
     validation: Option<TrainingCells>,
     /// [`TrainingCells::fingerprint`] of both together.
     fingerprint: u64,
+    facts: TargetFacts,
     device: Device,
     run: Run,
     /// The run before the last step whose loss was looked at and found good.
@@ -122,7 +126,7 @@ impl Trainer {
     ) -> Result<Self, Error> {
         config.validate().map_err(|problem| Error::Config { problem })?;
         let run = Run::new(&config, Learned::init(&config, &device)?);
-        Self::at(config, header, cells, device, run)
+        Self::at(config, header, cells, device, run, None)
     }
 
     /// The one place where the parts of a run come together.
@@ -132,16 +136,18 @@ impl Trainer {
         cells: TrainingCells,
         device: Device,
         mut run: Run,
+        earlier: Option<Anchor>,
     ) -> Result<Self, Error> {
         config.validate().map_err(|problem| Error::Config { problem })?;
         let fingerprint = cells.fingerprint();
         let (cells, validation) = cells.held_back(&config)?;
         check(&config, &header, &cells, validation.as_ref())?;
+        let facts = TargetFacts::new(&config, &cells, &header.genes, earlier)?;
         run.learned.set_attention(config.attention);
         let draws = draws(&config, run.position);
         let last_report = LastReport { at_secs: now_secs(), n_steps: 0 };
         let last_good = run.clone();
-        Ok(Self { config, header, cells, validation, fingerprint, device, run, last_good, draws, last_report })
+        Ok(Self { config, header, cells, validation, fingerprint, facts, device, run, last_good, draws, last_report })
     }
 
     /// Whether all stages are done.
@@ -219,7 +225,8 @@ impl Trainer {
         let due = self.due(stage, step + 1);
         let looks = due.reports || due.saves || due.validates || due.ends;
         let before = looks.then(|| self.run.clone());
-        let losses = advance(&self.config, &self.cells, &self.device, &mut self.run, &mut self.draws)?;
+        let Self { config, cells, facts, device, run, draws: drawn, .. } = self;
+        let losses = advance(Given { config, cells, facts, device }, run, drawn)?;
         self.run.position.step = step + 1;
         self.last_report.n_steps += 1;
         let Some(before) = before else { return Ok(None) };
@@ -232,6 +239,11 @@ impl Trainer {
             }
         }
         report
+    }
+
+    fn given(&self) -> Given<'_> {
+        let Self { config, cells, facts, device, .. } = self;
+        Given { config, cells, facts, device }
     }
 
     fn due(&self, stage: Stage, done: usize) -> Due {
@@ -307,14 +319,18 @@ impl Trainer {
     }
 }
 
+/// What a step computes with and leaves as it is.
+#[derive(Clone, Copy)]
+struct Given<'a> {
+    config: &'a TrainConfig,
+    cells: &'a TrainingCells,
+    facts: &'a TargetFacts,
+    device: &'a Device,
+}
+
 /// One optimiser step of the stage at which `run` stands; its position is the caller's to move.
-fn advance(
-    config: &TrainConfig,
-    cells: &TrainingCells,
-    device: &Device,
-    run: &mut Run,
-    draws: &mut Draws,
-) -> Result<Losses, Error> {
+fn advance(given: Given<'_>, run: &mut Run, draws: &mut Draws) -> Result<Losses, Error> {
+    let Given { config, cells, facts, device } = given;
     let Position { stage, step } = run.position;
     let stage = stage.unwrap_or(Stage::Decoder);
     let settings = config.stage(stage);
@@ -325,7 +341,7 @@ fn advance(
             return Ok(visits::advance(config, cells, device, model, recipe, optimiser, draws, step));
         }
     };
-    let source = Source { config, cells, composer: &model.composer, device };
+    let source = Source { config, cells, facts, composer: &model.composer, device };
     let examples = source.examples(stage, config.n_examples(stage), draws, step)?;
     let main = cycle(config, stage, settings.max_lr);
     let (lr, beta1) = (main.lr(step), main.beta1(step));
@@ -370,6 +386,10 @@ fn check(
         let problem = format!("cells have {n_genes} genes, the configuration {n_model}, the header {n_header}");
         return Err(Error::TrainingCells { problem });
     }
+    if header.anchor != config.anchor {
+        let problem = "the header and the configuration speak of different anchors".into();
+        return Err(Error::TrainingCells { problem });
+    }
     for stage in Stage::ALL.into_iter().filter(|stage| config.stage(*stage).n_steps > 0) {
         let n_examples = |cells: &TrainingCells| cells.n_examples(stage, sampling(config.stage(stage)));
         let missing = match stage {
@@ -399,7 +419,9 @@ fn draws(config: &TrainConfig, position: Position) -> Draws {
 }
 
 fn fresh_decoder(config: &TrainConfig, device: &Device) -> Decoder {
-    Decoder::init(config.model.d_model, config.seed.wrapping_add(DECODER_SEED_OFFSET), device)
+    let decoder = Decoder::init(config.model.d_model, config.seed.wrapping_add(DECODER_SEED_OFFSET), device);
+    // With an anchor the network begins by correcting nothing.
+    if config.anchor.is_some() { decoder.silenced() } else { decoder }
 }
 
 fn fresh_optimiser(config: &TrainConfig, position: Position) -> AdamW {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::cell_jepa::CellJepaConfig;
 use crate::model::{Mode, ModelConfig};
 use crate::train::Baseline;
+use crate::train::anchor::AnchorConfig;
 
 /// The header of a checkpoint, stored as JSON in the safetensors metadata under `waddington`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,6 +40,9 @@ pub struct CheckpointHeader {
     /// How far a query draws a perturbation's vector towards those of training. Default: not at all.
     #[serde(default)]
     pub shrinkage: Option<VectorShrinkage>,
+    /// The anchor that the network corrects; its values are the tensors under `anchor.`. Default: none.
+    #[serde(default)]
+    pub anchor: Option<AnchorConfig>,
 }
 
 /// A query asks with `mean + weight (vector - mean)`: a model that saw few targets overrates what sets one apart.

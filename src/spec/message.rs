@@ -11,6 +11,10 @@ use crate::dataset::{GeneJoin, Opened, PrepareOptions, Prepared};
 use crate::device::{AttentionPath, BackendChoice, DeviceReport};
 use crate::genes::VariableGenesTable;
 use crate::labels::{LabelOptions, LabelTable};
+use crate::map::{
+    CellColumn, CellQuantity, Grouping, Mapped, MarkerOptions, MarkerTable, PopulationConfig, Representation,
+    ScoreTable,
+};
 use crate::prediction::{Prediction, Query, TargetInfo};
 use crate::prepare::{CellFilter, MapConfig};
 use crate::run::{Glimpse, RunChange, RunExport, RunInfo, StartFrom, Steering, StorageReport, TrainingPlan};
@@ -72,6 +76,39 @@ pub enum Request {
         #[serde(default)]
         config: MapConfig,
     },
+    /// Neighbours, clusters and a layout of the cells, after [`Request::Embed`]. What did not change is not computed anew.
+    /// Says [`Event::Unfolding`] as it goes; answered by [`Event::Mapped`].
+    Map {
+        /// In which numbers cells are near each other.
+        representation: Representation,
+        /// How.
+        #[serde(default)]
+        config: PopulationConfig,
+    },
+    /// Genes that tell groups of cells apart. Answered by [`Event::MarkersFound`].
+    Markers {
+        /// The groups.
+        grouping: Grouping,
+        /// How.
+        #[serde(default)]
+        options: MarkerOptions,
+    },
+    /// How well clusters of expression and of latent states meet the labels of a column, on the same cells. Answered by
+    /// [`Event::Scored`].
+    Score {
+        /// The labels; what the perturbation column means where it is `perturbation` and the file has none of that name.
+        column: String,
+        /// How clusters are made; the resolution is 1 and a sweep.
+        #[serde(default)]
+        config: PopulationConfig,
+    },
+    /// One thing that is known of every cell. Answered by [`Event::CellValues`].
+    CellValues {
+        /// Which.
+        quantity: CellQuantity,
+    },
+    /// The symbols of the prepared genes. Answered by [`Event::GeneSymbols`].
+    GeneSymbols,
     /// Predict a response. Answered by [`Event::Predicted`].
     Predict {
         /// What is asked.
@@ -158,6 +195,12 @@ pub enum ExportKind {
     CellsCsv,
     /// How the cells were prepared ([`crate::recipe::Recipe`]), as json.
     Recipe,
+    /// The last markers, of all genes, as csv.
+    Markers,
+    /// What was done, as a paragraph for a paper, with versions, parameters and seeds.
+    Methods,
+    /// A script that goes on in scanpy with the h5ad.
+    Snippet,
 }
 
 impl ExportKind {
@@ -167,6 +210,9 @@ impl ExportKind {
             Self::H5ad => "the h5ad",
             Self::CellsCsv => "the table of cells",
             Self::Recipe => "the recipe",
+            Self::Markers => "the markers",
+            Self::Methods => "the methods",
+            Self::Snippet => "the script",
         }
     }
 }
@@ -236,6 +282,44 @@ pub enum Event {
         genes: Option<VariableGenesTable>,
         /// Of expression and, where a checkpoint is loaded, of the latent states.
         maps: Vec<EmbeddingMap>,
+    },
+    /// A layout as it stands. Not final.
+    Unfolding {
+        /// Of what.
+        representation: Representation,
+        /// The layout so far.
+        map: EmbeddingMap,
+        /// Epochs done.
+        n_done: usize,
+        /// Epochs in all.
+        n_epochs: usize,
+    },
+    /// Neighbours, clusters and the layout are there.
+    Mapped {
+        /// What came out.
+        mapped: Box<Mapped>,
+    },
+    /// Markers were found.
+    MarkersFound {
+        /// What was found.
+        table: Box<MarkerTable>,
+    },
+    /// Clusters were scored.
+    Scored {
+        /// The scores.
+        table: Box<ScoreTable>,
+    },
+    /// One thing of every cell.
+    CellValues {
+        /// Which.
+        quantity: CellQuantity,
+        /// By row.
+        column: CellColumn,
+    },
+    /// What the prepared genes are called.
+    GeneSymbols {
+        /// By gene.
+        symbols: Vec<String>,
     },
     /// A response was predicted.
     Predicted {

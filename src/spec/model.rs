@@ -135,6 +135,12 @@ pub struct ModelConfig {
     pub n_pretrain_layers: usize,
     /// The action composer. Default: the reference's production sizes.
     pub composer: ComposerConfig,
+    /// Whether the token of a hidden gene keeps the gene's embedding, so that the masked predictor knows which gene it is
+    /// to guess. Default: no, as the reference.
+    pub masked_identity: bool,
+    /// Whether the predictor reads a perturbation as three tokens (its vector, its mode, the target's own gene) instead of
+    /// one. Default: no, as the reference.
+    pub action_tokens: bool,
 }
 
 impl Default for ModelConfig {
@@ -147,6 +153,8 @@ impl Default for ModelConfig {
             n_layers: 6,
             n_pretrain_layers: 6,
             composer: ComposerConfig::default(),
+            masked_identity: false,
+            action_tokens: false,
         }
     }
 }

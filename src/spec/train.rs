@@ -1,8 +1,10 @@
 //! The four training stages and how each is run (spec §4.1).
 //!
-//! Beside the configuration: [`preset`] (configurations to begin with), [`cost`] (parameters and bytes, before anything is
-//! started), [`report`] (what a run says as it goes) and [`run_file`] (what repeats it).
+//! Beside the configuration: [`preset`] (configurations to begin with), [`anchor`] (what the network may correct), [`cost`]
+//! (parameters and bytes, before anything is started), [`report`] (what a run says as it goes) and [`run_file`] (what
+//! repeats it).
 
+pub mod anchor;
 pub mod cost;
 pub mod preset;
 pub mod report;
@@ -14,6 +16,7 @@ use crate::cell_jepa::CellJepaConfig;
 use crate::dataset::{GeneJoin, PrepareOptions};
 use crate::device::AttentionPath;
 use crate::model::{Mode, ModelConfig};
+use crate::train::anchor::AnchorConfig;
 
 pub use report::StepReport;
 
@@ -70,6 +73,11 @@ pub struct StageConfig {
     /// Share of genes masked in this stage. Default: the run's `mask_ratio`. With 0 the action stage hides nothing and
     /// is scored on all genes, as the model is asked later.
     pub mask_ratio: Option<f64>,
+    /// Pairs of one target that are drawn together, in the action and decoder stages; they make a set. Default: 1.
+    pub set_size: usize,
+    /// Weight of the energy distance between the predicted and the observed cells of a set (of their mean states in the
+    /// action stage, of their expression in the decoder stage). Default: 0, pairs alone, as the reference.
+    pub set_weight: f64,
 }
 
 impl Default for StageConfig {
@@ -84,6 +92,8 @@ impl Default for StageConfig {
             cells_per_example: 1,
             balance_targets: false,
             mask_ratio: None,
+            set_size: 1,
+            set_weight: 0.0,
         }
     }
 }
@@ -99,6 +109,15 @@ impl StageConfig {
         }
         if self.cells_per_example == 0 {
             return Err("cells_per_example is 0; it must be at least 1".into());
+        }
+        if self.set_size == 0 {
+            return Err("set_size is 0; it must be at least 1".into());
+        }
+        if !(self.set_weight.is_finite() && self.set_weight >= 0.0) {
+            return Err(format!("set_weight is {}; it must be 0 or more", self.set_weight));
+        }
+        if self.set_weight > 0.0 && self.set_size < 2 {
+            return Err("set_weight is set; a set needs at least 2 pairs: set set_size".into());
         }
         if let Some(ratio) = self.mask_ratio.filter(|ratio| !(0.0..1.0).contains(ratio)) {
             return Err(format!("mask_ratio is {ratio}; it must lie in 0 to 1, 1 excluded"));
@@ -198,6 +217,8 @@ pub struct TrainConfig {
     pub silent_actions: bool,
     /// In queries, what is left of a vector's difference from the mean vector of training. Default: 1, all of it.
     pub vector_weight: f32,
+    /// The anchor that predictor and decoder correct. Default: none, as the reference.
+    pub anchor: Option<AnchorConfig>,
     /// Share of the steps that warm up. Default: 0.05.
     pub warmup_share: f64,
     /// Steps between two checkpoints. Default: 200.
@@ -240,6 +261,7 @@ impl Default for TrainConfig {
             control_share: 0.0,
             silent_actions: false,
             vector_weight: 1.0,
+            anchor: None,
             warmup_share: 0.05,
             checkpoint_every: 200,
             report_every: 20,
@@ -297,6 +319,26 @@ impl TrainConfig {
         }
     }
 
+    /// Whether the pairs of a step make at least one set, where sets are compared.
+    fn check_sets(&self) -> Result<(), String> {
+        for stage in [Stage::Action, Stage::Decoder] {
+            let StageConfig { n_steps, set_size, set_weight, .. } = *self.stage(stage);
+            if n_steps == 0 || set_weight == 0.0 {
+                continue;
+            }
+            let (n_pairs, label) = (self.n_examples(stage) - self.n_control_pairs(stage), stage.label());
+            if n_pairs < set_size {
+                return Err(format!(
+                    "{label}: set_size is {set_size}, but a step has {n_pairs} perturbed pairs; raise batch_size"
+                ));
+            }
+            if self.accumulate > 1 {
+                return Err(format!("{label}: set_weight needs the whole batch at once; set accumulate to 1"));
+            }
+        }
+        Ok(())
+    }
+
     /// Checks what the types cannot say.
     ///
     /// # Errors
@@ -306,6 +348,7 @@ impl TrainConfig {
         if let Some(cell_jepa) = &self.cell_jepa {
             cell_jepa.validate_run(self)?;
         }
+        self.anchor.as_ref().map_or(Ok(()), AnchorConfig::validate)?;
         for (name, value) in [
             ("mask_ratio", self.mask_ratio),
             ("ema_decay", self.ema_decay),
@@ -323,6 +366,7 @@ impl TrainConfig {
         for stage in Stage::ALL {
             self.stage(stage).validate().map_err(|problem| format!("{}: {problem}", stage.label()))?;
         }
+        self.check_sets()?;
         if self.pretrain.n_steps > 0 && self.pretrain.mask_ratio == Some(0.0) {
             return Err("pretraining: mask_ratio is 0; nothing would be left to predict".into());
         }

@@ -7,6 +7,7 @@
 mod answered;
 mod asked;
 mod job;
+mod population;
 mod shared;
 mod trained;
 mod training;
@@ -25,6 +26,7 @@ use spec::prepare::{CellFilter, MapConfig};
 use spec::recipe::Recipe;
 
 pub use job::{FileSet, Job, Post, Progress, Running};
+pub use population::{Population, Unfolding};
 pub use shared::Shared;
 pub use training::{Live, Planned, Tries, is_run};
 
@@ -189,6 +191,8 @@ pub struct State {
     pub variable_genes: Option<Shared<VariableGenesTable>>,
     /// Maps of the prepared cells.
     pub maps: Option<Shared<Vec<EmbeddingMap>>>,
+    /// Layouts, clusters, markers and scores of them.
+    pub population: Population,
     /// The gene that was picked.
     pub target: String,
     /// The mode that was picked.
@@ -265,6 +269,11 @@ impl State {
             return;
         }
         if self.running.as_ref().is_none_or(|running| running.id != id) {
+            return;
+        }
+        if let Event::Unfolding { representation, map, n_done, n_epochs } = event {
+            let map = Shared::new(map);
+            self.population.unfolding = Some(Unfolding { representation, map, n_done, n_epochs });
             return;
         }
         let Some(event) = self.run_goes_on(event) else { return };

@@ -10,15 +10,21 @@ use js_sys::Error;
 use spec::device::{AttentionPath, Backend, BackendChoice, DeviceReport};
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 
-/// Compares the model with a file of reference tensors, attention computed by the `fused` kernel or plainly.
+/// Compares the model with a file of reference tensors, attention computed by the `fused` kernel or plainly; where the file
+/// is one of training, the losses of the first `n_steps` steps of each stage, or with all of them what they made too.
 ///
 /// # Errors
 /// Where the device or the file cannot be used.
 #[wasm_bindgen(js_name = runParity)]
-pub async fn run_parity(bytes: Vec<u8>, backend: String, fused: bool) -> Result<ParityLines, JsValue> {
+pub async fn run_parity(bytes: Vec<u8>, backend: String, fused: bool, n_steps: usize) -> Result<ParityLines, JsValue> {
     let (device, opened) = open(&backend).await?;
-    let attention = if fused { AttentionPath::Fused } else { AttentionPath::Plain };
-    let report = parity::check(&bytes, attention, &device).await.map_err(thrown)?;
+    let report = if parity::is_training_file(&bytes).map_err(thrown)? {
+        parity::check_training(&bytes, &device, n_steps).await
+    } else {
+        let attention = if fused { AttentionPath::Fused } else { AttentionPath::Plain };
+        parity::check(&bytes, attention, &device).await
+    };
+    let report = report.map_err(thrown)?;
     Ok(ParityLines::of(&report, opened.backend))
 }
 

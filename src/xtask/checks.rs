@@ -3,6 +3,7 @@
 //! A phase that fails does not stop the next, so that one run tells everything. The last line counts all tests.
 
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -143,6 +144,16 @@ pub fn bench_kana() -> Result<()> {
     tools::npm_packages("benches")?;
     site::build(&tools::set_up()?)?;
     command::finish(on_the_site("benches/kana.mjs")?)
+}
+
+/// A training step of each preset in the browser; returns the file with the seconds.
+///
+/// # Errors
+/// Where something is missing, or the browser fails.
+pub fn bench_steps() -> Result<PathBuf> {
+    site::build(&tools::set_up()?)?;
+    command::finish(on_the_site("benches/steps.mjs")?)?;
+    Ok(workspace::target().join("benches").join("steps.json"))
 }
 
 /// 2,000 steps of training in the browser, with what they hold in memory.

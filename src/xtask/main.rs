@@ -93,16 +93,17 @@ fn bench(only: Option<Benchmark>) -> Result<()> {
     }
     let binary = workspace::target().join("release").join(format!("waddington{}", std::env::consts::EXE_SUFFIX));
     if is_wanted(Benchmark::Speed) {
-        python("compare.py", binary.as_os_str())?;
+        let in_browser = checks::bench_steps()?;
+        python("compare.py", [OsStr::new("--browser"), in_browser.as_os_str(), binary.as_os_str()])?;
     }
     if is_wanted(Benchmark::Prepare) {
-        python("prepare.py", binary.as_os_str())?;
+        python("prepare.py", [binary.as_os_str()])?;
     }
     if is_wanted(Benchmark::Memory) {
         checks::bench_memory()?;
     }
     if is_wanted(Benchmark::Kana) {
-        python("prepare.py", OsStr::new("--only-make"))?;
+        python("prepare.py", [OsStr::new("--only-make")])?;
         checks::bench_kana()?;
     }
     if is_wanted(Benchmark::Soak) {
@@ -112,10 +113,10 @@ fn bench(only: Option<Benchmark>) -> Result<()> {
 }
 
 /// Runs one of the benchmarks' scripts.
-fn python(script: &str, argument: &OsStr) -> Result<()> {
+fn python<'a>(script: &str, arguments: impl IntoIterator<Item = &'a OsStr>) -> Result<()> {
     let python = ["python3", "python"].into_iter().find(|name| command::find(name).is_some());
     let python =
         python.context("Python is missing: install Python 3 to make the files and to compare with its tools")?;
     let script = workspace::root().join("benches").join(script);
-    command::run(python, [script.as_os_str(), argument])
+    command::run(python, std::iter::once(script.as_os_str()).chain(arguments))
 }

@@ -62,6 +62,7 @@ fn small() -> TensorMap {
         n_layers: 2,
         n_pretrain_layers: 1,
         composer: ComposerConfig { n_protein: 4, n_chemical: 2, n_dna: 2, n_latent: 6, n_mode: 3 },
+        ..ModelConfig::default()
     };
     let model = BioJepa::init(&config, 1, &cpu()).expect("a valid configuration");
     block_on(model.state()).expect("the CPU gives its values back")
@@ -230,6 +231,7 @@ pub fn random_model(n_genes: usize, n_protein: usize) -> (ModelConfig, TensorMap
         n_layers: 1,
         n_pretrain_layers: 1,
         composer: ComposerConfig { n_protein, n_chemical: 2, n_dna: 2, n_latent: 6, n_mode: 3 },
+        ..ModelConfig::default()
     };
     let device = cpu();
     let model = BioJepa::init(&config, 1, &device).expect("a valid configuration");

@@ -3,6 +3,7 @@
 //! clusters and layouts have their quality. The checks of the specification's generator are in `scanpy_parity`.
 
 mod clusters;
+mod enrichment;
 mod layout;
 mod markers;
 mod nearest;

@@ -81,6 +81,7 @@ fn small(version: ModelVersion) -> ModelConfig {
         n_layers: 2,
         n_pretrain_layers: 2,
         composer: ComposerConfig { n_protein: 6, n_chemical: 7, n_dna: 8, n_latent: 10, n_mode: 4 },
+        ..ModelConfig::default()
     }
 }
 

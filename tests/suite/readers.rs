@@ -9,6 +9,7 @@ mod filters;
 mod formats;
 mod fuzz;
 mod loom;
+mod pathways;
 mod samples;
 mod shared_data;
 mod tables;

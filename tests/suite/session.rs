@@ -2,6 +2,7 @@
 //! browser and every other leaf rely on, without either.
 
 mod looked;
+mod mapped;
 mod population;
 mod runs;
 
@@ -129,6 +130,7 @@ fn checkpoint_files() -> Vec<NamedSource> {
         baseline: Baseline::ControlState,
         cells_per_example: 1,
         shrinkage: None,
+        anchor: None,
     };
     let model = checkpoint::write(&Checkpoint { header, tensors }).expect("a well-formed checkpoint");
     let symbols = vec!["STAT1".to_owned(), "JAK2".into(), "TP53".into()];

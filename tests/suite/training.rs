@@ -1,5 +1,6 @@
 //! Training: the schedule against PyTorch's own numbers, and runs of tiny models that must resume bit for bit.
 
+mod anchored;
 mod assembling;
 mod costs;
 mod exchange;
@@ -82,6 +83,7 @@ fn config() -> TrainConfig {
             n_layers: 1,
             n_pretrain_layers: 1,
             composer: ComposerConfig { n_protein: 4, n_chemical: 2, n_dna: 2, n_latent: 6, n_mode: 3 },
+            ..ModelConfig::default()
         },
         checkpoint_every: 3,
         report_every: 1,
@@ -107,6 +109,7 @@ fn header(config: &TrainConfig) -> CheckpointHeader {
         baseline: Baseline::ControlState,
         cells_per_example: 1,
         shrinkage: None,
+        anchor: config.anchor.clone(),
     }
 }
 

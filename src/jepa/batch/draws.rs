@@ -45,6 +45,13 @@ impl Draws {
             .collect()
     }
 
+    /// The order of one step in which each index comes `set_size` times in a row, the last perhaps fewer.
+    pub fn order_of_sets(&mut self, n: usize, batch_size: usize, set_size: usize, step: usize) -> Vec<u32> {
+        let set_size = set_size.max(1);
+        let sets = self.order(n, batch_size.div_ceil(set_size), step);
+        sets.into_iter().flat_map(|index| std::iter::repeat_n(index, set_size)).take(batch_size).collect()
+    }
+
     /// A mask of `n` genes in all: 1 where masked, each independently with probability `ratio`.
     pub fn mask(&self, n: usize, ratio: f64, step: usize) -> Vec<f32> {
         let mut rng = self.stream(Purpose::Mask, step as u64);

@@ -92,6 +92,9 @@ impl Bare {
                 n_latent,
                 n_mode: self.shape("composer.mode_embedding.weight")?[1],
             },
+            // Only our own checkpoints have these, and they describe themselves.
+            masked_identity: false,
+            action_tokens: false,
         };
         config.validate().map_err(bad)?;
         Ok(config)
@@ -135,6 +138,7 @@ impl Bare {
             baseline: Baseline::ControlState,
             cells_per_example: 1,
             shrinkage: None,
+            anchor: None,
         };
         let named = |part: &str, tensors: TensorMap| -> TensorMap {
             tensors.into_iter().map(|(name, tensor)| (format!("{part}.{name}"), tensor)).collect()

@@ -2,7 +2,7 @@
 //!
 //! Training mean: the mean response, each target weighing the same. Nearest neighbour: the response of the training
 //! target whose vector has the largest cosine. Kernel ridge: linear kernel on the vectors, centred on the training mean,
-//! its penalty chosen among 0.1, 1 and 10 by leaving out one training target at a time. The submodules have the others of
+//! its penalty chosen among 0.1, 1 and 10 by leaving out training targets. The submodules have the others of
 //! spec §7: means by cells and sums for doubles, ridge chosen on validation targets, the bilinear model, controls.
 
 pub mod bilinear;
@@ -10,8 +10,15 @@ pub mod controls;
 pub mod means;
 pub mod ridge;
 
+use faer::linalg::solvers::Solve;
+use faer::{Mat, Side};
+
+use ridge::Known;
+
 /// Penalties that [`kernel_ridge`] chooses from.
 pub const RIDGE_PENALTIES: [f64; 3] = [0.1, 1.0, 10.0];
+/// Up to so many targets are left out one at a time to choose a penalty.
+const MOST_LEFT_OUT: usize = 60;
 
 /// Mean response per gene over the training targets, each weighing the same; none without targets.
 pub fn training_mean(deltas: &[&[f32]]) -> Option<Vec<f32>> {
@@ -39,74 +46,62 @@ pub fn nearest_neighbour(vectors: &[&[f32]], deltas: &[&[f32]], query: &[f32]) -
 
 /// Kernel ridge prediction of the response to `query`; none without targets.
 pub fn kernel_ridge(vectors: &[&[f32]], deltas: &[&[f32]], query: &[f32]) -> Option<Vec<f32>> {
-    let mut best = (f64::INFINITY, RIDGE_PENALTIES[0]);
-    for penalty in RIDGE_PENALTIES {
-        let error: f64 = (0..vectors.len())
-            .filter_map(|left_out| {
-                let others = |all: &[&[f32]]| -> Vec<Vec<f32>> {
-                    all.iter().enumerate().filter(|(i, _)| *i != left_out).map(|(_, v)| v.to_vec()).collect()
-                };
-                let (v, d) = (others(vectors), others(deltas));
-                let (v, d): (Vec<_>, Vec<_>) =
-                    (v.iter().map(Vec::as_slice).collect(), d.iter().map(Vec::as_slice).collect());
-                let predicted = ridge_with_penalty(&v, &d, vectors[left_out], penalty)?;
-                Some(super::mean_squared_error(&predicted, deltas[left_out]))
-            })
-            .sum();
-        if error < best.0 {
-            best = (error, penalty);
-        }
-    }
-    ridge_with_penalty(vectors, deltas, query, best.1)
+    KernelRidge::chosen(Known { vectors, deltas })?.predict(query)
 }
 
-fn ridge_with_penalty(vectors: &[&[f32]], deltas: &[&[f32]], query: &[f32], penalty: f64) -> Option<Vec<f32>> {
-    let mean = training_mean(deltas)?;
-    let n = vectors.len();
-    let mut kernel = vec![0.0f64; n * n];
-    for i in 0..n {
-        for j in 0..n {
-            kernel[i * n + j] = dot(vectors[i], vectors[j]) + if i == j { penalty } else { 0.0 };
-        }
-    }
-    // The kernel is symmetric: the prediction is a weighted sum of the centred responses with weights K⁻¹ k(query).
-    let similarity: Vec<f64> = vectors.iter().map(|v| dot(v, query)).collect();
-    let weights = solve_positive_definite(kernel, similarity)?;
-    let mut predicted: Vec<f64> = mean.iter().map(|&v| f64::from(v)).collect();
-    for (weight, delta) in weights.iter().zip(deltas) {
-        for ((predicted, &value), &mean) in predicted.iter_mut().zip(*delta).zip(&mean) {
-            *predicted += weight * (f64::from(value) - f64::from(mean));
-        }
-    }
-    Some(predicted.into_iter().map(|v| v as f32).collect())
+/// A fitted kernel ridge.
+#[derive(Debug, Clone)]
+pub struct KernelRidge {
+    /// Its penalty.
+    pub penalty: f64,
+    vectors: Vec<Vec<f32>>,
+    mean: Vec<f32>,
+    /// Weights of the targets for each gene.
+    weights: Mat<f64>,
 }
 
-/// Solves `a x = b` by Cholesky for a symmetric positive definite `a` (row-major); none where it is not.
-fn solve_positive_definite(mut a: Vec<f64>, mut b: Vec<f64>) -> Option<Vec<f64>> {
-    let n = b.len();
-    for i in 0..n {
-        for j in 0..=i {
-            let sum: f64 = (0..j).map(|k| a[i * n + k] * a[j * n + k]).sum();
-            let rest = a[i * n + j] - sum;
-            if i == j {
-                if rest.is_nan() || rest <= 0.0 {
-                    return None;
-                }
-                a[i * n + i] = rest.sqrt();
-            } else {
-                a[i * n + j] = rest / a[j * n + j];
-            }
+impl KernelRidge {
+    /// Fits `deltas` to `vectors` with the penalty that predicts best what is left out of them: one target at a time, or
+    /// tenths where there are many. One target alone is fitted with the smallest.
+    ///
+    /// None without targets, or where lengths differ.
+    pub fn chosen(training: Known<'_>) -> Option<Self> {
+        let n_folds = if training.vectors.len() <= MOST_LEFT_OUT { training.vectors.len() } else { 10 };
+        let penalty = ridge::best_penalty(training, n_folds, Self::fit, Self::predict).unwrap_or(RIDGE_PENALTIES[0]);
+        Self::fit(training, penalty)
+    }
+
+    fn fit(training: Known<'_>, penalty: f64) -> Option<Self> {
+        let Known { vectors, deltas } = training;
+        let mean = training_mean(deltas)?;
+        let n = vectors.len();
+        let differs = |rows: &[&[f32]]| rows.iter().any(|row| row.len() != rows[0].len());
+        if n != deltas.len() || differs(vectors) || differs(deltas) {
+            return None;
         }
+        let kernel = Mat::from_fn(n, n, |i, j| dot(vectors[i], vectors[j]));
+        let centred = Mat::from_fn(n, mean.len(), |row, gene| f64::from(deltas[row][gene]) - f64::from(mean[gene]));
+        let weights = weights(&kernel, &centred, penalty)?;
+        Some(Self { penalty, vectors: vectors.iter().map(|vector| vector.to_vec()).collect(), mean, weights })
     }
-    for i in 0..n {
-        let sum: f64 = (0..i).map(|k| a[i * n + k] * b[k]).sum();
-        b[i] = (b[i] - sum) / a[i * n + i];
+
+    /// The response to a vector; none for one of another length.
+    pub fn predict(&self, vector: &[f32]) -> Option<Vec<f32>> {
+        if self.vectors.iter().any(|known| known.len() != vector.len()) {
+            return None;
+        }
+        let similarity: Vec<f64> = self.vectors.iter().map(|known| dot(known, vector)).collect();
+        let step =
+            |gene: usize| similarity.iter().enumerate().map(|(row, s)| s * self.weights[(row, gene)]).sum::<f64>();
+        Some(self.mean.iter().enumerate().map(|(gene, &mean)| (f64::from(mean) + step(gene)) as f32).collect())
     }
-    for i in (0..n).rev() {
-        let sum: f64 = (i + 1..n).map(|k| a[k * n + i] * b[k]).sum();
-        b[i] = (b[i] - sum) / a[i * n + i];
-    }
-    Some(b)
+}
+
+/// `(kernel + penalty)⁻¹ right`; none where that is not positive definite.
+fn weights(kernel: &Mat<f64>, right: &Mat<f64>, penalty: f64) -> Option<Mat<f64>> {
+    let n = kernel.nrows();
+    let added = Mat::from_fn(n, n, |i, j| kernel[(i, j)] + if i == j { penalty } else { 0.0 });
+    Some(added.llt(Side::Lower).ok()?.solve(right))
 }
 
 fn dot(a: &[f32], b: &[f32]) -> f64 {
@@ -135,7 +130,8 @@ mod tests {
         // One feature, two targets at ±1, penalty p: K = [[1+p, -1], [-1, 1+p]], slope = 2 / (2 + p).
         let vectors: [&[f32]; 2] = [&[1.0], &[-1.0]];
         let deltas: [&[f32]; 2] = [&[1.0], &[-1.0]];
-        let predicted = ridge_with_penalty(&vectors, &deltas, &[1.0], 1.0).expect("solvable");
+        let known = Known { vectors: &vectors, deltas: &deltas };
+        let predicted = KernelRidge::fit(known, 1.0).and_then(|ridge| ridge.predict(&[1.0])).expect("solvable");
         assert!((f64::from(predicted[0]) - 2.0 / 3.0).abs() < 1e-6);
     }
 

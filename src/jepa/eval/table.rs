@@ -1,15 +1,17 @@
 //! A whole table: methods by measures, per perturbation and as a mean with its interval, beside the best baseline.
 //!
-//! Rules: a perturbation with fewer than `min_cells` cells is left out and named. Genes that are NaN in control, in the
+//! Rules: a perturbation with fewer than `min_cells` cells is left out and named. Genes that are NaN in control, in a
 //! mean of training or in a measured profile are compared for no perturbation. A value that a constant side or a lack of
 //! genes leaves undefined counts as the reference counts it ([`spec::metrics::Card::undefined_as`]), or is left out of the
 //! mean and counted. A prediction that is not finite leaves its method without a mean: left out, it would flatter.
 
 mod ceiling;
 mod prepared;
+mod seeds;
 mod values;
 
 pub use ceiling::ceiling;
+pub use seeds::over_seeds;
 
 use spec::metrics::{Better, Card, Cell, Counted, MethodRow, Metric, MetricTable, Paired, Reference, Undefined};
 use thiserror::Error;
@@ -35,6 +37,9 @@ pub struct Target<'a> {
     pub scores: Option<&'a [f64]>,
     /// Its cells; for ranges, tests and E-distance.
     pub cells: Option<&'a [&'a [f32]]>,
+    /// Mean of the profiles of those perturbations that were trained on where this one was held out, each counting the
+    /// same; for Systema's and the weighted R².
+    pub training_mean: Option<&'a [f32]>,
 }
 
 /// What was measured.
@@ -44,8 +49,6 @@ pub struct Evidence<'a> {
     pub control: &'a [f32],
     /// Control cells; for tests and E-distance.
     pub control_cells: Option<&'a [&'a [f32]]>,
-    /// Mean of the training perturbations' profiles, each counting the same; for Systema's and the weighted R².
-    pub training_mean: Option<&'a [f32]>,
     /// The perturbations.
     pub targets: Vec<Target<'a>>,
 }
@@ -134,7 +137,8 @@ pub fn table(evidence: &Evidence<'_>, methods: &[Method<'_>], config: &TableConf
     for &metric in &config.metrics {
         let mut column: Vec<Cell> =
             sides.iter().map(|side| summarised(metric, values::of(metric, &prepared, side), config)).collect();
-        compare(&mut column, methods, metric, config.seed);
+        let named: Vec<(&str, bool)> = methods.iter().map(|method| (method.name, method.is_baseline)).collect();
+        compare(&mut column, &named, metric, config);
         for (row, cell) in rows.iter_mut().zip(column) {
             row.cells.push(cell);
         }
@@ -186,16 +190,16 @@ fn counted(score: Score, card: &Card) -> Option<f64> {
 }
 
 /// Sets every method but the baselines beside the baseline that is best by this measure.
-fn compare(column: &mut [Cell], methods: &[Method<'_>], metric: Metric, seed: u64) {
+fn compare(column: &mut [Cell], methods: &[(&str, bool)], metric: Metric, config: &TableConfig) {
     let sign = if metric.card().better == Better::Higher { 1.0 } else { -1.0 };
     let best = column
         .iter()
         .zip(methods)
-        .filter(|(_, method)| method.is_baseline)
-        .filter_map(|(cell, method)| Some((cell.mean? * sign, method.name, cell.values.clone())))
+        .filter(|(_, (_, is_baseline))| *is_baseline)
+        .filter_map(|(cell, (name, _))| Some((cell.mean? * sign, *name, cell.values.clone())))
         .reduce(|best, other| if other.0 > best.0 { other } else { best });
     let Some((_, baseline, theirs)) = best else { return };
-    for (cell, _) in column.iter_mut().zip(methods).filter(|(_, method)| !method.is_baseline) {
+    for (cell, _) in column.iter_mut().zip(methods).filter(|(_, (_, is_baseline))| !is_baseline) {
         if cell.mean.is_none() || metric.is_of_all_targets() {
             continue;
         }
@@ -206,10 +210,23 @@ fn compare(column: &mut [Cell], methods: &[Method<'_>], metric: Metric, seed: u6
                 baseline: baseline.into(),
                 n_targets: gains.len(),
                 gain: pairs::mean(&gains),
-                p_value: sign_flips(&gains, seed).ok(),
+                interval: bootstrap(&gains, config.confidence, config.n_draws, config.seed).ok(),
+                p_value: sign_flips(&gains, config.seed).ok(),
             });
         }
     }
+}
+
+/// Whether a measure looks at the measured cells, not at their mean alone.
+pub fn reads_cells(metric: Metric) -> bool {
+    let of_spread = [
+        Metric::GearsWithinSigma,
+        Metric::GearsInRange,
+        Metric::GearsIn45To55,
+        Metric::GearsIn40To60,
+        Metric::GearsIn25To75,
+    ];
+    needs_predicted_cells(metric) || of_spread.contains(&metric)
 }
 
 /// Whether a measure is one of tests of cells, so that predictions need cells.

@@ -95,13 +95,14 @@ impl ActionBlock {
         self.self_attn.set_path(path);
     }
 
-    /// Tokens `x` `[B, N, d]` under `action` `[B, 1, d]`, of which the last `n_kept` are returned: `[B, n_kept, d]`.
+    /// Tokens `x` `[B, N, d]` under `action` `[B, A, d]`, of which the last `n_kept` are returned: `[B, n_kept, d]`.
+    /// More than one action token is always read through queries and keys.
     ///
     /// The tokens that are dropped are still read by those that are kept.
     pub fn forward(&self, x: Tensor<3>, action: Tensor<3>, n_kept: usize) -> Tensor<3> {
         let x = match self.reading {
-            ActionReading::Identity => x + self.action_attn.read_single(action),
-            ActionReading::Long => {
+            ActionReading::Identity if action.dims()[1] == 1 => x + self.action_attn.read_single(action),
+            ActionReading::Identity | ActionReading::Long => {
                 let normed = self.ln_1.forward(x.clone());
                 x + self.action_attn.forward(normed, action)
             }

@@ -16,6 +16,19 @@ pub struct Actions {
     features: Tensor<2>,
     modalities: Vec<Modality>,
     modes: Vec<Mode>,
+    /// The target's own gene, by column; none where it is not among the model's genes.
+    genes: Vec<Option<usize>>,
+}
+
+/// Perturbations as the predictor reads them.
+#[derive(Debug, Clone)]
+pub struct Composed {
+    /// Action vectors `[B, n_latent]`.
+    pub action: Tensor<2>,
+    /// Rows of the mode table, `[B, n_mode]`.
+    pub mode: Tensor<2>,
+    /// The target's own gene, by column; none where it is not among the model's genes.
+    pub genes: Vec<Option<usize>>,
 }
 
 impl Actions {
@@ -34,14 +47,22 @@ impl Actions {
         Self {
             features: self.features.clone().narrow(0, rows.start, rows.len()),
             modalities: self.modalities[rows.clone()].to_vec(),
-            modes: self.modes[rows].to_vec(),
+            modes: self.modes[rows.clone()].to_vec(),
+            genes: self.genes[rows].to_vec(),
         }
+    }
+
+    /// The same with each target's own gene, by column; one per perturbation, those beyond are left out.
+    pub fn with_genes(mut self, genes: impl IntoIterator<Item = Option<usize>>) -> Self {
+        self.genes.iter_mut().zip(genes).for_each(|(own, gene)| *own = gene);
+        self
     }
 
     /// As many times no perturbation: vectors of zeros under the mode `control`.
     pub fn none_instead(&self) -> Self {
         let modes = vec![Mode::Control; self.len()];
-        Self { features: self.features.zeros_like(), modalities: self.modalities.clone(), modes }
+        let genes = vec![None; self.len()];
+        Self { features: self.features.zeros_like(), modalities: self.modalities.clone(), modes, genes }
     }
 }
 
@@ -105,7 +126,14 @@ impl ActionComposer {
             }
         }
         let features = Tensor::from_data(TensorData::new(features, [n_rows, width]), device);
-        Ok(Actions { features, modalities, modes })
+        let genes = vec![None; n_rows];
+        Ok(Actions { features, modalities, modes, genes })
+    }
+
+    /// What the predictor reads.
+    pub fn compose(&self, actions: &Actions) -> Composed {
+        let mode = self.mode_vectors(&actions.modes, &actions.features.device());
+        Composed { action: self.forward(actions), mode, genes: actions.genes.clone() }
     }
 
     /// Action vectors `[B, n_latent]`.

@@ -22,6 +22,12 @@ impl Decoder {
         Self { head: Linear::uniform(d_model, 1, &mut Init::seeded(seed, device)) }
     }
 
+    /// The decoder that gives zeros.
+    pub fn silenced(self) -> Self {
+        let Linear { weight, bias } = self.head;
+        Self { head: Linear { weight: weight.zeros_like(), bias: bias.zeros_like() } }
+    }
+
     /// The decoder with the values of `tensors` (`head.weight`, `head.bias`).
     ///
     /// # Errors

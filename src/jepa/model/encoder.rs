@@ -1,7 +1,8 @@
 //! The encoder: from a cell's expression to one latent token per gene. Student and teacher are two of these.
 //!
 //! A token is the gene's embedding scaled by its expression (v0.4), or moreover modulated by Fourier features of it
-//! (v0.5). A masked token is one shared vector: the reference keeps no gene identity in it. No positions.
+//! (v0.5). A masked token is one shared vector: the reference keeps no gene identity in it, `masked_identity` adds the
+//! gene's embedding. No positions.
 
 use std::f64::consts::TAU;
 use std::ops::Range;
@@ -50,6 +51,7 @@ pub struct Encoder {
     total_count_proj: Linear,
     blocks: Vec<CellBlock>,
     ln_f: LayerNorm,
+    masked_identity: bool,
 }
 
 parameters!(Encoder {
@@ -59,7 +61,7 @@ parameters!(Encoder {
     total_count_proj: "total_count_proj",
     blocks: "blocks",
     ln_f: "ln_f",
-} keep {});
+} keep { masked_identity });
 
 impl Encoder {
     /// An encoder of the given sizes and version.
@@ -72,6 +74,7 @@ impl Encoder {
             total_count_proj: Linear::init(1, d_model, init),
             blocks: (0..config.n_layers).map(|_| CellBlock::init(d_model, config.n_heads, init)).collect(),
             ln_f: LayerNorm::init(d_model, init),
+            masked_identity: config.masked_identity,
         }
     }
 
@@ -98,11 +101,12 @@ impl Encoder {
         };
         let genes = self.gene_embeddings.clone().unsqueeze::<3>();
         let tokens = match (&self.film, keep) {
-            (None, _) => x * genes,
-            (Some(film), None) => film.forward(x, genes),
-            (Some(film), Some(keep)) => film.forward(x, genes) * keep,
+            (None, _) => x * genes.clone(),
+            (Some(film), None) => film.forward(x, genes.clone()),
+            (Some(film), Some(keep)) => film.forward(x, genes.clone()) * keep,
         };
         let tokens = match mask {
+            Some(mask) if self.masked_identity => tokens + mask * (genes + self.mask_token.clone()),
             Some(mask) => tokens + mask * self.mask_token.clone(),
             None => tokens,
         };

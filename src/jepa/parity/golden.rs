@@ -195,5 +195,7 @@ fn config(numbers: &Numbers, parameters: &str) -> Result<ModelConfig, Error> {
             n_latent: size("pert_latent_dim")?,
             n_mode: size("pert_mode_dim")?,
         },
+        masked_identity: false,
+        action_tokens: false,
     })
 }

@@ -116,7 +116,7 @@ impl Run<'_> {
             return Ok(step::align_step(model, optimiser, &anchors, &guides, settings).total);
         }
         let case = golden.cells("in.y", "in.y_total", rows, device)?;
-        let pairs = PairBatch { control: x, case, actions: guides };
+        let pairs = PairBatch::new(x, case, guides);
         let losses = match stage {
             "action" => step::action_step(model, optimiser, &pairs, Some(&mask), settings, settings.lr * COMPOSER_RATE),
             _ => step::decoder_step(model, &mut self.decoder, optimiser, &pairs, Baseline::ControlState, settings),

@@ -69,7 +69,7 @@ pub(super) fn action(
         let pairs = pairs.part(range.clone());
         let mask = mask.map(|mask| rows(mask, range));
         let context = model.student.forward(&pairs.control, mask.as_ref());
-        predictor.forward(context, composer.forward(&pairs.actions))
+        predictor.forward(context, composer.compose(&pairs.actions))
     };
     let (mut mus, mut logvars, mut targets) = (Vec::new(), Vec::new(), Vec::new());
     for range in &ranges {
@@ -177,6 +177,7 @@ mod tests {
             n_layers: 2,
             n_pretrain_layers: 1,
             composer,
+            ..ModelConfig::default()
         };
         BioJepa::init(&config, 5, &Device::flex()).expect("a valid configuration")
     }
@@ -186,7 +187,7 @@ mod tests {
         modes[2] = Mode::Control;
         let modalities = vec![Modality::Protein; N_CELLS];
         let actions = model.composer.actions(values(N_CELLS * 4, 5), 4, modalities, modes, &Device::flex());
-        PairBatch { control: cells(3), case: cells(5), actions: actions.expect("all parts fit") }
+        PairBatch::new(cells(3), cells(5), actions.expect("all parts fit"))
     }
 
     fn read(tensor: Tensor<1>) -> Vec<f32> {

@@ -208,6 +208,7 @@ pub fn assemble(
         cells_per_example: config.action.cells_per_example,
         shrinkage: (config.vector_weight < 1.0 && !seen.is_empty())
             .then(|| VectorShrinkage { mean: mean_vector(&seen), weight: config.vector_weight }),
+        anchor: config.anchor.clone(),
     };
     if let Some(from) = from {
         warnings.extend(add_history(&mut header, from));

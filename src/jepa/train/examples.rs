@@ -4,6 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use spec::model::{Modality, Mode};
 use spec::train::{Stage, StageConfig, TrainConfig};
 
+use super::facts::TargetFacts;
 use super::learned::Learned;
 use crate::batch::{DenseCells, Draws, Sampling, TrainingCells};
 use crate::cell_jepa;
@@ -14,7 +15,7 @@ use crate::loss::Losses;
 use crate::model::composer::{ActionComposer, Actions};
 use crate::model::encoder::CellBatch;
 use crate::query::cell_batch;
-use crate::step::{self, PairBatch};
+use crate::step::{self, PairBatch, Sets};
 
 /// The examples of one step.
 #[allow(clippy::large_enum_variant, reason = "one is made a step, and taken apart at once")]
@@ -33,6 +34,7 @@ pub(super) enum Examples {
 pub(super) struct Source<'a> {
     pub config: &'a TrainConfig,
     pub cells: &'a TrainingCells,
+    pub facts: &'a TargetFacts,
     pub composer: &'a ActionComposer,
     pub device: &'a Device,
 }
@@ -43,7 +45,13 @@ impl Source<'_> {
         let settings = self.config.stage(stage);
         let sampling = sampling(settings);
         let n_controls = self.config.n_control_pairs_of(stage, n_examples);
-        let order = draws.order(self.cells.n_examples(stage, sampling), n_examples - n_controls, step);
+        let n_perturbed = n_examples - n_controls;
+        let set_size = match stage {
+            Stage::Pretrain | Stage::Align => 1,
+            Stage::Action | Stage::Decoder => sampling.set_size,
+        };
+        let order =
+            draws.order_of_sets(self.cells.n_examples(stage, sampling), n_perturbed, set_size, step);
         let mask_ratio = settings.mask_ratio.unwrap_or(self.config.mask_ratio);
         Ok(match stage {
             Stage::Pretrain => {
@@ -61,7 +69,13 @@ impl Source<'_> {
                 let (control, case) = (self.on_device(pairs.control), self.on_device(pairs.case));
                 let is_masked = stage == Stage::Action && mask_ratio > 0.0;
                 let mask = is_masked.then(|| self.mask(draws, n_examples, mask_ratio, step));
-                Examples::Pairs { pairs: Box::new(PairBatch { control, case, actions }), mask }
+                let actions = actions.with_genes(self.facts.own_genes(&pairs.target));
+                let anchor = (stage == Stage::Decoder).then(|| self.facts.anchored(&pairs.target, self.device));
+                let n_sets = n_perturbed / set_size.max(1);
+                let sets = (settings.set_weight > 0.0 && n_sets > 0 && set_size > 1)
+                    .then_some(Sets { n: n_sets, size: set_size, weight: settings.set_weight });
+                let pairs = PairBatch { control, case, actions, anchor: anchor.flatten(), sets };
+                Examples::Pairs { pairs: Box::new(pairs), mask }
             }
         })
     }
@@ -121,5 +135,6 @@ pub(super) fn other_model() -> Error {
 }
 
 pub(super) fn sampling(stage: &StageConfig) -> Sampling {
-    Sampling { cells_per_example: stage.cells_per_example, balance_targets: stage.balance_targets }
+    let StageConfig { cells_per_example, balance_targets, set_size, .. } = *stage;
+    Sampling { cells_per_example, balance_targets, set_size }
 }

@@ -33,11 +33,12 @@ impl Trainer {
         let known = &cells.targets()[target as usize];
         let measured = response(&known.name, &case, &control).delta;
 
-        let predictor = Predictor::of(model, decoder, &self.header, &self.device);
+        let predictor = Predictor::of(model, decoder, self.facts.anchor(), &self.header, &self.device);
         let controls: Vec<usize> = cells.control_rows().map(|row| row as usize).collect();
         let n_asked = N_ASKED.saturating_mul(self.header.cells_per_example).min(controls.len());
         let rows: Vec<usize> = (0..n_asked).map(|at| controls[at * controls.len() / n_asked]).collect();
-        let mut asked = predictor.predict(cells.rows(), &rows, None, &known.vector, self.config.mode)?;
+        let asked = predictor.predict(cells.rows(), &rows, None, &known.vector, self.config.mode)?;
+        let mut asked = asked.of_gene(&known.name);
         while asked.advance().await?.is_some() {}
         let predicted = asked.finish();
         let delta_pearson = pearson(&predicted, &measured);

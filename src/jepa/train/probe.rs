@@ -28,7 +28,7 @@ impl Trainer {
             let mut draws = Draws::new(self.config.seed, stage);
             let mut clock = Clock::start();
             for step in 0..=n_steps.max(1) {
-                let losses = advance(&self.config, &self.cells, &self.device, &mut run, &mut draws)?;
+                let losses = advance(self.given(), &mut run, &mut draws)?;
                 run.position.step = (step + 1) % n_left;
                 // The readback waits for what was queued.
                 if step == 0 {

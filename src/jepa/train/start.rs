@@ -34,6 +34,11 @@ pub fn started_from(config: &TrainConfig, header: &CheckpointHeader, bytes: &[u8
         )));
     }
     config.data.target_sum = Some(header.target_sum);
+    // The decoder corrects an anchor or predicts by itself: what it was trained for holds.
+    if config.anchor.is_some() && header.anchor.is_none() {
+        return Err(bad("anchor is set, but the checkpoint was trained without one; leave it out".into()));
+    }
+    config.anchor = header.anchor.clone();
     config.start_from = Some(checkpoint::fingerprint(bytes));
     if !config.train_encoder && !of_cells {
         config.pretrain.n_steps = 0;
@@ -117,7 +122,7 @@ impl Trainer {
             return Err(bad(format!("the run is set up for another model ({ours}) than the checkpoint's ({file})")));
         }
         let run = Run::new(&config, Learned::of_checkpoint(&config, checkpoint, &device)?);
-        Self::at(config, header, cells, device, run)
+        Self::at(config, header, cells, device, run, checkpoint.anchor()?)
     }
 }
 

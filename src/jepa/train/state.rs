@@ -10,6 +10,7 @@ use spec::train::{Stage, TrainConfig};
 
 use super::learned::Learned;
 use super::{Best, Position, Run, Trainer, optimiser_config};
+use crate::anchor::Anchor;
 use crate::batch::TrainingCells;
 use crate::checkpoint::{self, Checkpoint, under};
 use crate::error::Error;
@@ -70,6 +71,7 @@ impl Trainer {
         };
         let mut tensors = run.learned.tensors().await?;
         tensors.extend(under("optimiser", run.optimiser.state().await?));
+        tensors.extend(self.anchor_tensors());
         if let (Some(best), Some(stage)) = (&run.best, run.position.stage) {
             let mut values = best.learned.tensors().await?;
             values.retain(|name, _| best.learned.changed_by(stage).iter().any(|start| name.starts_with(start)));
@@ -121,6 +123,7 @@ impl Trainer {
         let optimiser = take(&mut tensors, "optimiser");
         let optimiser = AdamW::from_state(optimiser_config(&config, position), &optimiser, &device)?;
         let best_values = take(&mut tensors, "best");
+        let anchor = take(&mut tensors, "anchor");
         let learned = Learned::from_tensors(&config, tensors.clone(), &device)?;
         let best = match saved.best {
             None => None,
@@ -131,7 +134,10 @@ impl Trainer {
         };
         let (n_since_best, history) = (saved.n_since_best, saved.history);
         let run = Run { learned, optimiser, position, best, n_since_best, history };
-        Self::at(config, header, cells, device, run)
+        let earlier = Some(anchor).filter(|tensors| !tensors.is_empty());
+        let (n_genes, width) = (config.model.n_genes, config.model.composer.n_protein);
+        let earlier = earlier.map(|tensors| Anchor::from_tensors(&tensors, n_genes, width)).transpose()?;
+        Self::at(config, header, cells, device, run, earlier)
     }
 
     /// The checkpoint of the model as it stands: at the end of a stage what validated best, where anything was held back.
@@ -144,7 +150,14 @@ impl Trainer {
         if !is_finite(&tensors) {
             tensors = self.last_good.learned.tensors().await?;
         }
+        tensors.extend(self.anchor_tensors());
         checkpoint::write(&Checkpoint { header: self.header.clone(), tensors })
+    }
+
+    /// The anchor does not change as the run goes; it is saved for a run that could not make it again, because it is that of
+    /// an earlier checkpoint.
+    fn anchor_tensors(&self) -> TensorMap {
+        self.facts.anchor().map_or_else(TensorMap::new, |anchor| under("anchor", anchor.to_tensors()))
     }
 }
 

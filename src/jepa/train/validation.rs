@@ -86,7 +86,7 @@ impl Trainer {
                 return Ok(Examples::Visits(batch));
             }
         };
-        let source = Source { config: &self.config, cells, composer, device: &self.device };
+        let source = Source { config: &self.config, cells, facts: &self.facts, composer, device: &self.device };
         source.examples(stage, n, &mut draws, batch)
     }
 

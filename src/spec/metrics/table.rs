@@ -32,6 +32,8 @@ pub struct Paired {
     pub n_targets: usize,
     /// Mean of method minus baseline; positive is better, whichever way the measure goes.
     pub gain: f64,
+    /// 95 % interval of that mean by drawing perturbations again; none for fewer than two.
+    pub interval: Option<Interval>,
     /// Two-sided p of a test that flips the signs of the differences; none for fewer than two perturbations.
     pub p_value: Option<f64>,
 }

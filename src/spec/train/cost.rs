@@ -66,10 +66,11 @@ impl PartCounts {
         let [latent, n_mode] = [composer.n_latent, composer.n_mode].map(|size| size as u128);
         let projectors = [composer.n_protein, composer.n_chemical, composer.n_dna];
         let adapter = linear(latent, d) + norm + linear(d, d);
+        let tokens = if model.action_tokens { linear(n_mode, d) + linear(d, d) + d } else { 0 };
         let whole = |count: u128| u64::try_from(count).unwrap_or(u64::MAX);
         Self {
             encoder: whole(n_genes * d + film + d + linear(1, d) + n_layers * block + norm),
-            predictor: whole(adapter + n_genes * d + n_layers * action_block + norm + 2 * linear(d, d)),
+            predictor: whole(adapter + tokens + n_genes * d + n_layers * action_block + norm + 2 * linear(d, d)),
             composer: whole(
                 projectors.iter().map(|&width| linear(width as u128, latent)).sum::<u128>()
                     + Mode::ALL.len() as u128 * n_mode

@@ -15,6 +15,8 @@ use crate::train::{HoldBack, StageConfig, TrainConfig};
 pub enum Preset {
     /// The size that the reference's authors run on a laptop: width 8, 2 layers.
     Tiny,
+    /// Our own: width 32, 2 layers, and a closed-form anchor that the network corrects within bounds.
+    Waddington,
     /// Width 64, 4 layers.
     Small,
     /// The sizes of the reference's production model: width 256, 6 layers.
@@ -23,12 +25,13 @@ pub enum Preset {
 
 impl Preset {
     /// All, smallest first.
-    pub const ALL: [Preset; 3] = [Preset::Tiny, Preset::Small, Preset::Production];
+    pub const ALL: [Preset; 4] = [Preset::Tiny, Preset::Waddington, Preset::Small, Preset::Production];
 
     /// The name shown to a person.
     pub fn label(self) -> &'static str {
         match self {
             Preset::Tiny => "tiny",
+            Preset::Waddington => "waddington",
             Preset::Small => "small",
             Preset::Production => "production",
         }
@@ -38,6 +41,7 @@ impl Preset {
     pub fn purpose(self) -> &'static str {
         match self {
             Preset::Tiny => "To see training work: minutes on a laptop, and no more than a sketch of a model.",
+            Preset::Waddington => "Our own: begins as the strongest simple predictor and only corrects it. Minutes.",
             Preset::Small => "A model to look at: hours on a CPU, less on a GPU.",
             Preset::Production => "The sizes of the reference: for a real GPU and a long while.",
         }
@@ -47,7 +51,7 @@ impl Preset {
     pub fn config(self) -> TrainConfig {
         let [pretrain, action, decoder] = self.n_steps();
         let (max_lr, batch_size) = match self {
-            Preset::Tiny | Preset::Small => (1e-3, [32, 32]),
+            Preset::Tiny | Preset::Waddington | Preset::Small => (1e-3, [32, 32]),
             Preset::Production => (1e-4, [64, 32]),
         };
         let stage = |n_steps: usize, batch_size: usize| StageConfig {
@@ -79,6 +83,7 @@ impl Preset {
     fn n_steps(self) -> [usize; 3] {
         match self {
             Preset::Tiny => [1000, 600, 300],
+            Preset::Waddington => [400, 400, 300],
             Preset::Small => [3000, 2000, 500],
             Preset::Production => [10_000, 5000, 1000],
         }
@@ -97,6 +102,7 @@ impl Preset {
         };
         match self {
             Preset::Tiny => sized(8, 2, 2),
+            Preset::Waddington => sized(32, 4, 2),
             Preset::Small => sized(64, 4, 4),
             Preset::Production => ModelConfig::default(),
         }

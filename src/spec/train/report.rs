@@ -58,6 +58,8 @@ pub enum LossTerm {
     HiddenValues,
     /// `1 - cos` of the cell's predicted embedding and the teacher's (Cell-JEPA).
     CellEmbedding,
+    /// Energy distance between the predicted and the observed cells of a target (action, decoder).
+    Population,
 }
 
 impl LossTerm {
@@ -73,6 +75,7 @@ impl LossTerm {
             LossTerm::Change => "squared error of the change",
             LossTerm::HiddenValues => "squared error of hidden values",
             LossTerm::CellEmbedding => "cosine distance of the cell's embedding",
+            LossTerm::Population => "distance of the populations",
         }
     }
 }

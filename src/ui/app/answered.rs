@@ -57,9 +57,15 @@ impl State {
             Event::TrainingPlanned { plan } => self.accept_plan(job, *plan),
             Event::Trained { run } => self.accept_trained(*run),
             Event::Runs { runs, storage } => self.accept_runs(runs, storage),
+            answer @ (Event::Mapped { .. }
+            | Event::MarkersFound { .. }
+            | Event::Scored { .. }
+            | Event::CellValues { .. }
+            | Event::GeneSymbols { .. }) => self.accept_population(answer),
             // Handed to the person where it arrives: a file is nothing that is shown.
             Event::Exported { .. }
             | Event::Progress { .. }
+            | Event::Unfolding { .. }
             | Event::TrainingStarted { .. }
             | Event::Step { .. }
             | Event::Glimpsed { .. }
@@ -152,6 +158,7 @@ impl State {
         let mut prepared = prepared;
         let quality = Shared::new(std::mem::take(&mut prepared.quality));
         self.dataset = Some(Shared::new(Dataset { files, name, join, options, prepared, quality }));
+        self.forget_population();
         if !is_same {
             self.filter_history.clear();
             self.maps = None;
@@ -177,6 +184,7 @@ impl State {
         }));
         self.maps = None;
         self.prediction = None;
+        self.forget_population();
         self.ask_for_maps();
     }
 
@@ -193,6 +201,8 @@ impl State {
         match job.request {
             Request::Start { .. } => self.queue.clear(),
             Request::Train { .. } | Request::ResumeRun { .. } => self.run_is_over(),
+            // The layout of before is shown again.
+            Request::Map { .. } => self.population.unfolding = None,
             Request::Open { .. } | Request::Prepare { .. } => {
                 // It was meant for this file alone.
                 self.recipe = None;

@@ -127,6 +127,8 @@ impl State {
             return;
         }
         self.map_config = config;
+        // Of other components; those of latent states stay.
+        self.population.mapped[0] = None;
         self.drop_maps_to_come();
         if self.dataset.is_some() && !self.has_job(|request| matches!(request, Request::Prepare { .. })) {
             self.ask_for_maps();
@@ -141,7 +143,7 @@ impl State {
 
     /// Maps of cells that are about to change are not waited for.
     fn drop_maps_to_come(&mut self) {
-        let is_embed = |request: &Request| matches!(request, Request::Embed { .. });
+        let is_embed = |request: &Request| matches!(request, Request::Embed { .. } | Request::Map { .. });
         self.queue.retain(|job| !is_embed(&job.request));
         if self.running.as_ref().is_some_and(|running| is_embed(&running.job.request)) {
             self.cancel();

@@ -80,6 +80,7 @@ fn checkpoint() -> Event {
         baseline: Baseline::ControlState,
         cells_per_example: 1,
         shrinkage: None,
+        anchor: None,
     };
     let target = |symbol: &str, support| TargetInfo { symbol: symbol.into(), support };
     let targets = vec![target("IRF1", Support::Seen), target("STAT1", Support::HeldOut)];

@@ -205,6 +205,7 @@ impl State {
                 config.baseline = header.baseline;
                 config.action.cells_per_example = header.cells_per_example;
                 config.decoder.cells_per_example = header.cells_per_example;
+                config.anchor = header.anchor.clone();
                 config.vector_weight = header.shrinkage.as_ref().map_or(1.0, |shrinkage| shrinkage.weight);
                 if config.baseline == Baseline::ControlAction {
                     config.control_share = CONTROL_SHARE;

@@ -93,13 +93,9 @@ impl Owned {
             ranking: Some(&self.rankings[t]),
             scores: Some(&self.scores[t]),
             cells: Some(&cells[t]),
-        });
-        let evidence = Evidence {
-            control: &control,
-            control_cells: Some(&control_cells),
             training_mean: Some(&self.training_mean),
-            targets: targets.collect(),
-        };
+        });
+        let evidence = Evidence { control: &control, control_cells: Some(&control_cells), targets: targets.collect() };
         let predicted_means: Vec<Vec<f32>> = predicted.iter().map(|cells| mean_of(cells)).collect();
         let predicted_cells: Vec<Vec<&[f32]>> = predicted.iter().map(|cells| rows(cells)).collect();
         let model = Method {

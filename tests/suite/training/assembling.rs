@@ -42,7 +42,7 @@ fn each_cell_gets_its_part_and_what_is_left_out_is_said() {
     let run = assembled(&held_out, material(&LABELS, Some("control")));
     assert_eq!((run.header.seen.join(" "), run.header.held_out.join(" ")), ("A".into(), "B".into()));
     assert_eq!((run.config.model.n_genes, run.config.model.composer.n_protein), (N_GENES, 4));
-    let sampling = jepa::batch::Sampling { cells_per_example: 1, balance_targets: false };
+    let sampling = jepa::batch::Sampling { cells_per_example: 1, balance_targets: false, set_size: 1 };
     // All but the held-out target; and the pairs of A.
     assert_eq!(run.cells.n_examples(Stage::Pretrain, sampling), 6 + 5 + 1 + 3);
     assert_eq!(run.cells.n_examples(Stage::Action, sampling), 5);
@@ -81,7 +81,7 @@ fn batches_are_used_where_they_are_asked_for() {
     assert!(batched(&asked, |_| 7).warnings.iter().any(|warning| warning.contains("one batch")));
     assert!(!batched(&config(), |_| 7).warnings.iter().any(|warning| warning.contains("batch")));
     // Rows 6.. are perturbed: each partner is of the same batch, that is, of the same parity.
-    let sampling = jepa::batch::Sampling { cells_per_example: 1, balance_targets: false };
+    let sampling = jepa::batch::Sampling { cells_per_example: 1, balance_targets: false, set_size: 1 };
     let (draws, order) = (jepa::batch::Draws::new(3, Stage::Action), (0..10).collect::<Vec<u32>>());
     let mut marked = material(&LABELS, Some("control"));
     marked.batches = Some((0..20).map(|row| row % 2).collect());

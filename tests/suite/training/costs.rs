@@ -19,6 +19,8 @@ fn the_parameters_that_are_told_are_those_of_the_model() {
         n_layers,
         n_pretrain_layers,
         composer: composer.clone(),
+        masked_identity: false,
+        action_tokens: n_layers > 1,
     };
     let with_genes = |preset: Preset| ModelConfig { n_genes: 2000, ..preset.config().model };
     let models = [

@@ -2,9 +2,11 @@
 //! alone (spec §7.6): GenePert with any vectors. Test responses enter nowhere.
 //!
 //! Vectors are brought to length 1 first. Solved by the kernel of the centred vectors, so that thousands of genes cost
-//! one product each. The older [`super::kernel_ridge`] penalises the mean direction too and chooses by leaving one out.
+//! one product each. [`super::KernelRidge`] penalises the mean direction too.
 
-use super::{RIDGE_PENALTIES, dot, solve_positive_definite, training_mean};
+use faer::Mat;
+
+use super::{RIDGE_PENALTIES, dot, weights};
 
 /// A fitted ridge.
 #[derive(Debug, Clone)]
@@ -28,44 +30,22 @@ impl Ridge {
     ///
     /// None without targets, where lengths differ, or for a penalty that is not above 0.
     pub fn fit(vectors: &[&[f32]], deltas: &[&[f32]], penalty: f64) -> Option<Self> {
-        let (mean_vector, mean) = (training_mean(vectors)?, training_mean(deltas)?);
+        let (n_features, n_genes) = (vectors.first()?.len(), deltas.first()?.len());
         let differs = |rows: &[&[f32]], n: usize| rows.iter().any(|row| row.len() != n);
         let is_penalty = penalty.is_finite() && penalty > 0.0;
-        if !is_penalty
-            || vectors.len() != deltas.len()
-            || differs(vectors, mean_vector.len())
-            || differs(deltas, mean.len())
-        {
+        if !is_penalty || vectors.len() != deltas.len() || differs(vectors, n_features) || differs(deltas, n_genes) {
             return None;
         }
-        let n = vectors.len();
         // The mean in f64: rounding it to f32 would show in the slopes.
-        let mean_vector = mean_of(vectors);
-        let centred: Vec<Vec<f64>> = vectors
-            .iter()
-            .map(|vector| vector.iter().zip(&mean_vector).map(|(&value, mean)| f64::from(value) - mean).collect())
-            .collect();
-        let mut kernel = vec![0.0; n * n];
-        for i in 0..n {
-            for j in 0..n {
-                let product: f64 = centred[i].iter().zip(&centred[j]).map(|(a, b)| a * b).sum();
-                kernel[i * n + j] = product + if i == j { penalty } else { 0.0 };
-            }
-        }
-        let intercept = mean_of(deltas);
-        let mut slopes = Vec::with_capacity(mean_vector.len());
-        for feature in 0..mean_vector.len() {
-            let column: Vec<f64> = centred.iter().map(|row| row[feature]).collect();
-            // Slopes are Xᵀ (XXᵀ + α)⁻¹ Y: the solution for a column of X is a weighting of the targets.
-            let weights = solve_positive_definite(kernel.clone(), column)?;
-            let mut slope = vec![0.0; intercept.len()];
-            for (weight, delta) in weights.iter().zip(deltas) {
-                for ((slope, &value), mean) in slope.iter_mut().zip(*delta).zip(&intercept) {
-                    *slope += weight * (f64::from(value) - mean);
-                }
-            }
-            slopes.push(slope);
-        }
+        let (mean_vector, intercept) = (mean_of(vectors), mean_of(deltas));
+        let centred = |rows: &[&[f32]], mean: &[f64]| {
+            Mat::from_fn(rows.len(), mean.len(), |row, column| f64::from(rows[row][column]) - mean[column])
+        };
+        let vectors = centred(vectors, &mean_vector);
+        // Slopes are Xᵀ (XXᵀ + α)⁻¹ Y.
+        let weights = weights(&(&vectors * vectors.transpose()), &centred(deltas, &intercept), penalty)?;
+        let slopes = vectors.transpose() * &weights;
+        let slopes = (0..slopes.nrows()).map(|feature| slopes.row(feature).iter().copied().collect()).collect();
         Some(Self { penalty, mean_vector, intercept, slopes })
     }
 
@@ -117,6 +97,48 @@ pub fn chosen(training: Known<'_>, validation: Known<'_>) -> Option<(Ridge, Vec<
         }
     }
     best.map(|(_, ridge)| (ridge, errors))
+}
+
+/// Chooses the penalty by holding back part of the training targets, in turn so that each is held back once, and fits
+/// all of them with it. At most `n_folds` parts; each target its own where there are as few.
+///
+/// None for fewer than two targets, or as [`Ridge::fit`].
+pub fn chosen_within(training: Known<'_>, n_folds: usize) -> Option<Ridge> {
+    let fit = |part: Known<'_>, penalty| Ridge::fit(part.vectors, part.deltas, penalty);
+    let penalty = best_penalty(training, n_folds, fit, |ridge, vector| ridge.predict(vector))?;
+    Ridge::fit(training.vectors, training.deltas, penalty)
+}
+
+/// The penalty with the smallest mean squared error over targets held back, the first of equals.
+pub(super) fn best_penalty<F>(
+    training: Known<'_>,
+    n_folds: usize,
+    fit: impl Fn(Known<'_>, f64) -> Option<F>,
+    predict: impl Fn(&F, &[f32]) -> Option<Vec<f32>>,
+) -> Option<f64> {
+    let n = training.vectors.len();
+    let n_folds = n_folds.min(n);
+    if n < 2 || n_folds < 2 || training.deltas.len() != n {
+        return None;
+    }
+    let mut best: Option<(f64, f64)> = None;
+    for penalty in RIDGE_PENALTIES {
+        let mut error = 0.0;
+        for fold in 0..n_folds {
+            let (held_back, kept): (Vec<usize>, Vec<usize>) = (0..n).partition(|row| row % n_folds == fold);
+            let vectors: Vec<&[f32]> = kept.iter().map(|&row| training.vectors[row]).collect();
+            let deltas: Vec<&[f32]> = kept.iter().map(|&row| training.deltas[row]).collect();
+            let fitted = fit(Known { vectors: &vectors, deltas: &deltas }, penalty)?;
+            for row in held_back {
+                let predicted = predict(&fitted, training.vectors[row])?;
+                error += crate::eval::mean_squared_error(&predicted, training.deltas[row]);
+            }
+        }
+        if best.is_none_or(|(least, _)| error < least) {
+            best = Some((error, penalty));
+        }
+    }
+    best.map(|(_, penalty)| penalty)
 }
 
 fn mean_of(rows: &[&[f32]]) -> Vec<f64> {

@@ -5,7 +5,7 @@
 
 use spec::metrics::{MethodRow, Undefined};
 
-use super::{Evidence, Method, TableConfig, TableError, Target, table};
+use super::{Evidence, Method, TableConfig, TableError, Target, reads_cells, table};
 use crate::eval::significance::{draws, halves, mean_profile};
 
 /// Means over `n_repeats` splits of the table of halves, as one row by the name `ceiling`; its values per perturbation
@@ -22,6 +22,8 @@ pub fn ceiling(evidence: &Evidence<'_>, n_repeats: usize, config: &TableConfig) 
     if kept.is_empty() {
         return Err(TableError::NoTargets { min_cells: 2 * config.min_cells.max(1) });
     }
+    // Halves are laid out again only for measures that look at cells.
+    let with_cells = config.metrics.iter().any(|&metric| reads_cells(metric));
     let mut draws = draws(config.seed);
     let mut rows: Vec<MethodRow> = Vec::with_capacity(n_repeats);
     for _ in 0..n_repeats.max(1) {
@@ -36,7 +38,7 @@ pub fn ceiling(evidence: &Evidence<'_>, n_repeats: usize, config: &TableConfig) 
         let targets = kept.iter().zip(&split).map(|(target, (_, _, mean, cells))| Target {
             n_cells: cells.len(),
             mean,
-            cells: Some(cells),
+            cells: with_cells.then_some(cells),
             ..(*target).clone()
         });
         let halved = Evidence { targets: targets.collect(), ..evidence.clone() };
@@ -44,7 +46,7 @@ pub fn ceiling(evidence: &Evidence<'_>, n_repeats: usize, config: &TableConfig) 
             name: "ceiling",
             is_baseline: false,
             means: split.iter().map(|(mean, ..)| mean.as_slice()).collect(),
-            cells: Some(split.iter().map(|(_, cells, ..)| cells.as_slice()).collect()),
+            cells: with_cells.then(|| split.iter().map(|(_, cells, ..)| cells.as_slice()).collect()),
         };
         rows.extend(table(&halved, &[method], config)?.rows);
     }

@@ -10,7 +10,6 @@ use crate::eval::pairs::{Score, widen};
 /// One perturbation on the genes compared.
 pub(super) struct Prepared {
     pub control: Vec<f64>,
-    pub training_mean: Option<Vec<f64>>,
     pub targets: Vec<PreparedTarget>,
     pub left_out: Vec<LeftOut>,
     control_cells: Option<Vec<Vec<f32>>>,
@@ -25,6 +24,7 @@ pub(super) struct PreparedTarget {
     pub mean: Vec<f64>,
     pub change: Vec<f64>,
     pub own_gene: Option<usize>,
+    pub training_mean: Option<Vec<f64>>,
     pub ranking: Option<Vec<usize>>,
     /// The first 20 of the ranking that do not drop out.
     pub top: Option<Vec<usize>>,
@@ -52,8 +52,10 @@ impl Prepared {
         }
         let measured = |gene: &usize| {
             evidence.control[*gene].is_finite()
-                && evidence.training_mean.is_none_or(|mean| mean[*gene].is_finite())
-                && kept.iter().all(|&at| evidence.targets[at].mean[*gene].is_finite())
+                && kept.iter().all(|&at| {
+                    let target = &evidence.targets[at];
+                    target.mean[*gene].is_finite() && target.training_mean.is_none_or(|mean| mean[*gene].is_finite())
+                })
         };
         let genes: Vec<usize> = (0..evidence.control.len()).filter(measured).collect();
         if genes.is_empty() {
@@ -70,7 +72,6 @@ impl Prepared {
             .collect();
         let mut prepared = Self {
             control: widen(&chosen(evidence.control, &genes)),
-            training_mean: evidence.training_mean.map(|mean| widen(&chosen(mean, &genes))),
             control_cells: evidence.control_cells.map(|cells| all_chosen(cells, &genes)),
             targets: Vec::new(),
             left_out,
@@ -92,6 +93,7 @@ impl Prepared {
             name: target.name.into(),
             change: minus(&mean, &self.control),
             own_gene: target.own_gene.and_then(column),
+            training_mean: target.training_mean.map(|mean| widen(&chosen(mean, &self.genes))),
             top: ranking.as_ref().map(|ranking| first_of(ranking, &kept, N_TOP)),
             scores: target.scores.map(|scores| self.genes.iter().map(|&gene| scores[gene]).collect()),
             spread: cells.as_ref().and_then(|cells| Spread::of(&as_rows(cells))),
@@ -162,12 +164,12 @@ fn check_shapes(evidence: &Evidence<'_>) -> Result<(), TableError> {
         if let Some(scores) = target.scores {
             check(&format!("the scores of {}", target.name), scores.len())?;
         }
+        if let Some(mean) = target.training_mean {
+            check("the mean of training", mean.len())?;
+        }
     }
     for cell in evidence.control_cells.unwrap_or_default() {
         check("a control cell", cell.len())?;
-    }
-    if let Some(mean) = evidence.training_mean {
-        check("the mean of training", mean.len())?;
     }
     Ok(())
 }

@@ -180,7 +180,7 @@ fn systema(metric: Metric, prepared: &Prepared, side: &Side) -> Vec<Score> {
     }
     let one = |(target, predicted): (&PreparedTarget, &Vec<f64>)| -> Score {
         let weights = || ranks::weights(target.scores.as_ref().ok_or(Undefined::NotGiven)?);
-        let reference = || prepared.training_mean.as_ref().ok_or(Undefined::NotGiven);
+        let reference = || target.training_mean.as_ref().ok_or(Undefined::NotGiven);
         match metric {
             Metric::SystemaPearson => ranks::systema_pearson(predicted, &target.mean, reference()?),
             Metric::SystemaPearson20 => {

@@ -1,0 +1,168 @@
+//! An evaluation in lines of text: the sentence on top, then a block for each measure, then how far to trust it.
+
+use std::io::{Result, Write};
+
+use spec::evaluation::{Evaluation, MethodKind};
+use spec::metrics::{Better, Cell};
+
+/// Prints it.
+pub fn print(found: &Evaluation, out: &mut dyn Write) -> Result<()> {
+    let data = &found.data;
+    writeln!(out, "{}\n", found.headline)?;
+    writeln!(
+        out,
+        "{}: {} perturbations held out in {} folds; {} cells, {} of them controls; {} genes compared",
+        data.name,
+        found.table.targets.len(),
+        found.folds.len(),
+        data.n_cells,
+        data.n_control_cells,
+        found.table.n_genes
+    )?;
+    if !data.seeds.is_empty() {
+        let seeds: Vec<String> = data.seeds.iter().map(u64::to_string).collect();
+        writeln!(out, "trained with seeds {}", seeds.join(", "))?;
+    }
+    writeln!(
+        out,
+        "Means over perturbations with 95 % intervals (perturbations drawn again); * the best, where the interval"
+    )?;
+    writeln!(
+        out,
+        "of its lead says so. Gains are against the baseline that is best by that measure; positive is better."
+    )?;
+    for column in 0..found.table.metrics.len() {
+        measure(found, column, out)?;
+    }
+    null(found, out)?;
+    calibrations(found, out)?;
+    support(found, out)?;
+    targets(found, out)?;
+    let notes = found.audit.findings.iter().map(|finding| &finding.message).chain(&found.audit.notes);
+    writeln!(out, "\nAudit")?;
+    for note in notes {
+        writeln!(out, "  {note}")?;
+    }
+    for problem in &found.problems {
+        writeln!(out, "note: {problem}")?;
+    }
+    Ok(())
+}
+
+fn measure(found: &Evaluation, column: usize, out: &mut dyn Write) -> Result<()> {
+    let table = &found.table;
+    let card = table.metrics[column].card();
+    let way = if card.better == Better::Higher { "higher is better" } else { "lower is better" };
+    let unit = if card.unit.label().is_empty() { String::new() } else { format!(", {}", card.unit.label()) };
+    writeln!(out, "\n{} ({way}{unit})", card.label)?;
+    for (row, note) in found.methods.iter().enumerate() {
+        let cell = &table.rows[row].cells[column];
+        let mark = if found.best[column] == Some(row) { "*" } else { " " };
+        let kind = if note.kind == MethodKind::Baseline { String::new() } else { format!(" ({})", note.kind.label()) };
+        let name = format!("{}{kind}", note.name);
+        let line = format!("{mark} {name:<44} {:>9}  {:<20} {}", number(cell.mean), interval(cell), against(cell));
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+/// A number with as many digits as say something.
+fn number(value: Option<f64>) -> String {
+    match value {
+        None => "–".into(),
+        Some(value) if value != 0.0 && value.abs() < 0.1 => format!("{value:.5}"),
+        Some(value) => format!("{value:.3}"),
+    }
+}
+
+fn interval(cell: &Cell) -> String {
+    let missing = cell.undefined.iter().map(|counted| format!("{} of {}", counted.reason.label(), counted.n_targets));
+    let missing: Vec<String> = missing.collect();
+    match (&cell.interval, missing.is_empty()) {
+        (Some(interval), _) => format!("[{}, {}]", number(Some(interval.low)), number(Some(interval.high))),
+        (None, false) => format!("[{}]", missing.join("; ")),
+        (None, true) => String::new(),
+    }
+}
+
+fn against(cell: &Cell) -> String {
+    let Some(paired) = &cell.against else { return String::new() };
+    let range = paired.interval.map_or_else(String::new, |interval| {
+        format!(" [{}, {}]", number(Some(interval.low)), number(Some(interval.high)))
+    });
+    let p = paired.p_value.map_or_else(String::new, |p| format!(", p {p:.4}"));
+    format!("gain {}{range}{p} against {}", number(Some(paired.gain)), paired.baseline)
+}
+
+fn null(found: &Evaluation, out: &mut dyn Write) -> Result<()> {
+    let Some(null) = &found.null else { return Ok(()) };
+    writeln!(
+        out,
+        "\nThe measure of single cells, {} pairs: what knows nothing scores as high, so it says nothing",
+        null.n_pairs
+    )?;
+    writeln!(out, "  {:<50} {:>12} {:>8}", "", "top-20 r", "MSE")?;
+    for row in &null.rows {
+        let labels = if row.shuffled { " (labels shuffled: no effect at all)" } else { "" };
+        let knows = if row.knows { "" } else { ", knows nothing" };
+        let name = format!("{}{knows}{labels}", row.predictor);
+        writeln!(out, "  {name:<66} {:>9.3} {:>8.3}", row.pearson20, row.mse)?;
+    }
+    Ok(())
+}
+
+fn calibrations(found: &Evaluation, out: &mut dyn Write) -> Result<()> {
+    writeln!(out, "\nConformal intervals, each perturbation looked at with widths from the others")?;
+    for calibration in &found.calibrations {
+        let level = |level: &spec::evaluation::Level| {
+            format!(
+                "{:.0} % promised {:.1} % found (±{:.3})",
+                100.0 * level.promised,
+                100.0 * level.found,
+                level.half_width
+            )
+        };
+        let levels: Vec<String> = calibration.levels.iter().map(level).collect();
+        writeln!(out, "  {}: {}", calibration.method, levels.join("; "))?;
+        if let Some(problem) = &calibration.problem {
+            writeln!(out, "    {problem}")?;
+        }
+    }
+    Ok(())
+}
+
+fn support(found: &Evaluation, out: &mut dyn Write) -> Result<()> {
+    let outside: Vec<&str> =
+        found.support.iter().filter(|support| support.is_outside).map(|support| support.target.as_str()).collect();
+    if !outside.is_empty() {
+        writeln!(out, "\nOutside of what was learnt from, by their vectors: {}", outside.join(", "))?;
+    }
+    Ok(())
+}
+
+/// The first measure of change per perturbation, by the methods that are drawn.
+fn targets(found: &Evaluation, out: &mut dyn Write) -> Result<()> {
+    let lead = spec::metrics::Metric::GearsPearsonDelta;
+    let Some(column) = found.table.metrics.iter().position(|metric| *metric == lead) else { return Ok(()) };
+    let drawn: Vec<usize> = found
+        .methods
+        .iter()
+        .enumerate()
+        .filter(|(_, note)| {
+            let is_drawn = found.calibrations.iter().any(|calibration| calibration.method == note.name);
+            is_drawn || matches!(note.kind, MethodKind::Model | MethodKind::Ceiling)
+        })
+        .map(|(row, _)| row)
+        .collect();
+    let titles: Vec<String> = drawn.iter().map(|&row| format!("{:>18}", found.methods[row].name)).collect();
+    writeln!(out, "\n{:<20} {:>6} {}", lead.card().label, "cells", titles.join(" "))?;
+    for (at, profile) in found.profiles.iter().enumerate() {
+        let value = |&row: &usize| {
+            let value = found.table.rows[row].cells[column].values.get(at).copied().flatten();
+            format!("{:>18}", value.map_or_else(|| "–".into(), |value| format!("{value:.3}")))
+        };
+        let values: Vec<String> = drawn.iter().map(value).collect();
+        writeln!(out, "{:<20} {:>6} {}", profile.target, profile.n_cells, values.join(" "))?;
+    }
+    Ok(())
+}
