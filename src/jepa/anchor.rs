@@ -303,7 +303,8 @@ mod tests {
 
     #[test]
     fn a_vector_like_no_other_gets_the_mean_and_its_own_gene() {
-        let targets = [observed([1.0, 0.0], Some(0), [-1.0, 1.0, 0.0]), observed([1.0, 0.0], Some(2), [0.0, 1.0, -2.0])];
+        let targets =
+            [observed([1.0, 0.0], Some(0), [-1.0, 1.0, 0.0]), observed([1.0, 0.0], Some(2), [0.0, 1.0, -2.0])];
         let config = AnchorConfig { strength_power: 0.0, ..AnchorConfig::default() };
         let (anchor, left_out) = Anchor::fit(&targets, &[2.0, 1.0, 4.0], &config).expect("two targets");
         let said = anchor.say(&[0.0, 1.0], Some(1));

@@ -43,7 +43,9 @@ impl Process {
         let weights = self.inverse.chunks_exact(n.max(1)).map(|row| {
             let mut sum = vec![0.0; width];
             for (factor, value) in row.iter().zip(values) {
-                sum.iter_mut().zip(value.iter().zip(&mean)).for_each(|(sum, (value, mean))| *sum += factor * (value - mean));
+                sum.iter_mut()
+                    .zip(value.iter().zip(&mean))
+                    .for_each(|(sum, (value, mean))| *sum += factor * (value - mean));
             }
             sum
         });

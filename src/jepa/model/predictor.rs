@@ -79,11 +79,7 @@ impl ActionTokens {
 
     fn silenced(self) -> Self {
         let silent = |layer: Linear| Linear { weight: layer.weight.zeros_like(), bias: layer.bias.zeros_like() };
-        Self {
-            mode: silent(self.mode),
-            own_gene: silent(self.own_gene),
-            outside: self.outside.zeros_like(),
-        }
+        Self { mode: silent(self.mode), own_gene: silent(self.own_gene), outside: self.outside.zeros_like() }
     }
 
     /// Mode `[B, n_mode]` and own genes, whose embeddings are among `genes` `[N, d]`, to two tokens `[B, 2, d]`.

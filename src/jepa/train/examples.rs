@@ -50,8 +50,7 @@ impl Source<'_> {
             Stage::Pretrain | Stage::Align => 1,
             Stage::Action | Stage::Decoder => sampling.set_size,
         };
-        let order =
-            draws.order_of_sets(self.cells.n_examples(stage, sampling), n_perturbed, set_size, step);
+        let order = draws.order_of_sets(self.cells.n_examples(stage, sampling), n_perturbed, set_size, step);
         let mask_ratio = settings.mask_ratio.unwrap_or(self.config.mask_ratio);
         Ok(match stage {
             Stage::Pretrain => {
@@ -72,8 +71,11 @@ impl Source<'_> {
                 let actions = actions.with_genes(self.facts.own_genes(&pairs.target));
                 let anchor = (stage == Stage::Decoder).then(|| self.facts.anchored(&pairs.target, self.device));
                 let n_sets = n_perturbed / set_size.max(1);
-                let sets = (settings.set_weight > 0.0 && n_sets > 0 && set_size > 1)
-                    .then_some(Sets { n: n_sets, size: set_size, weight: settings.set_weight });
+                let sets = (settings.set_weight > 0.0 && n_sets > 0 && set_size > 1).then_some(Sets {
+                    n: n_sets,
+                    size: set_size,
+                    weight: settings.set_weight,
+                });
                 let pairs = PairBatch { control, case, actions, anchor: anchor.flatten(), sets };
                 Examples::Pairs { pairs: Box::new(pairs), mask }
             }

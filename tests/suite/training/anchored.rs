@@ -82,7 +82,11 @@ fn the_distance_of_populations_is_that_of_scipy() {
     };
     let (x, y) = (values("x"), values("y"));
     let column = |values: &[f32]| values[..15].iter().step_by(3).copied().collect::<Vec<f32>>();
-    require_close(&distance(column(&x), column(&y), [1, 5, 1]), &numbers(&Value::from(vec![said["column_distance"].clone()])), "column");
+    require_close(
+        &distance(column(&x), column(&y), [1, 5, 1]),
+        &numbers(&Value::from(vec![said["column_distance"].clone()])),
+        "column",
+    );
     require_close(&distance(x, y, [2, 5, 3]), &numbers(&Value::from(vec![said["distance"].clone()])), "sets");
 }
 
@@ -125,8 +129,9 @@ fn change(predictor: &Predictor, vector: &[f32], target: &str, mode: Mode) -> Ve
 /// What the anchor of a checkpoint says of the mean of the cells that [`change`] asks about, and how far the rest may go.
 fn anchored(predictor: &Predictor, vector: &[f32], gene: Option<usize>) -> (Vec<f32>, Vec<f32>) {
     let anchor = block_on(predictor.checkpoint()).expect("readable").anchor().expect("whole").expect("there is one");
-    let mean: Vec<f32> =
-        (0..N_GENES).map(|gene| (0..6).map(|row| ((row * N_GENES + gene) % 5) as f32 / 2.0).sum::<f32>() / 6.0).collect();
+    let mean: Vec<f32> = (0..N_GENES)
+        .map(|gene| (0..6).map(|row| ((row * N_GENES + gene) % 5) as f32 / 2.0).sum::<f32>() / 6.0)
+        .collect();
     (anchor.say(vector, gene).change(&mean), anchor.bound().to_vec())
 }
 
