@@ -173,7 +173,7 @@ pub fn load(
 pub struct MoreColumns<'a> {
     /// The batch of each cell. Cells of which it says nothing are a batch of their own.
     pub batch: Option<&'a str>,
-    /// `COLUMN=VALUE`: the cells with this value alone are kept.
+    /// `COLUMN=VALUE`: the cells with this value alone are kept; `COLUMN!=VALUE`: those with another.
     pub only: Option<&'a str>,
 }
 
@@ -195,17 +195,18 @@ pub fn load_with(
     let names = more.batch.map(read).transpose().context("batch_column")?;
     let only = more.only.map(|only| {
         let (column, value) = only.split_once('=').context("--only takes COLUMN=VALUE, such as cell_type=k562")?;
-        Ok::<_, anyhow::Error>((read(column)?, column, value))
+        let (column, is_wanted) = column.strip_suffix('!').map_or((column, true), |column| (column, false));
+        Ok::<_, anyhow::Error>((read(column)?, column, value, is_wanted))
     });
     let only = only.transpose()?;
     let (mut dataset, mut kept) = prepare(paths, &opened, &options, header, target_sum)?;
-    if let Some((values, column, value)) = only {
-        let rows: Vec<usize> = (0..kept.len()).filter(|&row| values[kept[row]] == value).collect();
+    if let Some((values, column, value, is_wanted)) = only {
+        let rows: Vec<usize> = (0..kept.len()).filter(|&row| (values[kept[row]] == value) == is_wanted).collect();
         let mut there: Vec<&str> = values.iter().map(String::as_str).collect();
         there.sort_unstable();
         there.dedup();
         there.truncate(20);
-        ensure!(!rows.is_empty(), "no cell has {value} in {column}; it has {}", there.join(", "));
+        ensure!(!rows.is_empty(), "no cell is left by the values of {column}; it has {}", there.join(", "));
         kept = rows.iter().map(|&row| kept[row]).collect();
         dataset = dataset.select(&rows);
     }

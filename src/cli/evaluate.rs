@@ -9,7 +9,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use engine::EngineError;
 use engine::evaluate::{Contender, Subject, Watch, evaluate, usual_folds};
 use engine::jepa::query::Predictor;
@@ -20,7 +20,7 @@ use spec::metrics::Metric;
 use spec::train::TrainConfig;
 
 use crate::dataset::{self, Columns, Dataset, MoreColumns};
-use crate::model::CheckpointArguments;
+use crate::model::BareArguments;
 
 /// Arguments of `eval`.
 #[derive(Debug, clap::Args)]
@@ -28,8 +28,11 @@ pub struct Arguments {
     /// The data file, or the files that make one matrix.
     #[arg(required = true)]
     data: Vec<PathBuf>,
+    /// The checkpoint (.safetensors), or the parameters alone as PyTorch saves them (.pt), judged on what it held out.
+    #[arg(long, requires = "bank")]
+    checkpoint: Option<PathBuf>,
     #[command(flatten)]
-    checkpoint: Option<CheckpointArguments>,
+    bare: BareArguments,
     /// Train this configuration (TOML, or the name of a preset) in every fold, and judge it.
     #[arg(long, value_name = "CONFIG", conflicts_with = "checkpoint", requires = "bank")]
     train: Option<PathBuf>,
@@ -46,7 +49,7 @@ pub struct Arguments {
     /// Hold out pathway by pathway (.gmt).
     #[arg(long, value_name = "FILE", conflicts_with_all = ["folds", "checkpoint"])]
     pathways: Option<PathBuf>,
-    /// Evaluate on the cells with this value in a column of obs alone.
+    /// Evaluate on the cells with this value in a column of obs alone; with `!=`, on those with another.
     #[arg(long, value_name = "COLUMN=VALUE")]
     only: Option<String>,
     /// Column of obs with the batch of each cell: what batches alone would predict stands beside the methods.
@@ -88,11 +91,8 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<()> {
         crate::file::require_new(path, arguments.force)?;
     }
     let bank = arguments.bank.as_deref().map(crate::vectors::load).transpose()?.map(|loaded| loaded.bank);
-    ensure!(
-        bank.is_some() || arguments.checkpoint.is_none(),
-        "a checkpoint is asked by the vectors of perturbations: give them with --bank"
-    );
-    let predictor = arguments.checkpoint.as_ref().map(|checkpoint| checkpoint.predictor(arguments.cpu)).transpose()?;
+    let predictor = arguments.checkpoint.as_deref().map(|path| arguments.bare.predictor(path, arguments.cpu));
+    let predictor = predictor.transpose()?;
     let training = arguments.train.as_deref().map(training).transpose()?;
     let dataset = load(arguments, predictor.as_ref(), training.as_ref())?;
     let n_targets = dataset.labels.as_ref().map_or(0, |labels| labels.names.len().saturating_sub(1));
@@ -110,10 +110,7 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<()> {
     };
     let device = training.is_some().then(|| block_on(crate::train::open_device(arguments.cpu))).transpose()?;
     let stem = |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let name = match (&arguments.checkpoint, &arguments.train) {
-        (Some(checkpoint), _) => checkpoint.name(),
-        (None, path) => path.as_deref().map(stem).unwrap_or_default(),
-    };
+    let name = arguments.checkpoint.as_deref().or(arguments.train.as_deref()).map(stem).unwrap_or_default();
     let contender = match (&predictor, &training, &device) {
         (Some(predictor), ..) => {
             Some(Contender::Checkpoint { name: &name, predictor, n_control_cells: arguments.control_cells })
@@ -182,7 +179,7 @@ fn parse_folds(text: &str) -> Result<Folds, String> {
 fn parse_metrics(text: &str) -> Result<MetricList, String> {
     match text {
         "reported" => Ok(MetricList(Metric::REPORTED.to_vec())),
-        "all" => Ok(MetricList(engine::evaluate::of_means())),
+        "all" => Ok(MetricList(Metric::of_means())),
         _ => Err("it is reported or all".into()),
     }
 }

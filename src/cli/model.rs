@@ -15,8 +15,11 @@ use crate::dataset::Dataset;
 /// Which model answers, with which vectors, and on what it is computed.
 #[derive(Debug, clap::Args)]
 pub struct ModelArguments {
+    /// The checkpoint (.safetensors), or the parameters alone as PyTorch saves them (.pt).
+    #[arg(long)]
+    checkpoint: PathBuf,
     #[command(flatten)]
-    checkpoint: CheckpointArguments,
+    bare: BareArguments,
     /// Perturbation vectors by gene (.npz or .safetensors).
     #[arg(long)]
     bank: PathBuf,
@@ -25,12 +28,9 @@ pub struct ModelArguments {
     cpu: bool,
 }
 
-/// The file of a model, and what it may not say itself.
+/// What a model's file may not say itself.
 #[derive(Debug, clap::Args)]
-pub struct CheckpointArguments {
-    /// The checkpoint (.safetensors), or the parameters alone as PyTorch saves them (.pt).
-    #[arg(long)]
-    checkpoint: PathBuf,
+pub struct BareArguments {
     /// For parameters alone: the model's genes in its order, one symbol per line.
     #[arg(long)]
     genes: Option<PathBuf>,
@@ -50,29 +50,24 @@ impl ModelArguments {
 
     /// Reads the checkpoint onto the device.
     pub fn predictor(&self) -> Result<Predictor> {
-        self.checkpoint.predictor(self.cpu)
+        self.bare.predictor(&self.checkpoint, self.cpu)
     }
 }
 
-impl CheckpointArguments {
-    /// What the model is called: its file.
-    pub fn name(&self) -> String {
-        self.checkpoint.file_stem().unwrap_or_default().to_string_lossy().into_owned()
-    }
-
+impl BareArguments {
     /// Reads the checkpoint onto the device.
-    pub fn predictor(&self, cpu: bool) -> Result<Predictor> {
-        let checkpoint = match read(&self.checkpoint)? {
+    pub fn predictor(&self, path: &Path, cpu: bool) -> Result<Predictor> {
+        let checkpoint = match read(path)? {
             Weights::Described(checkpoint) => *checkpoint,
-            Weights::Bare(bare) => self.described(bare)?,
+            Weights::Bare(bare) => self.described(path, bare)?,
         };
         let device = block_on(crate::train::open_device(cpu))?;
-        Predictor::new(&checkpoint, &device).with_context(|| self.checkpoint.display().to_string())
+        Predictor::new(&checkpoint, &device).with_context(|| path.display().to_string())
     }
 
     /// A checkpoint of parameters alone; what is assumed of it is said.
-    fn described(&self, mut bare: Bare) -> Result<Checkpoint> {
-        let shown = || self.checkpoint.display().to_string();
+    fn described(&self, path: &Path, mut bare: Bare) -> Result<Checkpoint> {
+        let shown = || path.display().to_string();
         if let Some(decoder) = &self.decoder {
             let Weights::Bare(decoder) = read(decoder)? else {
                 bail!("{}: a whole checkpoint, no decoder", decoder.display())

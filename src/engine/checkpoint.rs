@@ -7,13 +7,14 @@ use cells::source::NamedSource;
 use jepa::bank::Bank;
 use jepa::device::Device;
 use jepa::eval::baselines;
+use jepa::eval::support::{support, usual};
 use jepa::measured::MeasuredTable;
 use jepa::query::Predictor;
 use spec::checkpoint::{Card, CheckpointHeader};
 use spec::device::{AttentionPath, Backend};
 use spec::message::Event;
 use spec::model::Mode;
-use spec::prediction::{Support, TargetInfo};
+use spec::prediction::{Nearest, Support, TargetInfo};
 use spec::run::RunInfo;
 
 use crate::failure::EngineError;
@@ -158,6 +159,17 @@ impl Checkpoint {
             answers.extend(baselines::kernel_ridge(&vectors, &deltas, vector).map(|delta| ("kernel ridge", delta)));
         }
         answers
+    }
+
+    /// The training target whose vector is most like `vector`, and whether it is far; none for a training target itself.
+    pub fn nearest(&self, target: &str, vector: &[f32]) -> Option<Nearest> {
+        let bank = self.bank.as_ref().filter(|_| self.support(target) != Support::Seen)?;
+        let seen = self.header().seen.iter();
+        let known: Vec<(&String, Vec<f32>)> = seen.filter_map(|name| Some((name, bank.vector(name)?))).collect();
+        let vectors: Vec<&[f32]> = known.iter().map(|(_, vector)| vector.as_slice()).collect();
+        let here = support(vector, &vectors, usual(&vectors)?)?;
+        let (target, is_outside) = (known[here.nearest].0.clone(), here.is_outside());
+        Some(Nearest { target, cosine: here.cosine, usual: here.usual, is_outside })
     }
 
     fn warn_of_gaps(&mut self) {

@@ -6,6 +6,7 @@
 //! controls. Reading order: `screen` (what was measured), `folds`, `baselines`, `contender` (the model), `evidence` (the
 //! table and its ceiling), then what says how far to trust it: `null`, `trust`, `audit`, `headline`.
 
+mod asked;
 mod audit;
 mod baselines;
 mod contender;
@@ -19,11 +20,10 @@ mod trust;
 use std::future::Future;
 
 use jepa::bank::Bank;
-use jepa::eval::table::needs_predicted_cells;
 use jepa::platform::now_secs;
 use spec::evaluation::{DataSummary, Evaluation, EvaluationConfig, FoldReport, Folds, MethodKind, MethodNote};
-use spec::metrics::Metric;
 
+pub(crate) use asked::asked;
 pub use contender::Contender;
 pub use screen::Subject;
 
@@ -167,9 +167,4 @@ impl Fold {
             n_train: self.train.len(),
         }
     }
-}
-
-/// The measures that can be told from mean profiles of predictions.
-pub fn of_means() -> Vec<Metric> {
-    Metric::ALL.iter().copied().filter(|&metric| !needs_predicted_cells(metric)).collect()
 }

@@ -26,6 +26,11 @@ impl Pathways {
         Ok(Self { name: file.name.clone(), sets: read(file)? })
     }
 
+    /// The sets.
+    pub fn sets(&self) -> &[Pathway] {
+        &self.sets
+    }
+
     /// What they are.
     pub fn collection(&self) -> Collection {
         Collection { name: self.name.clone(), n_sets: self.sets.len() }

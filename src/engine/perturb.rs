@@ -52,6 +52,7 @@ pub async fn predict(
     let agreement = measured.as_ref().map_or_else(Vec::new, |measured| scores(&delta, &baselines, &measured.delta));
     Ok(Prediction {
         support: checkpoint.support(&query.target),
+        nearest: checkpoint.nearest(&query.target, &vector),
         query,
         genes: checkpoint.header().genes.clone(),
         control_mean: control.mean,

@@ -7,6 +7,7 @@ use cells::genes::table::GeneTable;
 use cells::prepare::{Expressed, express, suggest_filter};
 use cells::read::{Beside, OpenedFile};
 use cells::write::h5ad::Values;
+use jepa::train::assemble::Material;
 use spec::checkpoint::CheckpointHeader;
 use spec::dataset::{CellUnit, GeneCoverage, GeneJoin, PrepareOptions, Prepared};
 use spec::prepare::{CellFilter, OutlierConfig};
@@ -215,6 +216,24 @@ impl Population {
         let codes = self.kept.iter().map(code).collect();
         names.push(UNLABELLED.into());
         Ok(Labels { names, codes, control: None })
+    }
+
+    /// The kept cells as training and evaluation take them, with the batch of each from a column of labels.
+    ///
+    /// # Errors
+    /// As [`Population::batches`].
+    pub fn material(&self, batch_column: Option<&str>) -> Result<Material, EngineError> {
+        let kept = self.kept_rows();
+        let batches = batch_column.map(|column| self.batches(column)).transpose()?;
+        Ok(Material {
+            expression: self.expression.select_rows(kept),
+            genes: self.symbols.clone(),
+            gene_ids: self.ids.clone().unwrap_or_default(),
+            labels: self.perturbations.as_ref().map(|labels| labels.select(kept)),
+            batches: batches.map(|batches| batches.codes),
+            cells_per_row: self.cell_weights.as_ref().map(|weights| kept.iter().map(|&row| weights[row]).collect()),
+            target_sum: self.target_sum,
+        })
     }
 
     /// Genes of the checkpoint that the file lacks, by their place in its order.

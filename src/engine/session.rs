@@ -7,9 +7,11 @@ use cells::read::OpenedFile;
 use cells::source::NamedSource;
 use jepa::device::Device;
 use spec::device::{AttentionPath, BackendChoice, DeviceReport};
+use spec::evaluation::Folds;
 use spec::message::{Envelope, Event, Request};
 use spec::prediction::Prediction;
 
+use crate::backwards::ask_backwards;
 use crate::checkpoint::{Beside, Checkpoint, OfRun};
 use crate::export;
 use crate::failure::EngineError;
@@ -191,6 +193,22 @@ impl Session {
                 self.predictions.retain(|known| known.query != prediction.query);
                 self.predictions.push(prediction.clone());
                 Event::Predicted { prediction }
+            }
+            Request::AskBackwards { signature, mode, candidates } => {
+                let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
+                let checkpoint = self.checkpoint.as_ref().ok_or(LOADED_FIRST)?;
+                let asked = (*signature, mode, candidates);
+                let found = Box::pin(ask_backwards(task, population, checkpoint, asked)).await?;
+                Event::AskedBackwards { found: Box::new(found) }
+            }
+            Request::Evaluate { mut config } => {
+                let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
+                if let Folds::Pathways { pathways } = &mut config.folds
+                    && pathways.is_empty()
+                {
+                    pathways.extend_from_slice(self.pathways.as_ref().ok_or(PATHWAYS_FIRST)?.sets());
+                }
+                Box::pin(crate::evaluate::asked(task, population, self.checkpoint.as_ref(), *config)).await?
             }
             Request::Export { kind } => {
                 let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;

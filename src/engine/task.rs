@@ -8,6 +8,7 @@ use jepa::platform::{now_secs, yield_now};
 use spec::message::{Envelope, Event};
 use spec::run::Steering;
 
+use crate::evaluate::Watch;
 use crate::failure::EngineError;
 use crate::session::Sink;
 
@@ -66,11 +67,30 @@ pub struct Task {
     sink: Rc<dyn Sink>,
     wishes: Wishes,
     reported_secs: f64,
+    /// A piece of work that is watched, and when it began.
+    watched: Option<(String, f64)>,
+}
+
+impl Watch for Task {
+    async fn reached(&mut self, work: &str, unit: &str, done: usize, total: usize) -> Result<(), EngineError> {
+        let started_secs = match self.watched.take() {
+            Some((known, started_secs)) if known == work => started_secs,
+            _ => {
+                self.reported_secs = f64::NEG_INFINITY;
+                now_secs()
+            }
+        };
+        let (name, unit) = (work.to_owned(), unit.to_owned());
+        let mut stretch = Stretch { task: self, name: name.clone(), unit, total, started_secs };
+        stretch.reached(done).await?;
+        self.watched = Some((name, started_secs));
+        Ok(())
+    }
 }
 
 impl Task {
     pub fn new(id: u32, sink: Rc<dyn Sink>, wishes: Wishes) -> Self {
-        Self { id, sink, wishes, reported_secs: f64::NEG_INFINITY }
+        Self { id, sink, wishes, reported_secs: f64::NEG_INFINITY, watched: None }
     }
 
     /// Says something of this request.

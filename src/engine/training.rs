@@ -12,7 +12,7 @@ use jepa::checkpoint;
 use jepa::device::Device;
 use jepa::platform::{now_secs, unix_secs};
 use jepa::train::Trainer;
-use jepa::train::assemble::{Assembled, Material, assemble};
+use jepa::train::assemble::{Assembled, assemble};
 use jepa::train::start::started_from;
 use spec::device::DeviceReport;
 use spec::message::Event;
@@ -149,7 +149,7 @@ impl Start<'_> {
         config.data = self.population.options.clone();
         config.data.target_sum = Some(self.population.target_sum);
         config.join = self.population.join.unwrap_or_default();
-        let material = self.material(&config)?;
+        let material = self.population.material(config.batch_column.as_deref())?;
         let assembled = assemble(&config, material, bank, from.as_ref().map(|checkpoint| &checkpoint.header))?;
         Ok(Ready { assembled, from })
     }
@@ -161,24 +161,6 @@ impl Start<'_> {
                  bank.safetensors, or load the built-in example"
                     .into(),
             )
-        })
-    }
-
-    fn material(&self, config: &TrainConfig) -> Result<Material, EngineError> {
-        let population = self.population;
-        let kept = population.kept_rows();
-        let batches = config.batch_column.as_deref().map(|column| population.batches(column)).transpose()?;
-        Ok(Material {
-            expression: population.expression.select_rows(kept),
-            genes: population.symbols.clone(),
-            gene_ids: population.ids.clone().unwrap_or_default(),
-            labels: population.perturbations.as_ref().map(|labels| labels.select(kept)),
-            batches: batches.map(|batches| batches.codes),
-            cells_per_row: population
-                .cell_weights
-                .as_ref()
-                .map(|weights| kept.iter().map(|&row| weights[row]).collect()),
-            target_sum: population.target_sum,
         })
     }
 

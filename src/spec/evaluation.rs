@@ -35,7 +35,7 @@ pub enum Folds {
     /// All perturbations of a pathway together: the pathway with most of them first, each perturbation once. Those that
     /// are in no pathway with another are held out alone.
     Pathways {
-        /// The pathways.
+        /// The pathways. In a session, none stand for those of the collection that was read.
         pathways: Vec<Pathway>,
     },
 }

@@ -6,16 +6,19 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::backwards::{Backwards, Candidates, Signature};
 use crate::checkpoint::{Card, CheckpointHeader};
 use crate::dataset::{GeneJoin, Opened, PrepareOptions, Prepared};
 use crate::device::{AttentionPath, BackendChoice, DeviceReport};
 use crate::enrichment::{Collection, Enrichment, EnrichmentConfig, GeneValues};
+use crate::evaluation::{Evaluation, EvaluationConfig};
 use crate::genes::VariableGenesTable;
 use crate::labels::{LabelOptions, LabelTable};
 use crate::map::{
     CellColumn, CellQuantity, Grouping, Mapped, MarkerOptions, MarkerTable, PopulationConfig, Representation,
     ScoreTable,
 };
+use crate::model::Mode;
 use crate::prediction::{Prediction, Query, TargetInfo};
 use crate::prepare::{CellFilter, MapConfig};
 use crate::run::{Glimpse, RunChange, RunExport, RunInfo, StartFrom, Steering, StorageReport, TrainingPlan};
@@ -125,6 +128,22 @@ pub enum Request {
     Predict {
         /// What is asked.
         query: Query,
+    },
+    /// Look for the perturbations that lead towards a signature. Answered by [`Event::AskedBackwards`].
+    AskBackwards {
+        /// What is looked for.
+        signature: Box<Signature>,
+        /// How genes would be perturbed.
+        mode: Mode,
+        /// Which are asked about.
+        #[serde(default)]
+        candidates: Candidates,
+    },
+    /// Judge the loaded model on what it held out of the prepared cells, beside the simple methods; these alone where there
+    /// is no such model, or other folds are asked for. Answered by [`Event::Evaluated`].
+    Evaluate {
+        /// How.
+        config: Box<EvaluationConfig>,
     },
     /// Write the prepared cells, or what was done to them, as a file. Answered by [`Event::Exported`].
     Export {
@@ -347,6 +366,16 @@ pub enum Event {
     Predicted {
         /// The answer.
         prediction: Prediction,
+    },
+    /// Perturbations were looked for.
+    AskedBackwards {
+        /// What was found.
+        found: Box<Backwards>,
+    },
+    /// An evaluation is done.
+    Evaluated {
+        /// What was found.
+        report: Box<Evaluation>,
     },
     /// A run was looked at.
     TrainingPlanned {

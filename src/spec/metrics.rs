@@ -249,6 +249,33 @@ impl Metric {
         matches!(self, Self::SpearmanCounts | Self::PearsonEDistance | Self::ClusteringAgreement)
     }
 
+    /// Whether it is one of tests of cells, so that predictions need cells.
+    pub fn needs_predicted_cells(self) -> bool {
+        let of_means = [
+            Self::CellEvalPearsonDelta,
+            Self::CellEvalMse,
+            Self::CellEvalMae,
+            Self::CellEvalMseDelta,
+            Self::CellEvalMaeDelta,
+            Self::DiscriminationL1,
+            Self::DiscriminationL2,
+            Self::DiscriminationCosine,
+        ];
+        self.card().reference == Reference::CellEval && !of_means.contains(&self)
+    }
+
+    /// Whether it looks at the measured cells, not at their mean alone.
+    pub fn reads_cells(self) -> bool {
+        let of_spread =
+            [Self::GearsWithinSigma, Self::GearsInRange, Self::GearsIn45To55, Self::GearsIn40To60, Self::GearsIn25To75];
+        self.needs_predicted_cells() || of_spread.contains(&self)
+    }
+
+    /// Those that can be told from mean profiles of predictions.
+    pub fn of_means() -> Vec<Self> {
+        Self::ALL.iter().copied().filter(|metric| !metric.needs_predicted_cells()).collect()
+    }
+
     /// What is reported where nothing else is asked: the measures of change, retrieval and direction on means of cells.
     pub const REPORTED: &'static [Self] = &[
         Self::GearsMse,

@@ -25,6 +25,19 @@ pub enum Support {
     NeverMeasured,
 }
 
+/// How far a target is from those of training, by their vectors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Nearest {
+    /// The training target whose vector is most alike.
+    pub target: String,
+    /// Cosine of the two.
+    pub cosine: f64,
+    /// The cosine that nineteen of twenty training targets reach with their own nearest.
+    pub usual: f64,
+    /// Whether this one is farther than that: outside of what was learnt from.
+    pub is_outside: bool,
+}
+
 /// A measured mean response.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
@@ -49,6 +62,9 @@ pub struct Prediction {
     pub query: Query,
     /// What the checkpoint knows of the target.
     pub support: Support,
+    /// The training target that is most alike; none for one of training itself, or without vectors of these.
+    #[serde(default)]
+    pub nearest: Option<Nearest>,
     /// Symbols, in the checkpoint's order.
     pub genes: Vec<String>,
     /// Mean of the control cells (log1p units); NaN for genes that the cells' file lacks.

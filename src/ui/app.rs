@@ -6,6 +6,7 @@
 
 mod answered;
 mod asked;
+mod backwards;
 mod job;
 mod pathways;
 mod population;
@@ -18,6 +19,7 @@ use std::collections::VecDeque;
 use spec::checkpoint::{Card, CheckpointHeader};
 use spec::dataset::{CellQuality, GeneJoin, Opened, PrepareOptions, Prepared};
 use spec::device::{AttentionPath, Backend, BackendChoice, DeviceReport};
+use spec::evaluation::{Evaluation, EvaluationConfig};
 use spec::genes::VariableGenesTable;
 use spec::labels::LabelTable;
 use spec::message::{EmbeddingMap, Event, Request};
@@ -32,6 +34,7 @@ pub use population::{Population, Unfolding};
 pub use shared::Shared;
 pub use training::{Live, Planned, Tries, is_run};
 
+use backwards::AskingBackwards;
 use pathways::Pathways;
 use training::Training;
 
@@ -52,7 +55,7 @@ impl std::ops::Add for Requests {
     }
 }
 
-/// The four steps.
+/// The five steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Screen {
     /// Choose a file and say what its labels mean.
@@ -64,6 +67,8 @@ pub enum Screen {
     Perturb,
     /// Make a model of the cells.
     Train,
+    /// See how well a model does.
+    Evaluate,
 }
 
 /// Where the engine stands.
@@ -202,8 +207,14 @@ pub struct State {
     pub mode: Option<Mode>,
     /// The last answer.
     pub prediction: Option<Shared<Prediction>>,
+    /// How an evaluation is made.
+    pub evaluation_config: EvaluationConfig,
+    /// The last evaluation.
+    pub evaluation: Option<Shared<Evaluation>>,
     /// The sets of genes that it falls into.
     pub pathways: Pathways,
+    /// The question the other way round.
+    pub backwards: AskingBackwards,
     /// The job at work.
     pub running: Option<Running>,
     /// How far it is.

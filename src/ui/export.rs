@@ -1,8 +1,11 @@
 //! What a person takes away: an answer as csv.
 
 use js_sys::Array;
+use spec::backwards::Backwards;
 use spec::enrichment::Enrichment;
+use spec::evaluation::Evaluation;
 use spec::genes::VariableGenesTable;
+use spec::metrics::Interval;
 use spec::prediction::Prediction;
 use wasm_bindgen::prelude::{JsCast, JsValue};
 use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, Url};
@@ -103,6 +106,61 @@ pub fn genes_csv(table: &VariableGenesTable) -> String {
     out
 }
 
+/// Methods by measures: a line for each method and measure.
+pub fn evaluation_csv(report: &Evaluation) -> String {
+    let mut out = format!("# {}\n", one_line(&report.headline));
+    out.push_str(
+        "method,kind,measure,reference_name,mean,low_95,high_95,best,n_perturbations,gain,against,gain_low_95,gain_high_95,p\n",
+    );
+    let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+    for (at, (row, note)) in report.table.rows.iter().zip(&report.methods).enumerate() {
+        for (column, cell) in row.cells.iter().enumerate() {
+            let card = cell.metric.card();
+            let interval =
+                |of: Option<Interval>| format!("{},{}", number(of.map(|of| of.low)), number(of.map(|of| of.high)));
+            let paired = cell.against.as_ref();
+            out.push_str(&format!(
+                "{},{},{},{},{},{},{},{},{},{},{},{}\n",
+                quoted(&row.method),
+                note.kind.label(),
+                quoted(card.label),
+                quoted(card.name),
+                number(cell.mean),
+                interval(cell.interval),
+                report.best[column] == Some(at),
+                cell.values.iter().flatten().count(),
+                number(paired.map(|paired| paired.gain)),
+                quoted(paired.map_or("", |paired| &paired.baseline)),
+                interval(paired.and_then(|paired| paired.interval)),
+                number(paired.and_then(|paired| paired.p_value)),
+            ));
+        }
+    }
+    out
+}
+
+/// Every perturbation by every measure: a line for each with each method.
+pub fn evaluation_targets_csv(report: &Evaluation) -> String {
+    let mut out = String::from("perturbation,n_cells,method");
+    for metric in &report.table.metrics {
+        out.push(',');
+        out.push_str(&quoted(metric.card().label));
+    }
+    out.push('\n');
+    for (at, target) in report.table.targets.iter().enumerate() {
+        let n_cells = report.profiles.get(at).map_or(0, |profile| profile.n_cells);
+        for row in &report.table.rows {
+            out.push_str(&format!("{},{n_cells},{}", quoted(target), quoted(&row.method)));
+            for cell in &row.cells {
+                let value = cell.values.get(at).copied().flatten();
+                out.push_str(&value.map_or_else(|| ",".into(), |value| format!(",{value}")));
+            }
+            out.push('\n');
+        }
+    }
+    out
+}
+
 /// The sets of genes that a response falls into; genes of a set are parted by blanks.
 pub fn enrichment_csv(found: &Enrichment) -> String {
     let mut out = format!(
@@ -127,6 +185,27 @@ pub fn enrichment_csv(found: &Enrichment) -> String {
             set.changed.len(),
             quoted(&changed)
         ));
+    }
+    out
+}
+
+/// What was found by asking backwards: perturbations and pairs with their scores.
+pub fn backwards_csv(found: &Backwards) -> String {
+    let mut out = format!(
+        "# looked for: {}, {} genes known, by {}\n# {} candidates; best match of shuffled signatures (95 %): {}\ndirection,perturbation,score\n",
+        one_line(&found.signature.name),
+        found.n_known,
+        found.mode.label(),
+        found.n_candidates,
+        found.chance
+    );
+    for (direction, matches) in [("towards", &found.towards), ("away", &found.away)] {
+        for one in matches {
+            out.push_str(&format!("{direction},{},{}\n", quoted(&one.target), one.score));
+        }
+    }
+    for pair in &found.pairs {
+        out.push_str(&format!("towards,{},{}\n", quoted(&pair.targets.join(" + ")), pair.score));
     }
     out
 }
@@ -178,6 +257,7 @@ mod tests {
         let prediction = Prediction {
             query: Query { target: "STAT1".into(), mode: Mode::Knockout },
             support: Support::NeverMeasured,
+            nearest: None,
             genes: vec!["A".into(), "B,1".into()],
             control_mean: vec![1.0, 2.5],
             delta: vec![-0.25, f32::NAN],

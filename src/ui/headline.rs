@@ -176,6 +176,7 @@ mod tests {
         Prediction {
             query: Query { target: "STAT1".into(), mode: Mode::Knockout },
             support,
+            nearest: None,
             genes: vec![],
             control_mean: vec![],
             delta: vec![],

@@ -1,6 +1,6 @@
 //! What is on screen, one file per part. Tests find the parts by their `data-testid`s, which are listed here.
 
-// shell: `nav-load`, `nav-look`, `nav-perturb`, `nav-train`, `device-chip`, `privacy-chip`, `theme-toggle`,
+// shell: `nav-load`, `nav-look`, `nav-perturb`, `nav-train`, `nav-evaluate`, `device-chip`, `privacy-chip`, `theme-toggle`,
 //   `progress`, `cancel`, `pause`, `error`, `notice` (each with `-dismiss`).
 // load: `drop-zone`, `file-input`, `folder-input`, `open-example`, `opened-summary`, `matrix-select`, `values`,
 //   `perturbation-column`, `control-label`, `library-size-column`, `genes-to-read`, `genes-named`, `gene-join`,
@@ -15,6 +15,11 @@
 // perturb: `target-input`, `target-option`, `target-support`, `mode-select`, `predict`, `card`, `model-summary`,
 //   `n-heads`, `cannot-answer`, `prediction-headline`, `prediction-warnings`, `bar-plot`, `agreement-table`,
 //   `gene-filter`, `gene-table`, `gene-row`, `download-csv`.
+// evaluate: `evaluate-empty`, `evaluate-folds`, `evaluate-batches`, `evaluate-min-cells`, `evaluate`,
+//   `evaluate-headline`, `evaluate-problems`, `evaluate-csv`, `evaluate-targets-csv`, `evaluate-json`,
+//   `evaluate-measures`, `evaluate-table`, `evaluate-row`, `headroom-measure`, `headroom-row`, `headroom-svg`,
+//   `scatter-target`, `scatter-method`, `scatter`, `scatter-svg`, `calibration`, `calibration-svg`, `coverage-table`,
+//   `distance`, `distance-svg`, `evaluate-outside`, `null-table`, `null-row`, `null-absent`, `audit`.
 // train: `train-empty`, `start-scratch`, `start-model`, `train-encoder`, `preset-tiny`, `preset-small`,
 //   `preset-production`, `held-out`, `held-out-search`, `held-out-target`, `train-mode`, `validation-share`,
 //   `hold-back`, `patience`, `train-seed`, `expert`, `<stage>-` followed by `steps`, `batch`, `rate`, `decay` or
@@ -26,9 +31,11 @@
 //   `run-export-file`, `run-export-curves`, `run-export-state`, `run-delete` and `run-delete-yes`, `compared`,
 //   `storage`.
 
+pub mod backwards;
 pub mod before_after;
 pub mod card;
 pub mod choices;
+pub mod evaluate;
 pub mod genes;
 pub mod labels;
 pub mod load;

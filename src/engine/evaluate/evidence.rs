@@ -3,7 +3,7 @@
 use jepa::eval::baselines::means::Weighting;
 use jepa::eval::pairs::mean;
 use jepa::eval::significance::bootstrap;
-use jepa::eval::table::{Evidence, Method, TableConfig, Target, ceiling, over_seeds, reads_cells, table};
+use jepa::eval::table::{Evidence, Method, TableConfig, Target, ceiling, over_seeds, table};
 use spec::evaluation::{EvaluationConfig, MethodKind, MethodNote};
 use spec::metrics::{Better, MethodRow, MetricTable};
 
@@ -81,7 +81,7 @@ pub(super) async fn scored<W: Watch>(
         })
         .collect();
     // Laying out cells is for the ceiling, and for measures that look at them.
-    let of_means = match config.metrics.iter().any(|&metric| reads_cells(metric)) {
+    let of_means = match config.metrics.iter().any(|metric| metric.reads_cells()) {
         true => evidence.clone(),
         false => {
             let mut bare = evidence.clone();

@@ -13,7 +13,7 @@ mod values;
 pub use ceiling::ceiling;
 pub use seeds::over_seeds;
 
-use spec::metrics::{Better, Card, Cell, Counted, MethodRow, Metric, MetricTable, Paired, Reference, Undefined};
+use spec::metrics::{Better, Card, Cell, Counted, MethodRow, Metric, MetricTable, Paired, Undefined};
 use thiserror::Error;
 
 use super::pairs::{self, Score};
@@ -215,31 +215,4 @@ fn compare(column: &mut [Cell], methods: &[(&str, bool)], metric: Metric, config
             });
         }
     }
-}
-
-/// Whether a measure looks at the measured cells, not at their mean alone.
-pub fn reads_cells(metric: Metric) -> bool {
-    let of_spread = [
-        Metric::GearsWithinSigma,
-        Metric::GearsInRange,
-        Metric::GearsIn45To55,
-        Metric::GearsIn40To60,
-        Metric::GearsIn25To75,
-    ];
-    needs_predicted_cells(metric) || of_spread.contains(&metric)
-}
-
-/// Whether a measure is one of tests of cells, so that predictions need cells.
-pub fn needs_predicted_cells(metric: Metric) -> bool {
-    let of_means = [
-        Metric::CellEvalPearsonDelta,
-        Metric::CellEvalMse,
-        Metric::CellEvalMae,
-        Metric::CellEvalMseDelta,
-        Metric::CellEvalMaeDelta,
-        Metric::DiscriminationL1,
-        Metric::DiscriminationL2,
-        Metric::DiscriminationCosine,
-    ];
-    metric.card().reference == Reference::CellEval && !of_means.contains(&metric)
 }

@@ -57,6 +57,11 @@ impl State {
                 self.prediction = Some(Shared::new(prediction));
                 self.look_at_new_answer();
             }
+            Event::AskedBackwards { found } => self.backwards.found = Some(Shared::new(*found)),
+            Event::Evaluated { report } => {
+                self.failure = None;
+                self.evaluation = Some(Shared::new(*report));
+            }
             Event::TrainingPlanned { plan } => self.accept_plan(job, *plan),
             Event::Trained { run } => self.accept_trained(*run),
             Event::Runs { runs, storage } => self.accept_runs(runs, storage),
@@ -83,6 +88,7 @@ impl State {
         // What another model said is not what this one says.
         if self.checkpoint.as_ref().is_some_and(|old| old.header != checkpoint.header) {
             self.prediction = None;
+            self.evaluation = None;
         }
         self.choose_first_question(&checkpoint.header, &checkpoint.targets);
         self.checkpoint = Some(Shared::new(checkpoint));
@@ -166,6 +172,8 @@ impl State {
             self.filter_history.clear();
             self.maps = None;
             self.prediction = None;
+            self.evaluation = None;
+            self.evaluation_config.batch_column = None;
         }
         self.ask_for_maps();
     }
@@ -187,6 +195,7 @@ impl State {
         }));
         self.maps = None;
         self.prediction = None;
+        self.evaluation = None;
         self.forget_population();
         self.ask_for_maps();
     }

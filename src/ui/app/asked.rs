@@ -1,8 +1,10 @@
 //! What a person asks for: which requests follow, and which of those that wait are replaced.
 
 use spec::dataset::GeneJoin;
+use spec::evaluation::EvaluationConfig;
 use spec::labels::{LabelOptions, LabelTable, Reading};
 use spec::message::Request;
+use spec::metrics::Metric;
 use spec::prediction::Query;
 use spec::prepare::{CellFilter, MapConfig};
 use spec::recipe::Recipe;
@@ -16,6 +18,13 @@ impl State {
         let query = Query { target: self.target.clone(), mode };
         self.queue.retain(|job| !matches!(job.request, Request::Predict { .. }));
         self.enqueue(Job::new(Request::Predict { query }));
+    }
+
+    /// Asks for an evaluation with every measure that predicted means allow; one that still waits is replaced.
+    pub fn evaluate(&mut self) {
+        let config = EvaluationConfig { metrics: Metric::of_means(), ..self.evaluation_config.clone() };
+        self.queue.retain(|job| !matches!(job.request, Request::Evaluate { .. }));
+        self.enqueue(Job::new(Request::Evaluate { config: Box::new(config) }));
     }
 
     /// Loads the model again with another number of attention heads than was assumed.

@@ -1,4 +1,4 @@
-//! The frame around the four steps: header, steps, chips, notices and the drop target that is the whole page.
+//! The frame around the five steps: header, steps, chips, notices and the drop target that is the whole page.
 
 use leptos::ev;
 use leptos::prelude::*;
@@ -9,6 +9,7 @@ use crate::app::{Phase, Screen};
 use crate::control::Control;
 use crate::dropped::Dropped;
 use crate::format::sentence;
+use crate::views::evaluate::Evaluate;
 use crate::views::load::Load;
 use crate::views::look::Look;
 use crate::views::perturb::Perturb;
@@ -25,11 +26,12 @@ pub enum Theme {
     Dark,
 }
 
-const STEPS: [(Screen, &str, &str, &str); 4] = [
+const STEPS: [(Screen, &str, &str, &str); 5] = [
     (Screen::Load, "1", "Load", "nav-load"),
     (Screen::Look, "2", "Look", "nav-look"),
     (Screen::Perturb, "3", "Perturb", "nav-perturb"),
     (Screen::Train, "4", "Train", "nav-train"),
+    (Screen::Evaluate, "5", "Evaluate", "nav-evaluate"),
 ];
 
 /// The whole page.
@@ -55,6 +57,7 @@ pub fn Shell() -> impl IntoView {
                 Screen::Look => view! { <Look /> }.into_any(),
                 Screen::Perturb => view! { <Perturb /> }.into_any(),
                 Screen::Train => view! { <Train /> }.into_any(),
+                Screen::Evaluate => view! { <Evaluate /> }.into_any(),
             }}
         </main>
         <footer class="bottom"><TaskBar /><Privacy /></footer>
@@ -249,7 +252,7 @@ fn listen_for_files(control: Control) {
     }
 }
 
-/// 1 to 4 change the step wherever nothing is being typed.
+/// 1 to 5 change the step wherever nothing is being typed.
 fn listen_for_keys(control: Control) {
     let handle = window_event_listener(ev::keydown, move |event| {
         let typing = event

@@ -243,6 +243,7 @@ mod tests {
         let prediction = Prediction {
             query: Query { target: "A".into(), mode: Mode::Knockout },
             support: Support::Seen,
+            nearest: None,
             genes: ["B1", "A1", "B2"].map(String::from).into(),
             control_mean: vec![1.0, 2.0, 3.0],
             delta: vec![-0.5, 0.1, 0.3],

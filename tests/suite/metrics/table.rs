@@ -1,7 +1,7 @@
 //! The whole table: every measure beside the references through it, its rules, and what must hold of every measure.
 
 use jepa::eval::gears::QUANTILES;
-use jepa::eval::table::{Evidence, Method, TableConfig, TableError, Target, ceiling, needs_predicted_cells, table};
+use jepa::eval::table::{Evidence, Method, TableConfig, TableError, Target, ceiling, table};
 use jepa::eval::{Metric, pairs};
 use proptest::prelude::{ProptestConfig, any, proptest};
 use rand::{Rng, SeedableRng};
@@ -214,7 +214,7 @@ fn the_table_says_what_is_missing_and_what_it_is_compared_with() {
     let cell_eval = cell(&found, "no change", Metric::CellEvalPearsonDelta);
     assert_eq!((cell_eval.mean, cell_eval.values[0], cell_eval.interval), (None, None, None));
     // It gave no cells, so there are no tests; and nothing here makes clusters.
-    for &metric in Metric::ALL.iter().filter(|&&metric| needs_predicted_cells(metric)) {
+    for &metric in Metric::ALL.iter().filter(|metric| metric.needs_predicted_cells()) {
         let cell = cell(&found, "no change", metric);
         assert_eq!((cell.mean, cell.undefined[0].reason), (None, Undefined::NotGiven), "{metric:?}");
     }

@@ -5,7 +5,7 @@
 
 use spec::metrics::{MethodRow, Undefined};
 
-use super::{Evidence, Method, TableConfig, TableError, Target, reads_cells, table};
+use super::{Evidence, Method, TableConfig, TableError, Target, table};
 use crate::eval::significance::{draws, halves, mean_profile};
 
 /// Means over `n_repeats` splits of the table of halves, as one row by the name `ceiling`; its values per perturbation
@@ -23,7 +23,7 @@ pub fn ceiling(evidence: &Evidence<'_>, n_repeats: usize, config: &TableConfig) 
         return Err(TableError::NoTargets { min_cells: 2 * config.min_cells.max(1) });
     }
     // Halves are laid out again only for measures that look at cells.
-    let with_cells = config.metrics.iter().any(|&metric| reads_cells(metric));
+    let with_cells = config.metrics.iter().any(|metric| metric.reads_cells());
     let mut draws = draws(config.seed);
     let mut rows: Vec<MethodRow> = Vec::with_capacity(n_repeats);
     for _ in 0..n_repeats.max(1) {
