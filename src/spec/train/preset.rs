@@ -14,6 +14,8 @@ use crate::train::{HoldBack, StageConfig, TrainConfig};
 /// Cells of one condition that our own preset averages into one example: single cells of a weak response are nearly all
 /// noise.
 const CELLS_PER_EXAMPLE: usize = 40;
+/// Its pairs of one target that are drawn together, and compared as populations.
+const SET_SIZE: usize = 8;
 
 /// A configuration to begin with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,9 +84,17 @@ impl Preset {
             validation_share: 0.1,
             hold_back: HoldBack::Cells,
             pretrain: stage(pretrain, batch_size[0]),
-            action: stage(action, batch_size[1]),
-            decoder,
+            action: self.in_sets(stage(action, batch_size[1])),
+            decoder: self.in_sets(decoder),
             ..TrainConfig::default()
+        }
+    }
+
+    /// Our own preset learns from sets beside pairs.
+    fn in_sets(self, stage: StageConfig) -> StageConfig {
+        match self {
+            Preset::Waddington => StageConfig { set_size: SET_SIZE, set_weight: 1.0, ..stage },
+            Preset::Tiny | Preset::Small | Preset::Production => stage,
         }
     }
 
