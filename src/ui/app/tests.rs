@@ -78,6 +78,7 @@ fn prediction() -> Prediction {
         training_mean: None,
         measured: None,
         agreement: Vec::new(),
+        nearest: None,
         warnings: Vec::new(),
         n_control_cells: 1,
         n_control_rows: 1,
