@@ -276,6 +276,65 @@ export interface TrainingOptions extends RequestOptions {
   onStart?: (control: { pause: () => void; stop: () => void }) => void;
 }
 
+/** Values of genes, such as a response; NaN where there is none. */
+export interface GeneValues {
+  name: string;
+  genes: string[];
+  values: Float32Array;
+}
+
+export interface EnrichmentConfig {
+  /** Default: 5. */
+  min_size?: number;
+  /** Default: 500. */
+  max_size?: number;
+  /** Genes that count as changed; 0 is a tenth of them. Default: 0. */
+  n_changed?: number;
+  /** Default: 1000. */
+  n_random?: number;
+  seed?: number;
+}
+
+export interface Enrichment {
+  name: string;
+  collection: { name: string; n_sets: number };
+  n_genes: number;
+  n_changed: number;
+  /** By the p-value of the ranked score. */
+  sets: {
+    name: string;
+    n_genes: number;
+    score: number;
+    normalised: number;
+    p_value: number;
+    p_adjusted: number;
+    leading: string[];
+    changed: string[];
+    fold: number;
+    fisher_p: number;
+    fisher_p_adjusted: number;
+  }[];
+}
+
+/** Genes that should rise (above 0) or fall (below 0). */
+export interface Signature {
+  name: string;
+  genes: string[];
+  weights: Float32Array;
+}
+
+export interface Backwards {
+  n_known: number;
+  unknown: string[];
+  n_candidates: number;
+  towards: { target: string; support: Support; score: number }[];
+  away: { target: string; support: Support; score: number }[];
+  pairs: { targets: [string, string]; score: number }[];
+  /** The best match that 95 % of shuffled signatures stay below. */
+  chance: number;
+  accuracy: { support: Support; n: number; mean_rank: number; n_in_best_tenth: number }[];
+}
+
 export interface TrainingPlan {
   config: TrainConfig;
   n_cells: number;
@@ -381,6 +440,13 @@ export class Waddington {
   deleteRun(run: string, options?: RequestOptions): Promise<TrainingRun[]>;
   exportRun(run: string, part?: "model" | "run_file" | "curves" | "state", options?: RequestOptions): Promise<NamedBytes>;
   useRun(run: string, options?: RequestOptions): Promise<Checkpoint>;
+  /** Gene sets from a `.gmt`. */
+  pathways(file: File, options?: RequestOptions): Promise<{ name: string; n_sets: number }>;
+  enrich(asked: GeneValues, options?: RequestOptions & { config?: EnrichmentConfig }): Promise<Enrichment>;
+  askBackwards(
+    signature: Signature,
+    options: RequestOptions & { mode: Mode; candidates?: "measured" | "of_model" | "all" },
+  ): Promise<Backwards>;
   predict(query: { target: string; mode: Mode }, options?: RequestOptions): Promise<Prediction>;
   close(): void;
 }

@@ -108,6 +108,11 @@ export class Waddington {
     return (await this.#ask({ type: "predict", query: { target, mode } }, options)).prediction;
   }
 
+  /** Looks for the perturbations that lead towards a signature, `{ name, genes, weights }`; `candidates`: `"measured"`, `"of_model"`, `"all"`. */
+  async askBackwards(signature, { mode, candidates = "of_model", ...options }) {
+    return (await this.#ask({ type: "ask_backwards", signature, mode, candidates }, options)).found;
+  }
+
   /** Writes the prepared cells as `"h5ad"`, a table of them as `"cells_csv"`, or how they were prepared as `"recipe"`. */
   async export(kind = "h5ad", options) {
     const { name, bytes } = await this.#ask({ type: "export", kind }, options);

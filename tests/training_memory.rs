@@ -9,6 +9,7 @@ use cells::counts::Counts;
 use futures_lite::future::block_on;
 use jepa::batch::{Role, Target, TrainingCells};
 use jepa::train::Trainer;
+use spec::cell_jepa::CellJepaConfig;
 use spec::checkpoint::CheckpointHeader;
 use spec::model::{ComposerConfig, ModelConfig, ModelVersion};
 use spec::train::cost::StageMemory;
@@ -103,12 +104,11 @@ fn cells(n_genes: usize) -> TrainingCells {
 }
 
 /// Bytes at the peak of the third step, beside the cells, and of the largest allocation.
-fn measure(config: &TrainConfig) -> (usize, usize) {
-    let cells = cells(config.model.n_genes);
+fn measure(config: &TrainConfig, cells: TrainingCells) -> (usize, usize) {
     let header = CheckpointHeader {
         format: 1,
         model: config.model.clone(),
-        cell_jepa: None,
+        cell_jepa: config.cell_jepa.clone(),
         genes: (0..config.model.n_genes).map(|gene| format!("G{gene}")).collect(),
         gene_ids: Vec::new(),
         target_sum: 1e4,
@@ -141,11 +141,41 @@ fn the_memory_a_training_takes_is_what_it_says() {
         for stage in [Stage::Pretrain, Stage::Action, Stage::Decoder] {
             let config = config(shape, stage);
             let said = StageMemory::of(&config, stage);
-            let (peak, largest) = measure(&config);
+            let (peak, largest) = measure(&config, cells(config.model.n_genes));
             let factor = said.total() as f64 / peak as f64;
             println!("{shape:?} {stage:?}: {} said, {peak} measured, {factor:.3}", said.total());
             assert!(FACTOR.contains(&factor), "{shape:?} {stage:?}: {said:?} for {peak} bytes, {factor:.3}");
             assert_eq!(said.largest_buffer as usize, largest, "{shape:?} {stage:?}");
         }
     }
+    attention_of_600_genes_has_no_matrix_of_them();
+}
+
+/// A Cell-JEPA's step at the paper's 32 cells of 600 genes with 8 heads, in which one matrix of attention weights would take
+/// 370 MB: no allocation is larger than a tenth of that, and the peak of a narrow block stays below one such matrix.
+fn attention_of_600_genes_has_no_matrix_of_them() {
+    const N_GENES: usize = 610;
+    let model = CellJepaConfig {
+        d_model: 16,
+        n_layers: 1,
+        n_heads: 8,
+        feed_forward: 16,
+        predictor_width: 16,
+        dropout: 0.0,
+        ..CellJepaConfig::default()
+    };
+    let mut config = TrainConfig {
+        cell_jepa: Some(model),
+        pretrain: StageConfig { n_steps: 9, batch_size: 32, ..StageConfig::default() },
+        ..TrainConfig::default()
+    };
+    config.model.n_genes = N_GENES;
+    let dense: Vec<f32> = (0..32 * N_GENES).map(|at| 1.0 + (at % 7) as f32 / 3.0).collect();
+    let counts = Counts::from_dense(&dense, N_GENES).expect("rows are whole");
+    let cells = TrainingCells::new(counts, &[Role::Unlabelled; 32], None, Vec::new()).expect("rows of one kind");
+    let (peak, largest) = measure(&config, cells);
+    let matrix = 32 * 8 * 601 * 601 * 4;
+    println!("32 cells of 600 genes, 8 heads: {largest} bytes at most at once, {peak} in all; a matrix is {matrix}");
+    assert!(10 * largest < matrix, "{largest}");
+    assert!(peak < matrix, "{peak}");
 }

@@ -245,7 +245,9 @@ pub fn train(plan: &Plan<'_>, out: &Path, steps: &Steps) -> Result<Option<Traine
         None => plan.config.clone(),
     };
     let target_sum = config.data.target_sum.unwrap_or(dataset::DEFAULT_TARGET_SUM);
-    let more = MoreColumns { batch: config.batch_column.as_deref(), only: None };
+    let tuning = config.cell_jepa.as_ref().and_then(|recipe| recipe.fine_tune.as_ref());
+    let batch = tuning.map(|tuning| tuning.column.as_str()).or(config.batch_column.as_deref());
+    let more = MoreColumns { batch, only: None };
     let dataset = dataset::load_with(plan.data, &config.data, config.join, None, target_sum, more)?;
     let header = from.map(|from| &from.checkpoint.header);
     let material = dataset.material();

@@ -4,6 +4,7 @@
 //! cancelled leaves what was there before. `cells` and `jepa` are re-exported for the leaves that drive the engine;
 //! `conservation` scores embeddings for them.
 
+mod backwards;
 mod checkpoint;
 pub mod conservation;
 pub mod evaluate;

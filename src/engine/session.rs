@@ -11,6 +11,7 @@ use spec::evaluation::Folds;
 use spec::message::{Envelope, Event, Request};
 use spec::prediction::Prediction;
 
+use crate::backwards::ask_backwards;
 use crate::checkpoint::{Beside, Checkpoint, OfRun};
 use crate::export;
 use crate::failure::EngineError;
@@ -192,6 +193,13 @@ impl Session {
                 self.predictions.retain(|known| known.query != prediction.query);
                 self.predictions.push(prediction.clone());
                 Event::Predicted { prediction }
+            }
+            Request::AskBackwards { signature, mode, candidates } => {
+                let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
+                let checkpoint = self.checkpoint.as_ref().ok_or(LOADED_FIRST)?;
+                let asked = (*signature, mode, candidates);
+                let found = Box::pin(ask_backwards(task, population, checkpoint, asked)).await?;
+                Event::AskedBackwards { found: Box::new(found) }
             }
             Request::Evaluate { mut config } => {
                 let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;

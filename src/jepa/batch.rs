@@ -278,6 +278,14 @@ impl TrainingCells {
         order.iter().map(|&index| self.all[index as usize] as usize).collect()
     }
 
+    /// The target of a row that is trained on, or its type where types stand in for targets.
+    ///
+    /// # Panics
+    /// Where there is no such row.
+    pub fn target_of(&self, row: usize) -> Option<u32> {
+        self.target_of_row[row]
+    }
+
     /// The pairs of an action or decoder step, `n_controls` pairs of two controls behind those of `order`.
     pub fn pairs(&self, order: &[u32], n_controls: usize, sampling: Sampling, draws: &Draws, step: usize) -> Pairs {
         let mut rng = draws.stream(Purpose::Control, step as u64);

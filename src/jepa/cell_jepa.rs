@@ -38,10 +38,12 @@ pub struct CellJepa {
     pub predictor: CellPredictor,
     /// From a token to the bin of its value.
     pub value_head: ValueHead,
+    /// From the embedding of a cell to what its genes are asked with; fine-tuning alone has it, `[d, d]`.
+    pub generator: Option<Tensor<2>>,
 }
 
 parameters!(CellJepa {
-    student: "student", teacher: "teacher", predictor: "predictor", value_head: "value_head"
+    student: "student", teacher: "teacher", predictor: "predictor", value_head: "value_head", generator: "generator.weight"
 } keep {});
 
 impl CellJepa {
@@ -82,7 +84,21 @@ impl CellJepa {
                 second: Linear::uniform(d_model, d_model, init),
                 last: Linear::uniform(d_model, 1, init),
             },
+            generator: config.fine_tune.is_some().then(|| init.uniform([d_model, d_model], d_model)),
         })
+    }
+
+    /// The model for a run with this configuration: fine-tuning begins with a generator drawn from `seed` where it has none.
+    #[must_use]
+    pub fn prepared_for(mut self, config: &CellJepaConfig, seed: u64, device: &Device) -> Self {
+        let d_model = config.d_model;
+        self.generator = match config.fine_tune {
+            None => None,
+            Some(_) => {
+                Some(self.generator.unwrap_or_else(|| Init::seeded(seed, device).uniform([d_model, d_model], d_model)))
+            }
+        };
+        self
     }
 
     /// The model with the values of `tensors`.

@@ -5,7 +5,7 @@
 mod population;
 
 use burn::tensor::activation::log_softmax;
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Int, Tensor, TensorData};
 use spec::train::report::{LossTerm, TermValue};
 
 use crate::error::Error;
@@ -165,6 +165,21 @@ pub fn mean_squared_error(x: Tensor<2>, y: Tensor<2>) -> Tensor<1> {
 /// `1 - cos` of the rows of two matrices `[B, d]`, `[B, 1]`.
 pub fn cosine_distances(x: Tensor<2>, y: Tensor<2>) -> Tensor<2> {
     (normalise(x) * normalise(y)).sum_dim(1).neg() + 1.0
+}
+
+/// Mean over cells of the cross-entropy of `softmax_j(cos(e_i, e_j) / τ)` to the cells of i's own kind, all alike, i itself
+/// among them; embeddings `[B, d]`, a kind each. Zero where there are fewer than two cells.
+pub fn kind_contrast(cells: Tensor<2>, kinds: &[u32], temperature: f64) -> Tensor<1> {
+    let n = kinds.len();
+    let rows = normalise(cells);
+    let choice = log_softmax(rows.clone().matmul(rows.transpose()) / temperature, 1);
+    let mut wanted = vec![0.0f32; n * n];
+    for (row, own) in wanted.chunks_exact_mut(n.max(1)).zip(kinds) {
+        let n_alike = kinds.iter().filter(|kind| *kind == own).count() as f32;
+        row.iter_mut().zip(kinds).filter(|(_, kind)| *kind == own).for_each(|(share, _)| *share = 1.0 / n_alike);
+    }
+    let wanted = Tensor::<2>::from_data(TensorData::new(wanted, [n, n]), &choice.device().inner());
+    (choice * wanted).sum().neg() / (n as f64).max(1.0)
 }
 
 /// Mean over the masked tokens and all latent dimensions; not a number where nothing is masked, as in the reference.

@@ -4,7 +4,12 @@
 //! cells, and progress, cancelling and the event loop get their turn between two chunks. Nothing is masked.
 //! The response is `decoder(mu) - decoder(baseline)`, averaged over the control cells. The baseline is what the
 //! checkpoint was trained with: the control's own tokens, as the reference, or the predicted tokens without a
-//! perturbation. With an anchor that difference only corrects what the anchor says. Where training averaged cells into one example, a query averages as many before the model reads them.
+//! perturbation. With an anchor that difference only corrects what the anchor says. Where training averaged cells into
+//! one example, a query averages as many before the model reads them. [`sweep`] asks one cell about many perturbations,
+//! [`backwards`] which of them meets a signature.
+
+pub mod backwards;
+pub mod sweep;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use cells::counts::Counts;
@@ -123,9 +128,7 @@ impl Predictor {
         if weights.is_some_and(|weights| weights.len() != cells.n_cells()) {
             return Err(Error::TrainingCells { problem: "there must be one weight per cell".into() });
         }
-        let decoder = self.decoder.as_ref().ok_or_else(|| Error::Checkpoint {
-            problem: "it has no decoder, so that it gives latent states but no expression".into(),
-        })?;
+        let decoder = self.decoder()?;
         let cursor = Cursor::new(self, cells, rows, weights, self.header.cells_per_example)?;
         if let Some(anchor) = self.anchor.as_ref().filter(|anchor| anchor.width() != vector.len()) {
             let (n, n_anchor) = (vector.len(), anchor.width());
@@ -162,6 +165,12 @@ impl Predictor {
         response.cursor = Cursor::new(self, cells, rows, None, 1)?;
         response.each = Some(Vec::new());
         Ok(response)
+    }
+
+    fn decoder(&self) -> Result<&Decoder, Error> {
+        self.decoder.as_ref().ok_or_else(|| Error::Checkpoint {
+            problem: "it has no decoder, so that it gives latent states but no expression".into(),
+        })
     }
 
     /// The vector as the checkpoint wants it asked.

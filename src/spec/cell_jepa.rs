@@ -1,12 +1,12 @@
 //! What a Cell-JEPA model is made of: sizes, how a cell becomes tokens, and how it is trained (arXiv 2602.02093).
 //!
 //! The paper leaves much open and there is no public code. What it does not say is assumed here in the open: each such
-//! field says "assumed; the paper does not say", with its number in the project's own list (A1 to A9), where scGPT's
-//! published rules fill the gap where there are any.
+//! field says "assumed; the paper does not say", with its number in the project's own list (A1 to A9); scGPT's published
+//! rules fill the gap where there are any.
 
 use serde::{Deserialize, Serialize};
 
-use crate::train::{Stage, StageConfig, TrainConfig};
+use crate::train::{HoldBack, Stage, StageConfig, TrainConfig};
 
 /// How many genes are hidden of a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -17,6 +17,27 @@ pub enum MaskDraw {
     Independent,
     /// Exactly the ratio's share of the cell's genes, rounded.
     Exact,
+}
+
+/// Fine-tuning by the types of the cells, which adds two losses (the paper's GEPC and ECS).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CellTypeTuning {
+    /// Column of `obs` that names each cell's type; cells of which it says nothing are a type of their own. Default:
+    /// `cell_type`.
+    pub column: String,
+    /// Weight of the squared error of hidden values as they are told from the gene and the cell's embedding. Default: 1.
+    pub generated_weight: f64,
+    /// Weight of the cross-entropy of finding the cells of the same type among those of the batch. Default: 1.
+    pub contrast_weight: f64,
+    /// Temperature of that choice. A8, assumed; the paper does not say. Default: 0.1.
+    pub contrast_temperature: f64,
+}
+
+impl Default for CellTypeTuning {
+    fn default() -> Self {
+        Self { column: "cell_type".into(), generated_weight: 1.0, contrast_weight: 1.0, contrast_temperature: 0.1 }
+    }
 }
 
 /// Sizes and recipe of a Cell-JEPA. The default is the paper's.
@@ -60,9 +81,6 @@ pub struct CellJepaConfig {
     pub predictor_width: usize,
     /// Bound of the gradients' common norm; 0 leaves them as they are. A7, assumed; the paper does not say. Default: 1.
     pub clip_norm: f64,
-    /// Temperature of the contrast between cells of the same type and others, in fine-tuning. A8, assumed; the paper does
-    /// not say. Default: 0.1.
-    pub contrast_temperature: f64,
     /// Expressed genes that a query reads of a cell at most; of more a choice by the cell's place. A9, assumed; the paper
     /// does not say. Default: none, as many as `max_genes`.
     pub embed_max_genes: Option<usize>,
@@ -78,6 +96,9 @@ pub struct CellJepaConfig {
     pub lr_decay: f64,
     /// Decoupled weight decay. Default: 2e-4.
     pub weight_decay: f64,
+    /// Learns from the cells' types as well. Default: none, pretraining.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fine_tune: Option<CellTypeTuning>,
 }
 
 impl Default for CellJepaConfig {
@@ -99,7 +120,6 @@ impl Default for CellJepaConfig {
             average_embeddings: true,
             predictor_width: 512,
             clip_norm: 1.0,
-            contrast_temperature: 0.1,
             embed_max_genes: None,
             embed_normalised: true,
             value_weight: 1.0,
@@ -107,6 +127,7 @@ impl Default for CellJepaConfig {
             lr: 1e-4,
             lr_decay: 0.9,
             weight_decay: 2e-4,
+            fine_tune: None,
         }
     }
 }
@@ -124,6 +145,8 @@ pub struct CellJepaCounts {
     pub predictor: usize,
     /// The head that tells hidden values.
     pub value_head: usize,
+    /// What tells values from the cell's embedding; 0 without fine-tuning.
+    pub generator: usize,
 }
 
 impl CellJepaConfig {
@@ -156,6 +179,7 @@ impl CellJepaConfig {
             encoder: table + norm + value_encoder + self.n_layers * block,
             predictor: linear(d, self.predictor_width) + linear(self.predictor_width, d),
             value_head: 2 * linear(d, d) + linear(d, 1),
+            generator: if self.fine_tune.is_some() { d * d } else { 0 },
         }
     }
 
@@ -176,6 +200,7 @@ impl CellJepaConfig {
         if let Some((name, _)) = sizes.iter().find(|(_, size)| *size == 0) {
             return Err(format!("cell_jepa.{name} is 0; it must be at least 1"));
         }
+        let tuning = self.fine_tune.clone().unwrap_or_default();
         if self.n_bins < 2 {
             return Err(format!("cell_jepa.n_bins is {}; it must be at least 2", self.n_bins));
         }
@@ -188,9 +213,11 @@ impl CellJepaConfig {
                 return Err(format!("cell_jepa.{name} is {value}; it must lie in 0 to 1, 1 excluded"));
             }
         }
-        for (name, value) in
-            [("lr", self.lr), ("lr_decay", self.lr_decay), ("contrast_temperature", self.contrast_temperature)]
-        {
+        for (name, value) in [
+            ("lr", self.lr),
+            ("lr_decay", self.lr_decay),
+            ("fine_tune.contrast_temperature", tuning.contrast_temperature),
+        ] {
             if !(value.is_finite() && value > 0.0) {
                 return Err(format!("cell_jepa.{name} is {value}; it must be above 0"));
             }
@@ -200,6 +227,8 @@ impl CellJepaConfig {
             ("clip_norm", self.clip_norm),
             ("value_weight", self.value_weight),
             ("embedding_weight", self.embedding_weight),
+            ("fine_tune.generated_weight", tuning.generated_weight),
+            ("fine_tune.contrast_weight", tuning.contrast_weight),
         ] {
             if !(value.is_finite() && value >= 0.0) {
                 return Err(format!("cell_jepa.{name} is {value}; it must be 0 or more"));
@@ -217,6 +246,14 @@ impl CellJepaConfig {
         self.validate()?;
         if let Some(stage) = Stage::ALL[1..].iter().find(|stage| run.stage(**stage).n_steps > 0) {
             return Err(format!("the {} stage has steps; Cell-JEPA has pretraining alone", stage.label()));
+        }
+        if self.fine_tune.is_some() && run.accumulate > 1 {
+            return Err(
+                "accumulate is set; fine-tuning by types contrasts the cells of a whole batch: leave it at 1".into()
+            );
+        }
+        if self.fine_tune.is_some() && run.validation_share > 0.0 && run.hold_back == HoldBack::Targets {
+            return Err("hold_back would hold back whole types of cells; set hold_back = \"cells\"".into());
         }
         let plain =
             StageConfig { n_steps: run.pretrain.n_steps, batch_size: run.pretrain.batch_size, ..Default::default() };
@@ -286,7 +323,7 @@ impl CellJepaPreset {
             cell_jepa: Some(self.model()),
             pretrain: StageConfig { n_steps, batch_size: 32, ..StageConfig::default() },
             validation_share: 0.1,
-            hold_back: crate::train::HoldBack::Cells,
+            hold_back: HoldBack::Cells,
             ..TrainConfig::default()
         }
     }

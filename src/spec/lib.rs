@@ -5,6 +5,7 @@
 //! started (what a training costs) are pure functions of the configuration.
 //! Deliberately absent: file paths, tensors, and any dependency but serde.
 
+pub mod backwards;
 pub mod cell_jepa;
 pub mod checkpoint;
 pub mod dataset;

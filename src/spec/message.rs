@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::backwards::{Backwards, Candidates, Signature};
 use crate::checkpoint::{Card, CheckpointHeader};
 use crate::dataset::{GeneJoin, Opened, PrepareOptions, Prepared};
 use crate::device::{AttentionPath, BackendChoice, DeviceReport};
@@ -17,6 +18,7 @@ use crate::map::{
     CellColumn, CellQuantity, Grouping, Mapped, MarkerOptions, MarkerTable, PopulationConfig, Representation,
     ScoreTable,
 };
+use crate::model::Mode;
 use crate::prediction::{Prediction, Query, TargetInfo};
 use crate::prepare::{CellFilter, MapConfig};
 use crate::run::{Glimpse, RunChange, RunExport, RunInfo, StartFrom, Steering, StorageReport, TrainingPlan};
@@ -126,6 +128,16 @@ pub enum Request {
     Predict {
         /// What is asked.
         query: Query,
+    },
+    /// Look for the perturbations that lead towards a signature. Answered by [`Event::AskedBackwards`].
+    AskBackwards {
+        /// What is looked for.
+        signature: Box<Signature>,
+        /// How genes would be perturbed.
+        mode: Mode,
+        /// Which are asked about.
+        #[serde(default)]
+        candidates: Candidates,
     },
     /// Judge the loaded model on what it held out of the prepared cells, beside the simple methods; these alone where there
     /// is no such model, or other folds are asked for. Answered by [`Event::Evaluated`].
@@ -354,6 +366,11 @@ pub enum Event {
     Predicted {
         /// The answer.
         prediction: Prediction,
+    },
+    /// Perturbations were looked for.
+    AskedBackwards {
+        /// What was found.
+        found: Box<Backwards>,
     },
     /// An evaluation is done.
     Evaluated {

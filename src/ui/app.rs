@@ -6,6 +6,7 @@
 
 mod answered;
 mod asked;
+mod backwards;
 mod job;
 mod pathways;
 mod population;
@@ -33,6 +34,7 @@ pub use population::{Population, Unfolding};
 pub use shared::Shared;
 pub use training::{Live, Planned, Tries, is_run};
 
+use backwards::AskingBackwards;
 use pathways::Pathways;
 use training::Training;
 
@@ -211,6 +213,8 @@ pub struct State {
     pub evaluation: Option<Shared<Evaluation>>,
     /// The sets of genes that it falls into.
     pub pathways: Pathways,
+    /// The question the other way round.
+    pub backwards: AskingBackwards,
     /// The job at work.
     pub running: Option<Running>,
     /// How far it is.

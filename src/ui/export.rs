@@ -1,6 +1,7 @@
 //! What a person takes away: an answer as csv.
 
 use js_sys::Array;
+use spec::backwards::Backwards;
 use spec::enrichment::Enrichment;
 use spec::evaluation::Evaluation;
 use spec::genes::VariableGenesTable;
@@ -184,6 +185,27 @@ pub fn enrichment_csv(found: &Enrichment) -> String {
             set.changed.len(),
             quoted(&changed)
         ));
+    }
+    out
+}
+
+/// What was found by asking backwards: perturbations and pairs with their scores.
+pub fn backwards_csv(found: &Backwards) -> String {
+    let mut out = format!(
+        "# looked for: {}, {} genes known, by {}\n# {} candidates; best match of shuffled signatures (95 %): {}\ndirection,perturbation,score\n",
+        one_line(&found.signature.name),
+        found.n_known,
+        found.mode.label(),
+        found.n_candidates,
+        found.chance
+    );
+    for (direction, matches) in [("towards", &found.towards), ("away", &found.away)] {
+        for one in matches {
+            out.push_str(&format!("{direction},{},{}\n", quoted(&one.target), one.score));
+        }
+    }
+    for pair in &found.pairs {
+        out.push_str(&format!("towards,{},{}\n", quoted(&pair.targets.join(" + ")), pair.score));
     }
     out
 }

@@ -31,6 +31,7 @@
 //   `run-export-file`, `run-export-curves`, `run-export-state`, `run-delete` and `run-delete-yes`, `compared`,
 //   `storage`.
 
+pub mod backwards;
 pub mod before_after;
 pub mod card;
 pub mod choices;

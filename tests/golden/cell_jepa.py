@@ -22,8 +22,10 @@ from torch.nn import functional as F
 GENES, WIDTH, HEADS, LAYERS, HIDDEN, BINS = 14, 16, 2, 2, 24, 50
 CLS, PAD = GENES, GENES + 1
 LENGTHS = [11, 8, 5, 9]
-EMA, WEIGHT_DECAY, CLIP = 0.996, 2e-4, 1.0
+EMA, WEIGHT_DECAY, CLIP, TEMPERATURE = 0.996, 2e-4, 1.0, 0.1
+KINDS = [0, 1, 0, 2]
 RATES = [1e-3, 1e-3 * 0.9, 1e-3 * 0.9**2]
+ATTENTION = [f"student.transformer_encoder.layers.{layer}.self_attn.in_proj_weight" for layer in range(LAYERS)]
 torch.set_default_dtype(torch.float64)
 torch.manual_seed(0)
 rng = np.random.default_rng(0)
@@ -98,6 +100,18 @@ class CellJepa(nn.Module):
         self.teacher = Encoder()
         self.predictor = nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.GELU(), nn.Linear(WIDTH, WIDTH))
         self.value_head = ValueHead()
+        self.generator = nn.Linear(WIDTH, WIDTH, bias=False)
+
+    def tuned(self, genes, values, hidden, kinds):
+        """What fine-tuning by cell types adds: values told by the cell's embedding, and the contrast of types."""
+        cell = self.student(genes, values, hidden)[:, 0]
+        told = (self.student.encoder(genes) * self.generator(cell).unsqueeze(1)).sum(-1)
+        generated = ((told - values)[hidden] ** 2).sum() / hidden.sum()
+        rows = F.normalize(cell, dim=-1)
+        alike = (kinds.unsqueeze(0) == kinds.unsqueeze(1)).double()
+        wanted = alike / alike.sum(1, keepdim=True)
+        contrast = F.cross_entropy(rows @ rows.T / TEMPERATURE, wanted)
+        return generated, contrast
 
     def forward(self, genes, values, hidden):
         tokens = self.student(genes, values, hidden)
@@ -190,9 +204,19 @@ def main():
         if parameter.grad is not None:
             tensors[f"grad.pretrain.{name}"] = parameter.grad
 
+    tuned = copy.deepcopy(model)
+    tuned.zero_grad(set_to_none=True)
+    generated, contrast = tuned.tuned(genes, values, hidden, torch.tensor(KINDS))
+    (generated + contrast).backward()
+    tensors["in.kinds"] = np.array(KINDS, dtype=np.int32)
+    tensors["loss.generated"], tensors["loss.contrast"] = generated, contrast
+    for name in ["generator.weight", "student.encoder.embedding.weight", *ATTENTION]:
+        tensors[f"grad.tune.{name}"] = tuned.get_parameter(name).grad
+
     trained = copy.deepcopy(model)
     for parameter in trained.teacher.parameters():
         parameter.requires_grad_(False)
+    trained.generator.weight.requires_grad_(False)
     learned = [parameter for parameter in trained.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(learned, lr=RATES[0], weight_decay=WEIGHT_DECAY)
     losses = []
@@ -211,6 +235,8 @@ def main():
     tensors["train.losses"] = np.array(losses)
     tensors["train.lr"] = np.array(RATES)
     for name, value in trained.state_dict().items():
+        if name.startswith("generator"):
+            continue
         tensors[f"train.after3.{name}"] = value
     metadata = {
         "architecture": "cell_jepa",

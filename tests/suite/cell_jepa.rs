@@ -47,6 +47,7 @@ fn cells() -> Vec<CellTokens> {
             genes: (0..n).map(|at| (at * 7 + n) % N_GENES as u32).collect(),
             bins: (0..n).map(|at| 1 + (at * 11 + n) % 50).collect(),
             hidden: (0..n).map(|at| at % 3 == 1).collect(),
+            kind: None,
         })
         .to_vec()
 }
@@ -119,6 +120,7 @@ fn the_cell_depends_on_what_is_seen_alone() {
                 genes: kept.iter().map(|&at| cell.genes[at]).collect(),
                 bins: kept.iter().map(|&at| cell.bins[at]).collect(),
                 hidden: vec![false; kept.len()],
+                kind: None,
             }
         })
         .collect();

@@ -1,5 +1,6 @@
 //! The command line on files: what it trains, predicts and scores is what the engine does, and mistakes are named.
 
+mod cell_jepa;
 mod genes;
 mod prepare;
 mod training;

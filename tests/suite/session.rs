@@ -1,6 +1,7 @@
 //! A session from request to event, with a small model of random weights over cells that this file makes: what the
 //! browser and every other leaf rely on, without either.
 
+mod asked;
 mod looked;
 mod mapped;
 mod population;

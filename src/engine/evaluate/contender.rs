@@ -118,8 +118,9 @@ impl<'a> Contender<'a> {
                         }
                     };
                     let Some(predictor) = trainer.predictor() else {
-                        problems.push(format!("{} predicts no responses: train a BioJEPA-AC", self.name()));
-                        return Ok(told);
+                        problems.push(format!("{}: a model of cells alone predicts no perturbation", self.name()));
+                        told.of_seeds[at].failed(screen, fold);
+                        continue;
                     };
                     let asking = Asking::new(screen, bank, &predictor, None);
                     Box::pin(asking.fold(fold, &pairs, at, config.seed, &mut told, watch)).await?;

@@ -82,6 +82,11 @@ impl Encoder {
         (self.genes, self.values) = (other.genes.clone(), other.values.clone());
     }
 
+    /// The normalised table's rows of the cells' tokens, `[B, N, d]`.
+    pub fn genes_of(&self, cells: &TokenBatch) -> Tensor<3> {
+        self.genes.forward(cells)
+    }
+
     /// The cells' embeddings `[B, d]`.
     pub fn embed(&self, cells: &TokenBatch, view: View, dropout: &mut Dropout) -> Tensor<2> {
         cell_of(self.forward(cells, view, dropout))

@@ -3,7 +3,7 @@
 //! Both losses are sums over cells, divided by what the whole batch has, so that a batch computed in parts gives the
 //! gradients of one.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor, TensorData};
 use spec::cell_jepa::CellJepaConfig;
 use spec::train::report::LossTerm;
 
@@ -38,13 +38,15 @@ struct Learning {
     student: Encoder,
     predictor: CellPredictor,
     value_head: ValueHead,
+    generator: Option<Tensor<2>>,
 }
 
 /// `w_v Σ (r(h_i) - v_i)² / hidden + w_e Σ (1 - cos(p(ê), e)) / cells`: the student reads cells with hidden values, the
-/// teacher whole ones. Nothing is recorded.
+/// teacher whole ones. Fine-tuning adds `Σ (f(y_i)ᵀ W ê - v_i)² / hidden` and the [contrast](loss::kind_contrast) of ê.
+/// Nothing is recorded.
 pub fn pretrain_loss(model: &CellJepa, cells: &TokenBatch, config: &CellJepaConfig, dropout: &mut Dropout) -> Losses {
-    let CellJepa { student, predictor, value_head, .. } = model.clone();
-    let learning = Learning { student, predictor, value_head };
+    let CellJepa { student, predictor, value_head, generator, .. } = model.clone();
+    let learning = Learning { student, predictor, value_head, generator };
     losses(&learning, &model.teacher, cells, Totals::of(cells), config, dropout)
 }
 
@@ -58,15 +60,46 @@ fn losses(
 ) -> Losses {
     let target = teacher.embed(cells, View::Whole, &mut Dropout::none());
     let tokens = learning.student.forward(cells, View::Masked, dropout);
-    let predicted = learning.predictor.forward(cell_of(tokens.clone()), dropout);
-    let missed = (learning.value_head.forward(tokens) - cells.values.clone()) * cells.hidden.clone();
-    let value = missed.square().sum() / totals.n_hidden;
+    let cell = cell_of(tokens.clone());
+    let predicted = learning.predictor.forward(cell.clone(), dropout);
+    let error = |told: Tensor<2>| {
+        let missed = (told - cells.values.clone()) * cells.hidden.clone();
+        missed.square().sum() / totals.n_hidden
+    };
+    let value = error(learning.value_head.forward(tokens));
     let embedding = loss::cosine_distances(predicted, target).sum() / totals.n_cells;
     let weighted = [
         (LossTerm::HiddenValues, config.value_weight, value),
         (LossTerm::CellEmbedding, config.embedding_weight, embedding),
     ];
-    summed(weighted.map(|(term, weight, value)| Term { term, weight, value }).to_vec())
+    let mut terms = weighted.map(|(term, weight, value)| Term { term, weight, value }).to_vec();
+    if let (Some(generator), Some(tuning)) = (&learning.generator, &config.fine_tune) {
+        let told = generated(&learning.student, generator, cells, cell.clone());
+        let (term, weight) = (LossTerm::GeneratedValues, tuning.generated_weight);
+        terms.push(Term { term, weight, value: error(told) });
+        let value = contrast(cell, &cells.kinds, tuning.contrast_temperature);
+        terms.push(Term { term: LossTerm::TypeContrast, weight: tuning.contrast_weight, value });
+    }
+    summed(terms)
+}
+
+/// The values of all genes as the cell's embedding `[B, d]` tells them, `[B, N]`.
+fn generated(student: &Encoder, generator: &Tensor<2>, cells: &TokenBatch, cell: Tensor<2>) -> Tensor<2> {
+    let [n_cells, n_tokens] = cells.values.dims();
+    let asked = cell.matmul(generator.clone().transpose()).unsqueeze_dim::<3>(2);
+    student.genes_of(cells).matmul(asked).reshape([n_cells, n_tokens])
+}
+
+/// The contrast of the cells whose kind is known.
+fn contrast(cell: Tensor<2>, kinds: &[Option<u32>], temperature: f64) -> Tensor<1> {
+    let (places, kinds): (Vec<i32>, Vec<u32>) =
+        (0..).zip(kinds).filter_map(|(place, kind)| Some((place, (*kind)?))).unzip();
+    if kinds.is_empty() {
+        return (cell * 0.0).sum();
+    }
+    let n = places.len();
+    let places = Tensor::<1, Int>::from_data(TensorData::new(places, [n]), &cell.device().inner());
+    loss::kind_contrast(cell.select(0, places), &kinds, temperature)
 }
 
 fn summed(terms: Vec<Term>) -> Losses {
@@ -86,6 +119,7 @@ pub fn pretrain_gradients(
         student: model.student.tracked(),
         predictor: model.predictor.tracked(),
         value_head: model.value_head.tracked(),
+        generator: model.generator.tracked(),
     };
     let totals = Totals::of(cells);
     let mut gradients = NamedGradients::default();
@@ -96,6 +130,7 @@ pub fn pretrain_gradients(
         gradients.add("student", &learning.student, &mut recorded);
         gradients.add("predictor", &learning.predictor, &mut recorded);
         gradients.add("value_head", &learning.value_head, &mut recorded);
+        gradients.add("generator.weight", &learning.generator, &mut recorded);
         let found = found.inner().terms;
         sum = Some(match sum {
             None => found,
@@ -122,6 +157,7 @@ pub fn pretrain_step(
     model.student = optimiser.step("student", model.student.clone(), &gradients, lr, beta1);
     model.predictor = optimiser.step("predictor", model.predictor.clone(), &gradients, lr, beta1);
     model.value_head = optimiser.step("value_head", model.value_head.clone(), &gradients, lr, beta1);
+    model.generator = optimiser.step("generator.weight", model.generator.clone(), &gradients, lr, beta1);
     model.teacher = moving_average(model.teacher.clone(), &model.student, config.ema_decay);
     if !config.average_embeddings {
         model.teacher.share_embeddings(&model.student);

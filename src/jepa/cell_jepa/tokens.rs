@@ -24,6 +24,8 @@ pub struct CellTokens {
     pub bins: Vec<u32>,
     /// Whether the student does not see its value.
     pub hidden: Vec<bool>,
+    /// The type of the cell, by code; none where it is not asked for.
+    pub kind: Option<u32>,
 }
 
 impl CellTokens {
@@ -61,7 +63,7 @@ impl CellTokens {
     fn read(rows: &Counts, row: usize, n_bins: usize, draw: impl FnMut() -> f64) -> Self {
         let (genes, values): (Vec<u32>, Vec<f32>) = rows.row(row).filter(|(_, value)| *value > 0.0).unzip();
         let hidden = vec![false; genes.len()];
-        Self { bins: bins(&values, n_bins, draw), genes, hidden }
+        Self { bins: bins(&values, n_bins, draw), genes, hidden, kind: None }
     }
 
     fn keep_some(&mut self, n_most: usize, rng: &mut ChaCha8Rng) {
@@ -131,6 +133,8 @@ pub struct TokenBatch {
     pub padding: Tensor<2>,
     /// Hidden values of each cell.
     pub n_hidden: Vec<usize>,
+    /// The type of each cell, where it is known.
+    pub kinds: Vec<Option<u32>>,
 }
 
 impl TokenBatch {
@@ -161,6 +165,7 @@ impl TokenBatch {
             has_value: floats(has_value),
             hidden: floats(hidden),
             padding: floats(padding),
+            kinds: cells.iter().map(|cell| cell.kind).collect(),
             n_hidden: cells.iter().map(|cell| cell.hidden.iter().filter(|is_hidden| **is_hidden).count()).collect(),
         }
     }
@@ -180,7 +185,8 @@ impl TokenBatch {
             has_value: rows(&self.has_value),
             hidden: rows(&self.hidden),
             padding: rows(&self.padding),
-            n_hidden: self.n_hidden[cells].to_vec(),
+            n_hidden: self.n_hidden[cells.clone()].to_vec(),
+            kinds: self.kinds[cells].to_vec(),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Comparison of Cell-JEPA with a twin in PyTorch: bins, outputs, losses, gradients, three optimiser steps.
 
 use burn::tensor::Device;
-use spec::cell_jepa::CellJepaConfig;
+use spec::cell_jepa::{CellJepaConfig, CellTypeTuning};
+use spec::train::report::LossTerm;
 
 use crate::cell_jepa::dropout::Dropout;
 use crate::cell_jepa::encoder::{View, cell_of};
@@ -25,6 +26,8 @@ pub(super) async fn check(bytes: &[u8], device: &Device) -> Result<ParityReport,
     let (config, n_genes) = sizes(&golden)?;
     let model = CellJepa::from_tensors(&config, n_genes, &golden.under("model."), device)?;
     let cells = cells(&golden, &config, n_genes, device)?;
+    // The generator is there for the losses of fine-tuning alone.
+    let config = CellJepaConfig { fine_tune: None, ..config };
     let mut report = ParityReport::default();
     binned(&mut report, &golden, &config)?;
     outputs(&mut report, &golden, &model, &cells).await?;
@@ -39,6 +42,7 @@ pub(super) async fn check(bytes: &[u8], device: &Device) -> Result<ParityReport,
             report.compare(Class::Loss, name, &value, golden.values(name)?);
         }
     }
+    tuned(&mut report, &golden, &model, &cells, &config).await?;
     three_steps(&mut report, &golden, model, &cells, &config).await?;
     Ok(report)
 }
@@ -57,6 +61,7 @@ fn sizes(golden: &Numbers) -> Result<(CellJepaConfig, usize), Error> {
         predictor_width: d_model,
         n_bins: size("n_bins")?,
         dropout: 0.0,
+        fine_tune: Some(CellTypeTuning::default()),
         ..CellJepaConfig::default()
     };
     Ok((config, size("n_genes")?))
@@ -75,6 +80,7 @@ fn cells(golden: &Numbers, config: &CellJepaConfig, n_genes: usize, device: &Dev
                 genes: kept.iter().map(|&at| genes[at] as u32).collect(),
                 bins: kept.iter().map(|&at| values[at] as u32).collect(),
                 hidden: kept.iter().map(|&at| hidden[at] != 0).collect(),
+                kind: None,
             }
         })
         .collect();
@@ -123,6 +129,43 @@ async fn outputs(
     for (name, tensor) in tensors {
         let found = read_back(name, tensor).await?;
         report.compare(Class::Output, name, &found, golden.values(name)?);
+    }
+    Ok(())
+}
+
+/// The two losses that fine-tuning adds, by themselves.
+async fn tuned(
+    report: &mut ParityReport,
+    golden: &Numbers,
+    model: &CellJepa,
+    cells: &TokenBatch,
+    config: &CellJepaConfig,
+) -> Result<(), Error> {
+    let config = CellJepaConfig {
+        value_weight: 0.0,
+        embedding_weight: 0.0,
+        fine_tune: Some(CellTypeTuning::default()),
+        ..config.clone()
+    };
+    let kinds = golden.integers("in.kinds")?.iter().map(|&kind| Some(kind as u32)).collect();
+    let cells = TokenBatch { kinds, ..cells.clone() };
+    let (losses, found) = step::pretrain_gradients(model, &cells, &config, 1, &mut Dropout::none());
+    for term in losses.terms {
+        let name = match term.term {
+            LossTerm::GeneratedValues => "loss.generated",
+            LossTerm::TypeContrast => "loss.contrast",
+            _ => continue,
+        };
+        let value = read_back(name, term.value).await?;
+        report.compare(Class::Loss, name, &value, golden.values(name)?);
+    }
+    for (name, reference) in golden.under("grad.tune.") {
+        let full_name = format!("grad.tune.{name}");
+        let gradient = match found.get(&name) {
+            Some(gradient) => read_back(&full_name, gradient.clone()).await?,
+            None => Vec::new(),
+        };
+        report.compare(Class::Gradient, &full_name, &gradient, &reference.values);
     }
     Ok(())
 }

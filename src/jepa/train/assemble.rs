@@ -106,6 +106,14 @@ pub enum AssemblyError {
         /// The name.
         name: String,
     },
+    /// Fine-tuning needs types of cells.
+    #[error(
+        "fine-tuning needs two types of cells or more: obs has none of them in the column {column} (fine_tune.column)"
+    )]
+    NoKinds {
+        /// The column.
+        column: String,
+    },
     /// Pairing by batch was asked for without a column.
     #[error("batch_column is {column}, but the batch of each cell was not given")]
     NoBatches {

@@ -42,6 +42,7 @@ impl Learned {
     pub fn of_checkpoint(config: &TrainConfig, checkpoint: &Checkpoint, device: &Device) -> Result<Self, Error> {
         if let Some(recipe) = config.cell_jepa.clone() {
             let (model, _) = checkpoint.build_cell_jepa(device)?;
+            let model = model.prepared_for(&recipe, config.seed, device);
             return Ok(Self::CellJepa { model, recipe });
         }
         let (model, decoder) = checkpoint.build(device)?;

@@ -10,7 +10,7 @@ use spec::train::{Stage, TrainConfig};
 use super::assemble::{Assembled, AssemblyError, Material, check_lengths, listed};
 use super::examples::sampling;
 use super::gauges::gauges;
-use crate::batch::{Draws, Purpose, Role, TrainingCells};
+use crate::batch::{Draws, Purpose, Role, Target, TrainingCells};
 use crate::cell_jepa::dropout::Dropout;
 use crate::cell_jepa::encoder::{Encoder, View};
 use crate::cell_jepa::tokens::{CellTokens, TokenBatch};
@@ -24,7 +24,7 @@ use crate::step::StepSettings;
 /// First decay of AdamW, PyTorch's default.
 const BETA1: f64 = 0.9;
 
-/// Makes a run of cells, of which labels say nothing to it. Its genes are those of the data, or of `vocabulary` where one is
+/// Makes a run of cells. Labels say nothing to it, but for fine-tuning, to which `batches` are the cells' types. Its genes are those of the data, or of `vocabulary` where one is
 /// given: the genes that a later run or query may bring as well.
 ///
 /// # Errors
@@ -45,7 +45,7 @@ pub fn assemble_cells(
     let mut config = config.clone();
     config.model.n_genes = material.genes.len();
     config.validate().map_err(|problem| Error::Config { problem })?;
-    let roles = vec![Role::Unlabelled; material.expression.n_cells()];
+    let (roles, kinds) = kinds(&config, &material)?;
     let header = CheckpointHeader {
         format: 1,
         model: config.model.clone(),
@@ -61,8 +61,23 @@ pub fn assemble_cells(
         shrinkage: None,
         anchor: None,
     };
-    let cells = TrainingCells::new(material.expression, &roles, None, Vec::new())?;
+    let cells = TrainingCells::new(material.expression, &roles, None, kinds)?;
     Ok(Assembled { config, header, cells, warnings })
+}
+
+/// The types of the cells, which stand where the other model has targets; without fine-tuning there are none.
+fn kinds(config: &TrainConfig, material: &Material) -> Result<(Vec<Role>, Vec<Target>), AssemblyError> {
+    let Some(tuning) = config.cell_jepa.as_ref().and_then(|recipe| recipe.fine_tune.as_ref()) else {
+        return Ok((vec![Role::Unlabelled; material.expression.n_cells()], Vec::new()));
+    };
+    let column = || AssemblyError::NoKinds { column: tuning.column.clone() };
+    let codes = material.batches.as_ref().ok_or_else(column)?;
+    let n_kinds = codes.iter().max().map_or(0, |most| *most as usize + 1);
+    if n_kinds < 2 {
+        return Err(column());
+    }
+    let target = |code: usize| Target { name: format!("type {code}"), vector: Vec::new() };
+    Ok((codes.iter().map(|&code| Role::Perturbed(code)).collect(), (0..n_kinds).map(target).collect()))
 }
 
 /// The cells with the columns of a vocabulary; genes that they lack are 0, and so are no tokens.
@@ -97,7 +112,8 @@ pub(super) fn visits(
     let n_cells = cells.n_examples(Stage::Pretrain, sampling(&config.pretrain));
     let order = draws.order(n_cells, n_examples, step);
     let mut rng = draws.stream(Purpose::Tokens, step as u64);
-    let visit = |row| CellTokens::visit(cells.rows(), row, recipe, &mut rng);
+    let visit =
+        |row| CellTokens { kind: cells.target_of(row), ..CellTokens::visit(cells.rows(), row, recipe, &mut rng) };
     let tokens: Vec<CellTokens> = cells.visited(&order).into_iter().map(visit).collect();
     TokenBatch::new(&tokens, cells.n_genes(), recipe, device)
 }

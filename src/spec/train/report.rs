@@ -56,6 +56,10 @@ pub enum LossTerm {
     Change,
     /// Squared error of the hidden values, in bins (Cell-JEPA).
     HiddenValues,
+    /// Squared error of the hidden values as the cell's embedding tells them, in bins (Cell-JEPA's fine-tuning).
+    GeneratedValues,
+    /// Cross-entropy of finding cells of the same type (Cell-JEPA's fine-tuning).
+    TypeContrast,
     /// `1 - cos` of the cell's predicted embedding and the teacher's (Cell-JEPA).
     CellEmbedding,
     /// Energy distance between the predicted and the observed cells of a target (action, decoder).
@@ -74,6 +78,8 @@ impl LossTerm {
             LossTerm::Contrast => "contrast",
             LossTerm::Change => "squared error of the change",
             LossTerm::HiddenValues => "squared error of hidden values",
+            LossTerm::GeneratedValues => "squared error of generated values",
+            LossTerm::TypeContrast => "contrast of cell types",
             LossTerm::CellEmbedding => "cosine distance of the cell's embedding",
             LossTerm::Population => "distance of the populations",
         }

@@ -57,6 +57,7 @@ impl State {
                 self.prediction = Some(Shared::new(prediction));
                 self.look_at_new_answer();
             }
+            Event::AskedBackwards { found } => self.backwards.found = Some(Shared::new(*found)),
             Event::Evaluated { report } => {
                 self.failure = None;
                 self.evaluation = Some(Shared::new(*report));

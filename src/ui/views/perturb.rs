@@ -5,6 +5,7 @@ use spec::message::Request;
 use spec::model::Mode;
 
 use crate::app::{Checkpoint, Shared};
+use crate::views::backwards::BackwardsPanel;
 use crate::views::card::CardPanel;
 use crate::views::load::Warnings;
 use crate::views::picker::Picker;
@@ -53,6 +54,7 @@ pub fn Perturb() -> impl IntoView {
                     },
                     (None, false) => ().into_any(),
                 }}
+                {move || has_model().then(|| view! { <BackwardsPanel /> })}
             </section>
         </div>
     }

@@ -7,6 +7,7 @@ use jepa::train::Trainer;
 use jepa::train::assemble::Material;
 use jepa::train::start::started_from;
 use jepa::train::visits::assemble_cells;
+use spec::cell_jepa::CellTypeTuning;
 use spec::checkpoint::CheckpointHeader;
 use spec::train::report::LossTerm;
 use spec::train::{HoldBack, StageConfig, TrainConfig};
@@ -129,6 +130,44 @@ fn a_checkpoint_embeds_and_can_be_gone_on_from() {
     assert!(error.contains("d_model"), "{error}");
     let other = started_from(&TrainConfig::default(), &saved.header, &bytes).expect_err("another model").to_string();
     assert!(other.contains("cell_jepa"), "{other}");
+}
+
+#[test]
+fn types_of_cells_are_learned_by_fine_tuning() {
+    let tuning = CellTypeTuning { contrast_weight: 20.0, ..CellTypeTuning::default() };
+    let recipe = CellJepaConfig { fine_tune: Some(tuning), ..recipe() };
+    let mut config = config(recipe);
+    config.pretrain.n_steps = 60;
+    let typed = Material { batches: Some(two_kinds().1), ..material() };
+    let assembled = assemble_cells(&config, typed, None).expect("two types");
+    let mut first = trainer(&super::running::config(self::recipe()));
+    block_on(first.step()).expect("finite");
+    let from = checkpoint::read(&block_on(first.weights()).expect("readable")).expect("a checkpoint");
+    let parts = (assembled.config.clone(), assembled.header.clone(), assembled.cells.clone());
+    let mut trainer = Trainer::fine_tune(parts.0, parts.1, parts.2, &from, cpu()).expect("it fits");
+    let mut contrasts = Vec::new();
+    while !trainer.is_done() {
+        let report = block_on(trainer.step()).expect("finite").expect("reports every step");
+        contrasts.push(report.terms.iter().find(|term| term.term == LossTerm::TypeContrast).expect("a term").value);
+        if contrasts.len() == 7 {
+            let state = block_on(trainer.state()).expect("readable");
+            let (config, header) = Trainer::saved_as(&state).expect("its own state");
+            trainer = Trainer::resume(&state, config, header, assembled.cells.clone(), cpu()).expect("its own state");
+        }
+    }
+    // Four of each type in a batch of eight: the entropy of the target alone is about ln 4.
+    assert!(contrasts[59] < contrasts[0] - 0.2 && contrasts[59] < 1.7, "{contrasts:?}");
+    let tuned = checkpoint::read(&block_on(trainer.weights()).expect("readable")).expect("a checkpoint");
+    assert!(
+        tuned.tensors.contains_key("model.generator.weight") && !from.tensors.contains_key("model.generator.weight")
+    );
+    Embedder::new(&tuned, &cpu()).expect("a Cell-JEPA");
+
+    assert!(assemble_cells(&config, material(), None).is_err(), "no types were given");
+    let parts = TrainConfig { accumulate: 2, ..config.clone() };
+    assert!(parts.validate().expect_err("a batch in parts").contains("accumulate"));
+    let targets = TrainConfig { hold_back: HoldBack::Targets, ..config };
+    assert!(targets.validate().expect_err("types held back").contains("hold_back"));
 }
 
 #[test]

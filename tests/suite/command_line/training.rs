@@ -142,5 +142,5 @@ fn a_preset_needs_no_configuration() {
     assert_eq!(tensors["model.student.gene_embeddings"].shape, [GENES.len(), 8]);
     assert!(metadata["waddington_run"].contains("\"step\":3"), "three steps are done");
     let said = folder.run(&command.replace("tiny", "huge")).expect_err("there is none");
-    assert!(said.contains("tiny, small, production"), "{said}");
+    assert!(said.contains("tiny, waddington, small, production"), "{said}");
 }
