@@ -119,6 +119,9 @@ fn python<'a>(script: &str, arguments: impl IntoIterator<Item = &'a OsStr>) -> R
         python.context("Python is missing: install Python 3 to make the files and to compare with its tools")?;
     let script = workspace::root().join("benches").join(script);
     let mut words = vec![script.as_os_str()];
-    words.extend(arguments);
+    // Pushed one by one, so that each may live shorter than what it came from.
+    for word in arguments {
+        words.push(word);
+    }
     command::run(python, words)
 }
