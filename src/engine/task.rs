@@ -81,7 +81,7 @@ impl Watch for Task {
             }
         };
         let (name, unit) = (work.to_owned(), unit.to_owned());
-        let mut stretch = Stretch { task: self, name: name.clone(), unit, total, started_secs };
+        let mut stretch = Stretch { task: self, name: name.clone(), unit, total: Some(total), started_secs };
         stretch.reached(done).await?;
         self.watched = Some((name, started_secs));
         Ok(())
