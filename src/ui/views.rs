@@ -13,7 +13,7 @@
 //   `max-pct-mt` (each with `-line`), `compute-maps`, `colour-by`, `legend`, `map-expression`, `map-latent`,
 //   `coverage`.
 // perturb: `target-input`, `target-option`, `target-support`, `mode-select`, `predict`, `card`, `model-summary`,
-//   `n-heads`, `cannot-answer`, `prediction-headline`, `prediction-warnings`, `bar-plot`, `agreement-table`,
+//   `n-heads`, `cannot-answer`, `prediction-headline`, `prediction-support`, `prediction-warnings`, `bar-plot`, `agreement-table`,
 //   `gene-filter`, `gene-table`, `gene-row`, `download-csv`.
 // evaluate: `evaluate-empty`, `evaluate-folds`, `evaluate-batches`, `evaluate-min-cells`, `evaluate`,
 //   `evaluate-headline`, `evaluate-problems`, `evaluate-csv`, `evaluate-targets-csv`, `evaluate-json`,

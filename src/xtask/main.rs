@@ -118,5 +118,10 @@ fn python<'a>(script: &str, arguments: impl IntoIterator<Item = &'a OsStr>) -> R
     let python =
         python.context("Python is missing: install Python 3 to make the files and to compare with its tools")?;
     let script = workspace::root().join("benches").join(script);
-    command::run(python, std::iter::once(script.as_os_str()).chain(arguments))
+    let mut words = vec![script.as_os_str()];
+    // Pushed one by one, so that each may live shorter than what it came from.
+    for word in arguments {
+        words.push(word);
+    }
+    command::run(python, words)
 }

@@ -11,6 +11,7 @@ await import("./package.test.mjs");
 await import("./app.test.mjs");
 await import("./genes.test.mjs");
 await import("./train.test.mjs");
+await import("./evaluate.test.mjs");
 await import("./models.test.mjs");
 await import("./bad_input.test.mjs");
 await import("./looks.test.mjs");
