@@ -287,11 +287,19 @@ fn card(
             )
         }
     };
-    let shrunk = (config.vector_weight < 1.0).then(|| {
+    let shrunk = (config.vector_weight < 1.0 && config.anchor.is_none()).then(|| {
         format!(
             "Predictions for different targets are much alike: a query keeps {:.0} % of what sets a target's vector apart \
              from the training targets', because a model of so few targets overrates it.",
             100.0 * config.vector_weight
+        )
+    });
+    let anchored = config.anchor.as_ref().map(|anchor| {
+        format!(
+            "Most of a prediction is a closed form: the training targets' mean responses, weighed by how alike the vectors \
+             are, and the loss of the target's own transcript. The network moves no gene further than {:.0} % of that form's \
+             own error.",
+            100.0 * anchor.residual_bound
         )
     });
     let n_genes = dataset.genes.len();
@@ -308,22 +316,23 @@ fn card(
         ),
         scores: scores.clone(),
         targets,
-        limitations: std::iter::once(verdict).chain(shrunk).chain([
+        limitations: std::iter::once(verdict).chain(shrunk).chain(anchored).chain([
             format!(
                 "Trained briefly: {} pretraining, {} action and {} decoder steps; not a converged model.",
                 config.pretrain.n_steps, config.action.n_steps, config.decoder.n_steps
             ),
             format!("One cell line, one condition, one mode, {n_genes} genes: it says nothing about other cells."),
-            "A gene outside the screen is predicted from its GO and Pfam annotation alone; most such predictions cannot be checked.".into(),
+            "A gene outside the screen is predicted from its vector alone; most such predictions cannot be checked.".into(),
             "Predictions are mean changes; the spread between cells and the model's own variance are not calibrated.".into(),
             "A model of responses, trained small enough for a browser; not a substitute for an experiment.".into(),
         ]).collect(),
         command: format!(
-            "waddington demo {} {} --bank {bank} --card {}{} --cpu",
+            "waddington demo {} {} --bank {bank} --card {}{}{} --cpu",
             arguments.config.display(),
             name(&arguments.data),
             arguments.card.display(),
-            arguments.genes.as_ref().map_or_else(String::new, |genes| format!(" --genes {}", name(genes)))
+            arguments.genes.as_ref().map_or_else(String::new, |genes| format!(" --genes {}", name(genes))),
+            arguments.pathways.iter().map(|sets| format!(" --pathways {}", name(sets))).collect::<String>()
         ),
     }
 }

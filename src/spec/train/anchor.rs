@@ -15,13 +15,13 @@ pub struct AnchorConfig {
     /// Whether a target's own gene is predicted from what became of the training targets' own genes. Default: yes.
     pub own_gene: bool,
     /// How far the network may move a gene away from the anchor, in units of the anchor's own error on that gene over the
-    /// training targets, each left out in turn. Default: 0.5.
+    /// training targets, each left out in turn. Default: 0.25.
     pub residual_bound: f64,
 }
 
 impl Default for AnchorConfig {
     fn default() -> Self {
-        Self { strength_power: 0.5, own_gene: true, residual_bound: 0.5 }
+        Self { strength_power: 0.5, own_gene: true, residual_bound: 0.25 }
     }
 }
 

@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use cells::counts::Counts;
 use futures_lite::future::block_on;
 use jepa::anchor::{Anchor, Observed};
+use jepa::batch::{Draws, Sampling};
 use jepa::loss::energy_distance;
 use jepa::model::BioJepa;
 use jepa::model::encoder::CellBatch;
@@ -16,7 +17,7 @@ use spec::checkpoint::CheckpointHeader;
 use spec::model::{Mode, ModelConfig};
 use spec::train::anchor::AnchorConfig;
 use spec::train::report::LossTerm;
-use spec::train::{StageConfig, TrainConfig};
+use spec::train::{Stage, StageConfig, TrainConfig};
 
 use super::{N_GENES, cells, config, cpu, departing, header, losses, resumes};
 
@@ -182,7 +183,7 @@ fn sets_are_a_term_of_the_loss() {
     while !trainer.is_done() {
         let report = block_on(trainer.step()).expect("finite").expect("reports every step");
         if report.terms.iter().any(|term| term.term == LossTerm::Population && term.weight == 0.5) {
-            if report.stage == spec::train::Stage::Action { n_action += 1 } else { n_decoder += 1 }
+            if report.stage == Stage::Action { n_action += 1 } else { n_decoder += 1 }
         }
     }
     assert_eq!((n_action, n_decoder), (config.action.n_steps, config.decoder.n_steps));
@@ -190,6 +191,23 @@ fn sets_are_a_term_of_the_loss() {
     too_large.decoder.set_size = 4;
     let error = too_large.validate().expect_err("a step has three pairs").to_string();
     assert!(error.contains("set_size is 4"), "{error}");
+}
+
+#[test]
+fn the_pairs_of_a_set_are_of_one_target_and_of_different_cells() {
+    let (cells, mut draws) = (cells(), Draws::new(7, Stage::Action));
+    for balance_targets in [true, false] {
+        let sampling = Sampling { cells_per_example: 1, balance_targets, set_size: 3 };
+        let order = draws.order_of_sets(cells.n_examples(Stage::Action, sampling), 7, 3, 0);
+        let pairs = cells.pairs(&order, 1, sampling, &draws, 0);
+        let targets = &pairs.target;
+        assert_eq!(targets.len(), 8);
+        assert!(targets[..3].iter().all(|target| target.is_some() && *target == targets[0]));
+        assert!(targets[3..6].iter().all(|target| target.is_some() && *target == targets[3]));
+        assert_eq!(targets[7], None, "controls come behind the sets");
+        let row = |at: usize| &pairs.case.x[at * N_GENES..(at + 1) * N_GENES];
+        assert!(row(0) != row(1) || row(0) != row(2), "three times the same cell shows no spread");
+    }
 }
 
 #[test]
