@@ -148,6 +148,15 @@ pub fn bench_kana() -> Result<()> {
     command::finish(on_the_site("benches/kana.mjs")?)
 }
 
+/// Frame times of a map of a million cells. The file is there already.
+///
+/// # Errors
+/// Where something is missing, or the browser fails.
+pub fn bench_map() -> Result<()> {
+    site::build(&tools::set_up()?)?;
+    command::finish(on_the_site("benches/map.mjs")?)
+}
+
 /// A Node script that drives a browser on the built site, which is served from here.
 fn on_the_site(script: &str) -> Result<Command> {
     tools::npm_packages("tests/browser")?;

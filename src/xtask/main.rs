@@ -82,6 +82,8 @@ enum Benchmark {
     Memory,
     /// The same preparation in the browser against kana's engine (Linux only).
     Kana,
+    /// Frame times of the map with a million cells, in the browser.
+    Map,
 }
 
 fn bench(only: Option<Benchmark>) -> Result<()> {
@@ -102,6 +104,13 @@ fn bench(only: Option<Benchmark>) -> Result<()> {
     if is_wanted(Benchmark::Kana) {
         python("prepare.py", OsStr::new("--only-make"))?;
         checks::bench_kana()?;
+    }
+    if is_wanted(Benchmark::Map) {
+        let made = workspace::target().join("browser-files").join("million.h5ad");
+        if !made.is_file() {
+            python("million_map.py", made.as_os_str())?;
+        }
+        checks::bench_map()?;
     }
     Ok(())
 }
