@@ -23,7 +23,9 @@ def main(path, n_cells):
         rate[at, 3 * at : 3 * at + 3] = 6.0
     counts = rng.poisson(rate[kind] * rng.lognormal(0, 0.4, n_cells)[:, None]).astype(np.float32)
     obs = pd.DataFrame({"kind": pd.Categorical([f"kind {at}" for at in kind])}, index=[f"c{at}" for at in range(n_cells)])
-    var = pd.DataFrame(index=[f"G{at}" for at in range(N_GENES)])
+    # The model of the built-in example refuses cells that share no gene with it.
+    names = ["STAT1", "JAK2", "IRF1", "CD274"] + [f"G{at}" for at in range(4, N_GENES)]
+    var = pd.DataFrame(index=names)
     anndata.AnnData(sparse.csr_matrix(counts), obs, var).write_h5ad(path, compression="gzip")
 
 

@@ -30,7 +30,8 @@ pub struct Name {
 /// The names of the labels, those of most cells first; none where colours are values, or labels are too many.
 pub fn names(points: &Points, coloured: &Coloured) -> Vec<Name> {
     let Palette::Labels(labels) = &coloured.palette else { return Vec::new() };
-    if labels.len() > MAX_NAMED || labels.len() < 2 {
+    // Labels with an order are a foreground and its background, not places.
+    if labels.len() > MAX_NAMED || labels.len() < 2 || coloured.paint.is_ordered {
         return Vec::new();
     }
     let mut sizes = vec![0_usize; labels.len()];

@@ -76,6 +76,11 @@ pub fn GeneSearch(atlas: Atlas) -> impl IntoView {
             found(&symbols, &wanted).into_iter().map(|at| symbols[at].clone()).collect::<Vec<String>>()
         })
     });
+    // A gene that was chosen elsewhere stands here too; another colour empties the box.
+    Effect::new(move |_| match atlas.colour_by.get() {
+        ColourBy::Asked(CellQuantity::Gene { symbol }) => text.set(symbol),
+        _ => text.set(String::new()),
+    });
     let take = move |symbol: String| {
         text.set(symbol.clone());
         is_open.set(false);
