@@ -155,7 +155,7 @@ test("a setting makes again only what depends on it, and a map can be cancelled"
   await app.at("marker-groups").selectOption("clusters");
   await app.at("find-markers").click();
   await app.idle();
-  holds(/outside group 0/.test(await app.text("error")), await app.text("error"));
+  holds(/outside group 0/i.test(await app.text("error")), await app.text("error"));
   await app.at("error-dismiss").click();
 });
 

@@ -1,6 +1,7 @@
 //! The command line on files: what it trains, predicts and scores is what the engine does, and mistakes are named.
 
 mod genes;
+mod map;
 mod prepare;
 mod training;
 
