@@ -84,6 +84,8 @@ enum Benchmark {
     Kana,
     /// Whether 2,000 steps of training in the browser hold their memory (Linux only).
     Soak,
+    /// Frame times of the map with a million cells, in the browser.
+    Map,
 }
 
 fn bench(only: Option<Benchmark>) -> Result<()> {
@@ -108,6 +110,13 @@ fn bench(only: Option<Benchmark>) -> Result<()> {
     }
     if is_wanted(Benchmark::Soak) {
         checks::bench_soak()?;
+    }
+    if is_wanted(Benchmark::Map) {
+        let made = workspace::target().join("browser-files").join("million.h5ad");
+        if !made.is_file() {
+            python("million_map.py", [made.as_os_str()])?;
+        }
+        checks::bench_map()?;
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ await import("./module.test.mjs");
 await import("./package.test.mjs");
 await import("./app.test.mjs");
 await import("./genes.test.mjs");
+await import("./atlas.test.mjs");
 await import("./train.test.mjs");
 await import("./evaluate.test.mjs");
 await import("./models.test.mjs");

@@ -2,6 +2,7 @@
 
 mod cell_jepa;
 mod genes;
+mod map;
 mod prepare;
 mod training;
 

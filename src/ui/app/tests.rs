@@ -1,5 +1,6 @@
 //! The state alone: what an event changes, what is kept, what is asked next.
 
+mod population;
 mod training;
 
 use spec::dataset::{CellQuality, CellUnit, FileFormat};
