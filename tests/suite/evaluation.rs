@@ -195,7 +195,14 @@ fn a_training_that_fails_leaves_no_score_and_is_named() {
     assert!(found.headline.contains("has no score"), "{}", found.headline);
     let text = serde_json::to_string(&found).expect("JSON");
     let again: Evaluation = serde_json::from_str(&text).expect("the same");
-    assert_eq!(again.table, found.table);
+    // Numbers come back to their last digit or so.
+    assert_eq!((&again.headline, &again.problems, &again.folds), (&found.headline, &found.problems, &found.folds));
+    for (row, same) in found.table.rows.iter().zip(&again.table.rows) {
+        for (cell, same) in row.cells.iter().zip(&same.cells) {
+            assert_eq!((&cell.undefined, cell.mean.is_some()), (&same.undefined, same.mean.is_some()));
+            assert!((cell.mean.unwrap_or(0.0) - same.mean.unwrap_or(0.0)).abs() < 1e-12, "{cell:?} is not {same:?}");
+        }
+    }
 }
 
 #[test]

@@ -82,20 +82,21 @@ fn HeadlineView(prediction: Shared<Prediction>) -> impl IntoView {
 /// How far the target is from those of training, by their vectors.
 #[component]
 fn NearestView(prediction: Shared<Prediction>) -> impl IntoView {
-    let nearest = prediction.nearest.clone()?;
-    let (target, cosine, usual) = (nearest.target, nearest.cosine, nearest.usual);
-    let alike = format!("{target} is the most similar training target (cosine of the vectors {cosine:.2})");
-    let (class, text) = match nearest.is_outside {
-        true => (
-            "warnings",
-            format!(
-                "Outside of what was learnt from: {alike}, and nineteen of twenty training targets have one at {usual:.2} or \
-                 more. Expect less of this prediction."
+    prediction.nearest.clone().map(|nearest| {
+        let (target, cosine, usual) = (nearest.target, nearest.cosine, nearest.usual);
+        let alike = format!("{target} is the most similar training target (cosine of the vectors {cosine:.2})");
+        let (class, text) = match nearest.is_outside {
+            true => (
+                "warnings",
+                format!(
+                    "Outside of what was learnt from: {alike}, and nineteen of twenty training targets have one at \
+                     {usual:.2} or more. Expect less of this prediction."
+                ),
             ),
-        ),
-        false => ("quiet", format!("{alike}: within what was learnt from.")),
-    };
-    Some(view! { <p class=class data-testid="prediction-support">{text}</p> })
+            false => ("quiet", format!("{alike}: within what was learnt from.")),
+        };
+        view! { <p class=class data-testid="prediction-support">{text}</p> }
+    })
 }
 
 /// The genes with the largest predicted change, largest first.
