@@ -413,6 +413,94 @@ export class WaddingtonError extends Error {
   readonly hint: string;
 }
 
+export type Representation = "expression" | "latent";
+
+/** What is left out has scanpy's default. */
+export interface PopulationConfig {
+  n_pcs?: number;
+  n_neighbours?: number;
+  resolution?: number;
+  min_dist?: number;
+  n_epochs?: number | null;
+  seed?: number;
+}
+
+export interface Mapped {
+  representation: Representation;
+  config: Required<PopulationConfig>;
+  /** UMAP; NaN for rows that were dropped or not drawn. */
+  map: EmbeddingMap;
+  /** By row, 0 the largest; 4294967295 where there is none. */
+  clusters: Uint32Array;
+  sizes: number[];
+  modularity: number;
+  n_neighbours: number;
+  computed: ("neighbours" | "clusters" | "layout")[];
+  warnings: string[];
+}
+
+export type Grouping =
+  | { by: "clusters"; representation: Representation }
+  | { by: "column"; name: string }
+  | { by: "perturbation" }
+  /** `rows`: the bytes of a `Uint32Array` of row numbers. */
+  | { by: "selection"; rows: Uint8Array };
+
+export interface MarkerOptions {
+  test?: "welch" | "wilcoxon" | "wilcoxon_ties";
+  /** Group that all are compared with; `null` for all other cells. */
+  reference?: string | null;
+  n_told?: number;
+}
+
+export interface Marker {
+  gene: string;
+  score: number;
+  log2_fold_change: number;
+  p: number;
+  p_adjusted: number;
+  fraction: number;
+  fraction_rest: number;
+}
+
+export interface MarkerTable {
+  grouping: Grouping;
+  n_genes: number;
+  groups: { name: string; n_cells: number; markers: Marker[] }[];
+  warnings: string[];
+}
+
+export interface ScoreTable {
+  column: string;
+  n_labels: number;
+  scores: {
+    name: string;
+    representation: Representation;
+    n_cells: number;
+    n_labelled: number;
+    n_clusters: number;
+    nmi: number;
+    ari: number;
+    asw: number | null;
+    avg_bio: number | null;
+    /** With the resolution that meets the labels best: optimistic. */
+    tuned: { resolution: number; nmi: number; ari: number; avg_bio: number } | null;
+    tuned_of_10: number | null;
+  }[];
+  warnings: string[];
+}
+
+export type CellQuantity =
+  | { of: "gene"; symbol: string }
+  | { of: "column"; name: string }
+  | { of: "component"; index: number }
+  | { of: "latent"; index: number }
+  | { of: "shift"; query: { target: string; mode: Mode } };
+
+export type CellColumn =
+  | { as: "numbers"; values: Float32Array; unit: string }
+  | { as: "labels"; codes: Uint32Array; names: string[] };
+
 export class Waddington {
   private constructor(workerUrl: string | URL);
   static start(options?: StartOptions): Promise<Waddington>;
@@ -428,7 +516,11 @@ export class Waddington {
   /** Its name and how many symbols it has; `null` where names are as files have them. */
   geneTable(file: File | null, options?: RequestOptions): Promise<[string, number] | null>;
   embed(options?: RequestOptions & { config?: MapConfig }): Promise<{ maps: EmbeddingMap[]; genes: VariableGenes | null }>;
-  export(kind?: "h5ad" | "cells_csv" | "recipe", options?: RequestOptions): Promise<NamedBytes>;
+  map(representation?: Representation, options?: RequestOptions & { config?: PopulationConfig; onEvent?: (event: object) => void }): Promise<Mapped>;
+  markers(grouping: Grouping, options?: RequestOptions & { config?: MarkerOptions }): Promise<MarkerTable>;
+  score(column: string, options?: RequestOptions & { config?: PopulationConfig }): Promise<ScoreTable>;
+  values(quantity: CellQuantity, options?: RequestOptions): Promise<CellColumn>;
+  export(kind?: "h5ad" | "cells_csv" | "recipe" | "markers" | "methods" | "snippet", options?: RequestOptions): Promise<NamedBytes>;
   planTraining(config: TrainConfig, options?: RequestOptions & { start?: StartFrom }): Promise<TrainingPlan>;
   train(
     run: { name: string; config: TrainConfig; start?: StartFrom; saveEverySecs?: number },

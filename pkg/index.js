@@ -1,10 +1,10 @@
 // A promise for every request of the engine's worker. See index.d.ts for the types and README.md for a walk through.
 
 // Columns of numbers travel as bytes; these are whole numbers, all others are floats.
-const WHOLE = new Set(["perturbation_of_cell", "dropped", "chosen", "n_batches"]);
+const WHOLE = new Set(["perturbation_of_cell", "dropped", "chosen", "n_batches", "clusters", "codes", "rows"]);
 
-// What a training run says as it goes.
-const ON_THE_WAY = new Set(["training_started", "step", "glimpsed", "run_saved"]);
+// What a training run, or a layout, says as it goes.
+const ON_THE_WAY = new Set(["unfolding", "training_started", "step", "glimpsed", "run_saved"]);
 
 /** The engine said no. `message` names what was wrong, `hint` what to do about it. */
 export class WaddingtonError extends Error {
@@ -103,6 +103,29 @@ export class Waddington {
     return { maps, genes };
   }
 
+  /**
+   * Neighbours, clusters and UMAP of `"expression"` or of `"latent"` states, after `embed`; `onEvent` sees the layout unfold.
+   * Only what changed since the last call is computed.
+   */
+  async map(representation = "expression", { config = {}, ...options } = {}) {
+    return (await this.#ask({ type: "map", representation, config }, options)).mapped;
+  }
+
+  /** Genes that tell groups apart: `{ by: "clusters", representation }`, `{ by: "column", name }`, `{ by: "selection", rows }`. */
+  async markers(grouping, { config = {}, ...options } = {}) {
+    return (await this.#ask({ type: "markers", grouping, options: config }, options)).table;
+  }
+
+  /** How well clusters of expression and of latent states meet the labels of a column. */
+  async score(column, { config = {}, ...options } = {}) {
+    return (await this.#ask({ type: "score", column, config }, options)).table;
+  }
+
+  /** One thing of every cell: `{ of: "gene", symbol }`, `{ of: "column", name }`, `{ of: "latent", index }`. */
+  async values(quantity, options) {
+    return (await this.#ask({ type: "cell_values", quantity }, options)).column;
+  }
+
   /** Predicts the response to a perturbation. */
   async predict({ target, mode }, options) {
     return (await this.#ask({ type: "predict", query: { target, mode } }, options)).prediction;
@@ -113,7 +136,7 @@ export class Waddington {
     return (await this.#ask({ type: "ask_backwards", signature, mode, candidates }, options)).found;
   }
 
-  /** Writes the prepared cells as `"h5ad"`, a table of them as `"cells_csv"`, or how they were prepared as `"recipe"`. */
+  /** Writes the prepared cells as `"h5ad"` or `"cells_csv"`; or the `"recipe"`, `"markers"`, `"methods"`, or a `"snippet"` for scanpy. */
   async export(kind = "h5ad", options) {
     const { name, bytes } = await this.#ask({ type: "export", kind }, options);
     return { name, bytes };

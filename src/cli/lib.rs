@@ -2,9 +2,10 @@
 //!
 //! A library, so that tests can run it; `main.rs` is the program. Reading order: the arguments below, then one file per
 //! command. What several commands need lies in `file` (bytes on disk), `vectors` (a bank of perturbation vectors),
-//! `dataset` (a file read, prepared and sorted for the model) and `model` (a checkpoint with its bank).
+//! `dataset` (a file read, prepared and sorted for the model), `asked` (a session) and `model` (a checkpoint with its bank).
 //! Results go to `out` or to the file that `--out` names; progress and notes go to stderr.
 
+mod asked;
 mod bench;
 mod convert;
 mod dataset;
@@ -13,6 +14,7 @@ mod embed;
 mod evaluate;
 mod file;
 mod inspect;
+mod map;
 mod model;
 mod predict;
 mod prepare;
@@ -44,6 +46,8 @@ enum Command {
     Convert(convert::Arguments),
     /// Prepare cells as the screen does: quality, scaling, log1p, variable genes, a map; written as an h5ad.
     Prepare(prepare::Arguments),
+    /// Map cells as the screen does: neighbours, clusters, UMAP, markers, and scores against known labels.
+    Map(map::Arguments),
     /// Train a model from a TOML configuration.
     Train(train::Arguments),
     /// Predict the mean response of the control cells to a perturbation.
@@ -70,6 +74,7 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<()> {
         Command::Inspect(arguments) => inspect::run(arguments, out),
         Command::Convert(arguments) => convert::run(arguments),
         Command::Prepare(arguments) => prepare::run(arguments),
+        Command::Map(arguments) => map::run(arguments, out),
         Command::Train(arguments) => train::run(arguments),
         Command::Predict(arguments) => predict::run(arguments),
         Command::Embed(arguments) => embed::run(arguments, out),

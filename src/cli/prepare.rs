@@ -3,20 +3,15 @@
 //! It drives the same session as the browser's worker. With `--recipe`, what a person saved there is done again, and
 //! what came out is compared.
 
-use std::cell::RefCell;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
-use engine::store::MemoryStore;
-use engine::{NamedSource, Session, Sink};
-use futures_lite::future::block_on;
-use indicatif::ProgressBar;
+use anyhow::{Context, Result, bail, ensure};
 use spec::dataset::{GeneJoin, PrepareOptions, Prepared};
-use spec::message::{Envelope, Event, ExportKind, Request};
+use spec::message::{Event, ExportKind, Request};
 use spec::prepare::MapConfig;
 use spec::recipe::{RECIPE_FORMAT, Recipe};
 
+use crate::asked::Asked;
 use crate::dataset::{self, Columns};
 
 /// Arguments of `prepare`.
@@ -36,62 +31,6 @@ pub struct Arguments {
     /// Overwrite what is there already.
     #[arg(long)]
     force: bool,
-}
-
-/// Takes the events of a session; progress goes to the terminal.
-#[derive(Default)]
-struct Answers {
-    last: RefCell<Option<Event>>,
-    bar: RefCell<Option<(String, ProgressBar)>>,
-}
-
-impl Sink for Answers {
-    fn emit(&self, envelope: Envelope<Event>) {
-        match envelope.body {
-            Event::Progress { task, done, total, unit, .. } => {
-                let mut bar = self.bar.borrow_mut();
-                if bar.as_ref().is_none_or(|(of, _)| *of != task) {
-                    *bar = Some((task.clone(), dataset::progress_bar(0, &task.to_lowercase(), &unit)));
-                }
-                if let Some((_, bar)) = bar.as_ref() {
-                    bar.set_length(total.unwrap_or(done) as u64);
-                    bar.set_position(done as u64);
-                }
-            }
-            answer => {
-                if let Some((_, bar)) = self.bar.take() {
-                    bar.finish_and_clear();
-                }
-                *self.last.borrow_mut() = Some(answer);
-            }
-        }
-    }
-}
-
-/// A session that is asked one thing after another.
-struct Asked {
-    session: Session,
-    answers: Rc<Answers>,
-}
-
-impl Asked {
-    fn new() -> Self {
-        let answers = Rc::new(Answers::default());
-        Self {
-            session: Session::new(answers.clone(), crate::file::memory_available(), Rc::new(MemoryStore::default())),
-            answers,
-        }
-    }
-
-    /// The answer; a failure is an error that says what to do.
-    fn ask(&mut self, request: Request, files: Vec<NamedSource>) -> Result<Event> {
-        block_on(self.session.handle(1, request, files));
-        match self.answers.last.take() {
-            Some(Event::Failed { message, hint }) => Err(anyhow!("{message}. {hint}")),
-            Some(answer) => Ok(answer),
-            None => bail!("the session gave no answer"),
-        }
-    }
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
@@ -137,7 +76,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-fn prepare(asked: &mut Asked, options: PrepareOptions) -> Result<Prepared> {
+pub fn prepare(asked: &mut Asked, options: PrepareOptions) -> Result<Prepared> {
     let Event::Prepared { prepared } = asked.ask(Request::Prepare { options }, Vec::new())? else {
         bail!("the session did not prepare the cells")
     };

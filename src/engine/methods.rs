@@ -27,7 +27,7 @@ pub fn paragraph(population: &Population, beside: &Beside<'_>) -> String {
         ));
     }
     for mapped in beside.looked.all_mapped() {
-        sentences.push(neighbours(mapped));
+        sentences.push(neighbours(mapped, beside.looked.components().len()));
         sentences.push(clusters(mapped));
         sentences.push(layout(mapped));
         cited.extend(CITED);
@@ -103,14 +103,16 @@ fn genes_and_components(config: &MapConfig, population: &Population, beside: &Be
     format!("{n} principal components were computed of {genes}{scaled}.")
 }
 
-fn neighbours(mapped: &Mapped) -> String {
+fn neighbours(mapped: &Mapped, n_components: usize) -> String {
     let n_cells: usize = mapped.sizes.iter().sum();
     let search = match n_cells <= MAX_EXACT {
         true => "by comparing all pairs",
         false => "by nearest-neighbour descent",
     };
     let space = match mapped.representation {
-        Representation::Expression => format!("the first {} principal components", mapped.config.n_pcs),
+        Representation::Expression => {
+            format!("the first {} principal components", mapped.config.n_pcs.min(n_components))
+        }
         Representation::Latent => "the latent states".to_owned(),
     };
     format!(

@@ -114,7 +114,10 @@ impl Link {
     pub fn post(&self, post: &Post) -> Result<(), String> {
         let worker = self.worker.borrow();
         let worker = worker.as_ref().ok_or("The engine is not running")?;
-        let body = post.request.serialize(&Serializer::json_compatible()).map_err(|error| error.to_string())?;
+        let body = post
+            .request
+            .serialize(&Serializer::json_compatible().serialize_bytes_as_arrays(false))
+            .map_err(|error| error.to_string())?;
         let handed = || post.files.and_then(|set| self.files.get(&set)).into_iter().flatten();
         let files: Array = handed().map(|handed| &handed.file).collect();
         // A path does not survive the way to the worker as part of its file.

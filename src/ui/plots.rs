@@ -2,6 +2,7 @@
 
 pub mod axis;
 pub mod bars;
+pub mod cloud;
 pub mod curve;
 pub mod histogram;
 pub mod scatter;

@@ -10,10 +10,15 @@
 // look: `qc-total-counts`, `qc-n-genes`, `qc-pct-mt`, `kept`, `suggest-filter`, `undo-filter`, `keep-all`,
 //   `save-h5ad`, `save-cells`, `save-recipe`, `before-after`, `n-after`, `genes`, `variable-genes`, `n-top-genes`,
 //   `batch-column`, `scale`, `gene-variability`, `genes-csv`, `min-` and `max-counts`, `min-` and `max-genes`,
-//   `max-pct-mt` (each with `-line`), `compute-maps`, `colour-by`, `legend`, `map-expression`, `map-latent`,
-//   `coverage`.
+//   `max-pct-mt` (each with `-line`), `coverage`.
+// atlas: `compute-maps`, `colour-by`, `map-gene`, `gene-option`, `legend`, `legend-entry`, `tool-pan`, `tool-lasso`,
+//   `select-shown`, `names-on-map`, `selection`, `compare-selection`, `clear-selection`, `map-expression`, `map-latent`
+//   (each with `-title`, `-png`, `-svg`), `layout-expression`, `layout-latent`, `map-warning`, `map-settings`,
+//   `n-neighbours`, `n-pcs`, `resolution`, `min-dist`, `map-seed`, `map-cells`, `map-cells-latent`, `markers`,
+//   `marker-groups`, `marker-reference`, `marker-test`, `find-markers`, `marker-group`, `marker-table`, `marker-row`,
+//   `markers-csv`, `scores`, `score-column`, `score`, `score-table`, `scores-csv`, `save-methods`, `save-snippet`.
 // perturb: `target-input`, `target-option`, `target-support`, `mode-select`, `predict`, `card`, `model-summary`,
-//   `n-heads`, `cannot-answer`, `prediction-headline`, `prediction-warnings`, `bar-plot`, `agreement-table`,
+//   `n-heads`, `cannot-answer`, `prediction-headline`, `prediction-support`, `prediction-warnings`, `bar-plot`, `agreement-table`,
 //   `gene-filter`, `gene-table`, `gene-row`, `download-csv`.
 // evaluate: `evaluate-empty`, `evaluate-folds`, `evaluate-batches`, `evaluate-min-cells`, `evaluate`,
 //   `evaluate-headline`, `evaluate-problems`, `evaluate-csv`, `evaluate-targets-csv`, `evaluate-json`,
@@ -31,6 +36,7 @@
 //   `run-export-file`, `run-export-curves`, `run-export-state`, `run-delete` and `run-delete-yes`, `compared`,
 //   `storage`.
 
+pub mod atlas;
 pub mod backwards;
 pub mod before_after;
 pub mod card;

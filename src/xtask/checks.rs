@@ -166,6 +166,15 @@ pub fn bench_soak() -> Result<()> {
     command::finish(on_the_site("benches/soak.mjs")?)
 }
 
+/// Frame times of a map of a million cells. The file is there already.
+///
+/// # Errors
+/// Where something is missing, or the browser fails.
+pub fn bench_map() -> Result<()> {
+    site::build(&tools::set_up()?)?;
+    command::finish(on_the_site("benches/map.mjs")?)
+}
+
 /// The files that tests drop onto the page; a native test makes them.
 fn make_browser_files() -> Result<()> {
     if workspace::target().join("browser-files").is_dir() {

@@ -84,6 +84,8 @@ enum Benchmark {
     Kana,
     /// Whether 2,000 steps of training in the browser hold their memory (Linux only).
     Soak,
+    /// Frame times of the map with a million cells, in the browser.
+    Map,
 }
 
 fn bench(only: Option<Benchmark>) -> Result<()> {
@@ -109,6 +111,13 @@ fn bench(only: Option<Benchmark>) -> Result<()> {
     if is_wanted(Benchmark::Soak) {
         checks::bench_soak()?;
     }
+    if is_wanted(Benchmark::Map) {
+        let made = workspace::target().join("browser-files").join("million.h5ad");
+        if !made.is_file() {
+            python("million_map.py", [made.as_os_str()])?;
+        }
+        checks::bench_map()?;
+    }
     Ok(())
 }
 
@@ -118,5 +127,10 @@ fn python<'a>(script: &str, arguments: impl IntoIterator<Item = &'a OsStr>) -> R
     let python =
         python.context("Python is missing: install Python 3 to make the files and to compare with its tools")?;
     let script = workspace::root().join("benches").join(script);
-    command::run(python, std::iter::once(script.as_os_str()).chain(arguments))
+    let mut words = vec![script.as_os_str()];
+    // Pushed one by one, so that each may live shorter than what it came from.
+    for word in arguments {
+        words.push(word);
+    }
+    command::run(python, words)
 }

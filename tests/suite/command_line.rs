@@ -2,6 +2,7 @@
 
 mod cell_jepa;
 mod genes;
+mod map;
 mod prepare;
 mod training;
 
@@ -23,7 +24,9 @@ use jepa::bank::Bank;
 use jepa::checkpoint;
 use serde_json::json;
 use spec::dataset::{ColumnKind, PrepareOptions};
+use spec::evaluation::Evaluation;
 use spec::message::{Envelope, Event, Request};
+use spec::metrics::Metric;
 use spec::prediction::Prediction;
 
 use crate::checkpoints::torch_file;
@@ -261,22 +264,30 @@ fn scores_are_those_of_the_engine() {
     let folder = Folder::new("eval");
     folder.succeed(&format!("{TRAIN} model.safetensors"));
     let command = "eval cells.h5ad --checkpoint model.safetensors --bank bank.safetensors --cpu";
-    let report: serde_json::Value = serde_json::from_str(&folder.succeed(&format!("{command} --json"))).expect("JSON");
+    let printed = folder.succeed(&format!("{command} --min-cells 5 --metrics all --json report.json"));
+    let report: Evaluation = serde_json::from_slice(&folder.read("report.json")).expect("what was found");
     let expected = folder.ask_engine("JAK2").agreement;
-    assert_eq!(report["targets"][0]["target"], "JAK2");
+    assert_eq!(report.table.targets, ["JAK2"]);
     // One target: its scores are the means.
     for method in &expected {
-        let found = report["scores"].as_array().expect("a list").iter().find(|score| score["method"] == *method.method);
-        let found = found.unwrap_or_else(|| panic!("{} is not scored", method.method));
-        let close = |found: &serde_json::Value, expected: Option<f64>| match (found.as_f64(), expected) {
+        let row = report.table.rows.iter().find(|row| row.method == method.method);
+        let row = row.unwrap_or_else(|| panic!("{} is not scored", method.method));
+        let found = |metric: Metric| row.cells.iter().find(|cell| cell.metric == metric).and_then(|cell| cell.mean);
+        let close = |found: Option<f64>, expected: Option<f64>| match (found, expected) {
             (Some(found), Some(expected)) => (found - expected).abs() <= 1e-6 * expected.abs().max(1e-3),
             (found, expected) => found == expected,
         };
-        assert!(close(&found["delta_pearson"], method.delta_pearson), "{found} is not {method:?}");
-        assert!(close(&found["mse"], Some(method.mse)), "{found} is not {method:?}");
+        assert!(close(found(Metric::CellEvalPearsonDelta), method.delta_pearson), "{row:?} is not {method:?}");
+        assert!(close(found(Metric::CellEvalMseDelta), Some(method.mse)), "{row:?} is not {method:?}");
     }
-    let table = folder.succeed(command);
-    assert!(table.contains("kernel ridge") && table.contains("JAK2"), "{table}");
+    // What is printed is what is written.
+    assert!(printed.starts_with(&report.headline), "{printed}");
+    for row in &report.table.rows {
+        assert!(printed.contains(&row.method), "{} is not printed", row.method);
+    }
+    assert!(folder.run(&format!("{command} --json report.json")).expect_err("there already").contains("--force"));
+    let said = folder.run(command).expect_err("8 cells are too few");
+    assert!(said.contains("none of the perturbations that the checkpoint"), "{said}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod browser_files;
 mod cell_jepa;
 mod checkpoints;
 mod command_line;
+mod evaluation;
 mod kernels;
 mod labels;
 mod layers;

@@ -97,10 +97,10 @@ fn findings(screen: &Screen<'_>, folds: &[Fold]) -> Vec<Finding> {
             .map(|(code, name)| {
                 let at = screen.find(name);
                 let is_in = |places: &[usize]| at.is_some_and(|at| places.contains(&at));
-                match () {
-                    () if labels.control == Some(code) || is_in(&fold.train) => Some(Part::Train),
-                    () if is_in(&fold.test) => Some(Part::Test),
-                    () => None,
+                if labels.control == Some(code) || is_in(&fold.train) {
+                    Some(Part::Train)
+                } else {
+                    is_in(&fold.test).then_some(Part::Test)
                 }
             })
             .collect();

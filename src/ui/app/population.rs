@@ -45,12 +45,6 @@ pub struct Population {
 }
 
 impl Population {
-    /// The layout of a representation: the one under way, or the last.
-    pub fn layout(&self, representation: Representation) -> Option<Shared<EmbeddingMap>> {
-        let unfolding = self.unfolding.as_ref().filter(|unfolding| unfolding.representation == representation);
-        unfolding.map(|unfolding| unfolding.map.clone())
-    }
-
     /// Layout and clusters of a representation.
     pub fn mapped(&self, representation: Representation) -> Option<&Shared<Mapped>> {
         self.mapped[representation as usize].as_ref()

@@ -1,5 +1,6 @@
 //! The state alone: what an event changes, what is kept, what is asked next.
 
+mod population;
 mod training;
 
 use spec::dataset::{CellQuality, CellUnit, FileFormat};
@@ -78,6 +79,7 @@ fn prediction() -> Prediction {
         training_mean: None,
         measured: None,
         agreement: Vec::new(),
+        nearest: None,
         warnings: Vec::new(),
         n_control_cells: 1,
         n_control_rows: 1,
@@ -343,22 +345,21 @@ fn every_answer_is_looked_up_in_the_open_collection() {
 
     let answer = prediction();
     state.enqueue(Job::with_files(Request::LoadCheckpoint { n_heads: None }, 6));
-    step(&mut state, checkpoint());
+    state.mode = Some(Mode::Knockout);
     state.ask();
-    step(&mut state, Event::Predicted { prediction: answer.clone() });
-    let posts = state.take_posts();
-    let [Post { request: Request::Enrich { asked, config }, .. }] = &posts[..] else { panic!("{posts:?}") };
+    let (id, asked, config) = loop {
+        let Some(post) = state.take_posts().pop() else { panic!("nothing is looked up") };
+        match post.request {
+            Request::Enrich { asked, config } => break (post.id, asked, config),
+            Request::LoadCheckpoint { .. } => state.apply(post.id, checkpoint()),
+            Request::Predict { .. } => state.apply(post.id, Event::Predicted { prediction: answer.clone() }),
+            _ => state.apply(post.id, Event::Cancelled),
+        }
+    };
     assert_eq!(asked.genes, answer.genes);
     assert!(asked.values.iter().zip(&answer.delta).all(|(a, b)| a == b || a.is_nan()), "{asked:?}");
-    let found = Enrichment {
-        name: asked.name.clone(),
-        collection,
-        config: config.clone(),
-        n_genes: 2,
-        n_changed: 0,
-        sets: Vec::new(),
-    };
-    state.apply(posts[0].id, Event::Enriched { enrichment: Box::new(found) });
+    let found = Enrichment { name: asked.name.clone(), collection, config, n_genes: 2, n_changed: 0, sets: Vec::new() };
+    state.apply(id, Event::Enriched { enrichment: Box::new(found) });
     assert!(state.pathways.found.is_some());
     state.look_for_pathways(Side::Measured);
     assert!(state.pathways.found.is_none(), "what was found is of another side");

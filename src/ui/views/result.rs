@@ -38,6 +38,7 @@ pub fn PredictionView(prediction: Shared<Prediction>) -> impl IntoView {
                 <button type="button" data-testid="download-csv" on:click=save>"Download csv"</button>
             </div>
             <HeadlineView prediction=prediction.clone() />
+            <NearestView prediction=prediction.clone() />
             <div data-testid="prediction-warnings"><Warnings warnings=prediction.warnings.clone() /></div>
             <div class="split">
                 <figure class="plot">
@@ -76,6 +77,26 @@ fn HeadlineView(prediction: Shared<Prediction>) -> impl IntoView {
             </div>
         }
     }
+}
+
+/// How far the target is from those of training, by their vectors.
+#[component]
+fn NearestView(prediction: Shared<Prediction>) -> impl IntoView {
+    prediction.nearest.clone().map(|nearest| {
+        let (target, cosine, usual) = (nearest.target, nearest.cosine, nearest.usual);
+        let alike = format!("{target} is the most similar training target (cosine of the vectors {cosine:.2})");
+        let (class, text) = match nearest.is_outside {
+            true => (
+                "warnings",
+                format!(
+                    "Outside of what was learnt from: {alike}, and nineteen of twenty training targets have one at \
+                     {usual:.2} or more. Expect less of this prediction."
+                ),
+            ),
+            false => ("quiet", format!("{alike}: within what was learnt from.")),
+        };
+        view! { <p class=class data-testid="prediction-support">{text}</p> }
+    })
 }
 
 /// The genes with the largest predicted change, largest first.

@@ -399,9 +399,12 @@ fn maps_and_clusters_are_saved_and_told() {
         (name, bytes)
     };
     let (_, bytes) = save(ExportKind::H5ad);
-    if let Some(path) = std::env::var_os("KEEP_MAPPED_H5AD") {
-        std::fs::write(path, &bytes).expect("a folder that can be written");
-    }
+    // For a look at it in scanpy.
+    let keep = std::env::var_os("KEEP_MAPPED").map(std::path::PathBuf::from);
+    let kept = |name: &str, bytes: &[u8]| {
+        keep.iter().for_each(|folder| std::fs::write(folder.join(name), bytes).expect("a folder that can be written"));
+    };
+    kept("kinds_waddington.h5ad", &bytes);
     let file = hdf5_pure::File::from_bytes(bytes).expect("an hdf5 file");
     let shape = |name: &str| file.dataset(name).and_then(|dataset| dataset.shape()).expect(name);
     assert_eq!((shape("obsm/X_umap"), shape("obsm/X_pca")), (vec![60, 2], vec![60, N_GENES as u64]));
@@ -419,6 +422,7 @@ fn maps_and_clusters_are_saved_and_told() {
     }
     assert!(methods.contains("Welch") && methods.contains("optimistic") && methods.contains("Traag"), "{methods}");
     let snippet = text(save(ExportKind::Snippet).1);
+    kept("kinds_scanpy.py", snippet.as_bytes());
     assert!(snippet.contains("kinds_waddington.h5ad") && snippet.contains("color=\"leiden_waddington\""), "{snippet}");
     let nothing = Person::with_kinds(30).ask(Request::Export { kind: ExportKind::Markers }, vec![]);
     assert!(failure(nothing).contains("no markers to save"));

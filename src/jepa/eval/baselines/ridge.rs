@@ -102,10 +102,11 @@ pub fn chosen(training: Known<'_>, validation: Known<'_>) -> Option<(Ridge, Vec<
 /// Chooses the penalty by holding back part of the training targets, in turn so that each is held back once, and fits
 /// all of them with it. At most `n_folds` parts; each target its own where there are as few.
 ///
-/// None for fewer than two targets, or as [`Ridge::fit`].
+/// One target alone is fitted with the smallest penalty. None as [`Ridge::fit`].
 pub fn chosen_within(training: Known<'_>, n_folds: usize) -> Option<Ridge> {
     let fit = |part: Known<'_>, penalty| Ridge::fit(part.vectors, part.deltas, penalty);
-    let penalty = best_penalty(training, n_folds, fit, |ridge, vector| ridge.predict(vector))?;
+    let predict = |ridge: &Ridge, vector: &[f32]| ridge.predict(vector);
+    let penalty = best_penalty(training, n_folds, fit, predict).unwrap_or(RIDGE_PENALTIES[0]);
     Ridge::fit(training.vectors, training.deltas, penalty)
 }
 
