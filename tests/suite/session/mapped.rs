@@ -197,7 +197,6 @@ fn what_became_whole_is_kept_where_a_map_is_cancelled() {
     ask(Request::Prepare { options: opened.suggested }, vec![]);
     ask(Request::Embed { config: MapConfig { genes: None, ..MapConfig::default() } }, vec![]);
     let map = || Request::Map { representation: EXPRESSION, config: PopulationConfig::default() };
-    drop(ask);
     *sink.wishes.borrow_mut() = Some(session.wishes());
     let mut ask = |request: Request| {
         id += 1;
