@@ -81,13 +81,13 @@ fn Nothing() -> impl IntoView {
 fn Report(report: Shared<Evaluation>) -> impl IntoView {
     let data = &report.data;
     let facts = format!(
-        "{}: {} held out, {} cells, {} of them controls, {} compared; {} folds; computed in {}.",
+        "{}: {} held out, {} cells, {} of them controls, {} compared; {}; computed in {}.",
         data.name,
         plural(report.table.targets.len() as u64, "perturbation"),
         count(data.n_cells as u64),
         count(data.n_control_cells as u64),
         plural(report.table.n_genes as u64, "gene"),
-        report.folds.len(),
+        plural(report.folds.len() as u64, "fold"),
         seconds(report.elapsed_secs)
     );
     let problems = (!report.problems.is_empty()).then(|| {
