@@ -275,13 +275,13 @@ fn card(
         _ => {
             let clause = |what: &str, names: &[&str]| {
                 if names.is_empty() {
-                    format!("by {what} no baseline does")
+                    format!("by {what} no baseline does better")
                 } else {
                     format!("by {what}: {}", names.join(", "))
                 }
             };
             format!(
-                "On held-out targets simple baselines do better than the model ({}; {}). Do not rely on its predictions.",
+                "On held-out targets the model does not beat every simple baseline ({}; {}). Do not rely on its predictions.",
                 clause("correlation", &stronger),
                 clause("squared error", &lower)
             )

@@ -11,9 +11,6 @@ use spec::genes::Pathway;
 use crate::failure::EngineError;
 use crate::task::Task;
 
-/// Fewest genes that a ranking says anything of.
-const MIN_GENES: usize = 10;
-
 /// Gene sets at hand.
 pub struct Pathways {
     name: String,
@@ -36,7 +33,7 @@ impl Pathways {
         Collection { name: self.name.clone(), n_sets: self.sets.len() }
     }
 
-    /// Looks at every set that has enough genes with a value.
+    /// Looks at every set that has enough genes with a value; there may be none.
     pub async fn enrichment(
         &self,
         task: &mut Task,
@@ -50,25 +47,7 @@ impl Pathways {
         let there = asked.genes.iter().zip(&asked.values).filter(|(_, value)| value.is_finite());
         let (genes, values): (Vec<String>, Vec<f64>) =
             there.map(|(gene, value)| (gene.clone(), f64::from(*value))).unzip();
-        if genes.len() < MIN_GENES {
-            return Err(EngineError::Query(format!(
-                "{} has values for {} genes; sets can be looked for among {MIN_GENES} or more",
-                asked.name,
-                genes.len()
-            )));
-        }
         let sets = within(&genes, self.sets.iter().map(|set| set.genes.as_slice()), config.min_size, config.max_size);
-        if sets.is_empty() {
-            return Err(EngineError::Query(format!(
-                "no set of {} has {} to {} of the {} genes of {}: choose a collection of this species by symbols, or \
-                 allow smaller sets",
-                self.name,
-                config.min_size,
-                config.max_size,
-                genes.len(),
-                asked.name
-            )));
-        }
         let wanted = if config.n_changed == 0 { genes.len() / 10 } else { config.n_changed };
         let changed = largest(&values, wanted);
         let mut ranked = Work::new(&values, &sets, RankedConfig { n_random: config.n_random, seed: config.seed });

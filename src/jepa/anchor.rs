@@ -99,7 +99,9 @@ impl Anchor {
         let problem = |problem: String| Error::TrainingCells { problem };
         let Some(first) = observed.first().filter(|_| observed.len() > 1) else {
             let n = observed.len();
-            return Err(problem(format!("an anchor needs cells of at least 2 targets with vectors; there are {n}")));
+            return Err(problem(format!(
+                "an anchor needs cells of at least 2 targets with vectors; there are {n}: choose another preset, or leave the anchor out"
+            )));
         };
         let (n_genes, width) = (control_mean.len(), first.vector.len());
         let fits = |target: &Observed| target.delta.len() == n_genes && target.vector.len() == width;
@@ -229,11 +231,13 @@ fn own_share(observed: &[&Observed], control_mean: &[f64]) -> f64 {
     };
     let mut shares: Vec<f64> = observed.iter().filter_map(share).collect();
     shares.sort_by(f64::total_cmp);
-    match shares.len() {
+    let median = match shares.len() {
         0 => 0.0,
         n if n.is_multiple_of(2) => f64::midpoint(shares[n / 2 - 1], shares[n / 2]),
         n => shares[n / 2],
-    }
+    };
+    // What falls can fall by all there is. What rises (activation) has no bound in what there was: nothing is said of it.
+    median.clamp(-1.0, 0.0)
 }
 
 /// Root mean square, per gene, of what anchors got wrong of targets that they had not seen; times `factor`.

@@ -59,7 +59,7 @@ pub struct Enrichment {
     pub n_genes: usize,
     /// Of them, those that counted as changed.
     pub n_changed: usize,
-    /// The sets with enough genes and not too many, by the p-value of the ranked score.
+    /// The sets with enough genes and not too many, by the p-value of the ranked score; there may be none.
     pub sets: Vec<EnrichedSet>,
 }
 

@@ -49,7 +49,9 @@ impl Preset {
     pub fn purpose(self) -> &'static str {
         match self {
             Preset::Tiny => "To see training work: minutes on a laptop, and no more than a sketch of a model.",
-            Preset::Waddington => "Our own: begins as the strongest simple predictor and only corrects it. Minutes.",
+            Preset::Waddington => {
+                "Our own: begins as a closed form of the measured responses, and corrects it within bounds."
+            }
             Preset::Small => "A model to look at: hours on a CPU, less on a GPU.",
             Preset::Production => "The sizes of the reference: for a real GPU and a long while.",
         }

@@ -66,18 +66,22 @@ fn the_set_that_rises_is_found() {
 }
 
 #[test]
-fn values_that_no_set_can_be_looked_for_in_are_refused() {
+fn values_that_no_set_can_be_looked_for_in_fall_into_none() {
     let mut person = Person::new();
     person.ask(Request::Pathways, vec![gmt()]);
     let mut few = values();
     few.values[5..].fill(f32::NAN);
-    assert!(failure(enrich(&mut person, few)).contains("values for 5 genes"));
+    let found = enriched(enrich(&mut person, few));
+    assert_eq!((found.n_genes, found.sets.len()), (5, 1), "all there is is in one set, which then says nothing");
+    assert_eq!((found.sets[0].score, found.sets[0].p_value), (0.0, 1.0));
+    let nothing = GeneValues { name: "nothing".into(), genes: Vec::new(), values: Vec::new() };
+    assert!(enriched(enrich(&mut person, nothing)).sets.is_empty());
     let mut short = values();
     short.values.pop();
     assert!(failure(enrich(&mut person, short)).contains("39 values"));
     let mut others = values();
     others.genes.iter_mut().for_each(|gene| gene.insert(0, 'X'));
-    assert!(failure(enrich(&mut person, others)).contains("no set of sets.gmt has"));
+    assert!(enriched(enrich(&mut person, others)).sets.is_empty());
     let constant = GeneValues { values: vec![0.0; 40], ..values() };
     let found = enriched(enrich(&mut person, constant));
     assert!(found.n_changed == 0 && found.sets.iter().all(|set| set.p_value == 1.0), "{found:?}");
