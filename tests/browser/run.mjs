@@ -13,6 +13,7 @@ await import("./genes.test.mjs");
 await import("./atlas.test.mjs");
 await import("./train.test.mjs");
 await import("./evaluate.test.mjs");
+await import("./asked.test.mjs");
 await import("./models.test.mjs");
 await import("./bad_input.test.mjs");
 await import("./looks.test.mjs");
