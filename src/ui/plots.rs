@@ -4,5 +4,6 @@ pub mod axis;
 pub mod bars;
 pub mod cloud;
 pub mod curve;
+pub mod field;
 pub mod histogram;
 pub mod scatter;

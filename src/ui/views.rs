@@ -42,6 +42,7 @@ pub mod before_after;
 pub mod card;
 pub mod choices;
 pub mod evaluate;
+pub mod file_button;
 pub mod genes;
 pub mod labels;
 pub mod load;

@@ -5,7 +5,7 @@ use spec::backwards::{Backwards, Candidates, Match, Retrieval};
 use spec::message::Request;
 use spec::prediction::Support;
 
-use crate::app::{Shared, Side};
+use crate::app::{Shared, Side, State};
 use crate::export::{CSV, backwards_csv, download};
 use crate::format::{count, plural, signed};
 use crate::views::picker::{badge, explanation};
@@ -68,27 +68,9 @@ fn Signature() -> impl IntoView {
                 }
             }
         >
-            <label class="choice">
-                <span>"Genes that should rise"</span>
-                <textarea
-                    rows="2"
-                    spellcheck="false"
-                    data-testid="backwards-rise"
-                    prop:value=move || rise.get()
-                    on:input=move |event| control.change(|state| state.backwards.rise = event_target_value(&event))
-                ></textarea>
-            </label>
-            <label class="choice">
-                <span>"Genes that should fall"</span>
-                <textarea
-                    rows="2"
-                    spellcheck="false"
-                    data-testid="backwards-fall"
-                    prop:value=move || fall.get()
-                    on:input=move |event| control.change(|state| state.backwards.fall = event_target_value(&event))
-                ></textarea>
-                <small>"Symbols, parted by blanks, commas or lines"</small>
-            </label>
+            <Genes title="Genes that should rise" testid="backwards-rise" of=|state| &mut state.backwards.rise text=rise />
+            <Genes title="Genes that should fall" testid="backwards-fall" of=|state| &mut state.backwards.fall text=fall />
+            <small>"Symbols, parted by blanks, commas or lines"</small>
             <label class="choice">
                 <span>"Among"</span>
                 <select data-testid="backwards-candidates" on:change=choose>{options}</select>
@@ -108,6 +90,29 @@ fn Signature() -> impl IntoView {
                 </button>
             </div>
         </form>
+    }
+}
+
+/// A field for genes, which keeps what is typed in its part of the state.
+#[component]
+fn Genes(
+    title: &'static str,
+    testid: &'static str,
+    of: fn(&mut State) -> &mut String,
+    text: Memo<String>,
+) -> impl IntoView {
+    let control = use_control();
+    view! {
+        <label class="choice">
+            <span>{title}</span>
+            <textarea
+                rows="2"
+                spellcheck="false"
+                data-testid=testid
+                prop:value=move || text.get()
+                on:input=move |event| control.change(|state| *of(state) = event_target_value(&event))
+            ></textarea>
+        </label>
     }
 }
 

@@ -1,11 +1,10 @@
 //! What genes are called: by the file, or by a table of genes that a person has; and what became of each name.
 
-use leptos::html;
 use leptos::prelude::*;
 use spec::genes::NamingReport;
 
-use crate::dropped::chosen;
 use crate::format::count;
+use crate::views::file_button::FileButton;
 use crate::views::shell::use_control;
 
 /// Where the names come from.
@@ -13,18 +12,6 @@ use crate::views::shell::use_control;
 pub fn NamingChoice() -> impl IntoView {
     let control = use_control();
     let table = control.part(|state| state.gene_table.clone());
-    let input: NodeRef<html::Input> = NodeRef::new();
-    let choose = move |_| {
-        if let Some(input) = input.get_untracked() {
-            input.click();
-        }
-    };
-    let picked = move |_| {
-        let Some(input) = input.get_untracked() else { return };
-        control.name_genes_by(chosen(input.files()));
-        // The same file chosen again is a choice too.
-        input.set_value("");
-    };
     let source = move || match table.get() {
         None => view! { <span data-testid="gene-names">"as in the file"</span> }.into_any(),
         Some(table) => view! {
@@ -47,18 +34,15 @@ pub fn NamingChoice() -> impl IntoView {
             <span>"Names of genes"</span>
             <div class="row">
                 {source}
-                <button type="button" class="small" data-testid="choose-gene-names" on:click=choose>"From a table…"</button>
+                <FileButton
+                    text="From a table…"
+                    label="Table of genes"
+                    accept=".tsv,.txt,.gz"
+                    testid="choose-gene-names"
+                    input_testid="gene-names-input"
+                    picked=move |files| control.name_genes_by(files)
+                />
             </div>
-            <input
-                type="file"
-                class="hidden"
-                tabindex="-1"
-                aria-label="Table of genes"
-                accept=".tsv,.txt,.gz"
-                data-testid="gene-names-input"
-                node_ref=input
-                on:change=picked
-            />
             <small>
                 "Where symbols are outdated: a tab-separated table of symbols, aliases and Ensembl ids, as HGNC and NCBI give"
             </small>

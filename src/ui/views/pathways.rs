@@ -1,14 +1,13 @@
 //! The sets of genes that a response falls into: beside the answer, for each of its sides.
 
-use leptos::html;
 use leptos::prelude::*;
 use spec::enrichment::{EnrichedSet, Enrichment};
 use spec::message::Request;
 
 use crate::app::{Shared, Side};
-use crate::dropped::chosen;
 use crate::export::{CSV, download, enrichment_csv};
 use crate::format::{count, plural, signed, significant};
+use crate::views::file_button::FileButton;
 use crate::views::shell::use_control;
 
 /// Sets that are shown at first.
@@ -37,7 +36,14 @@ pub fn PathwaysPanel() -> impl IntoView {
                 <h3>"Gene sets"</h3>
                 <SideChoice />
                 <span class="quiet" data-testid="pathways-source">{source}</span>
-                <OpenCollection />
+                <FileButton
+                    text="Open a .gmt…"
+                    label="Collection of gene sets"
+                    accept=".gmt,.gz"
+                    testid="choose-pathways"
+                    input_testid="pathways-input"
+                    picked=move |files| control.open(files)
+                />
             </div>
             {move || match (found.get(), collection.with(Option::is_some)) {
                 (Some(found), _) => view! { <Found found /> }.into_any(),
@@ -76,36 +82,6 @@ fn SideChoice() -> impl IntoView {
         <select aria-label="Response that is looked at" data-testid="pathways-side" on:change=choose>
             {options.collect_view()}
         </select>
-    }
-}
-
-#[component]
-fn OpenCollection() -> impl IntoView {
-    let control = use_control();
-    let input: NodeRef<html::Input> = NodeRef::new();
-    let choose = move |_| {
-        if let Some(input) = input.get_untracked() {
-            input.click();
-        }
-    };
-    let picked = move |_| {
-        let Some(input) = input.get_untracked() else { return };
-        control.open(chosen(input.files()));
-        // The same file chosen again is a choice too.
-        input.set_value("");
-    };
-    view! {
-        <button type="button" class="small" data-testid="choose-pathways" on:click=choose>"Open a .gmt…"</button>
-        <input
-            type="file"
-            class="hidden"
-            tabindex="-1"
-            aria-label="Collection of gene sets"
-            accept=".gmt,.gz"
-            data-testid="pathways-input"
-            node_ref=input
-            on:change=picked
-        />
     }
 }
 

@@ -4,8 +4,9 @@ use leptos::prelude::*;
 use spec::evaluation::{Evaluation, Profile};
 
 use crate::app::Shared;
-use crate::format::{plural, signed, tick};
+use crate::format::{plural, signed};
 use crate::plots::axis::{range, ticks};
+use crate::plots::field::Field;
 use crate::views::evaluate::SaveSvg;
 
 const SIZE: f64 = 380.0;
@@ -13,6 +14,7 @@ const LEFT: f64 = 50.0;
 const RIGHT: f64 = SIZE - 10.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = SIZE - 40.0;
+const FIELD: Field = Field { left: LEFT, right: RIGHT, top: TOP, bottom: BOTTOM };
 /// Genes that are named in the plot.
 const N_NAMED: usize = 6;
 
@@ -85,28 +87,17 @@ fn plot(report: &Evaluation, target: usize, method: usize) -> Option<impl IntoVi
             view! { <text class="tick" x=x(measured) + shift y=y(predicted) - 4.0 text-anchor=anchor>{gene(at)}</text> }
         })
         .collect();
-    let grid: Vec<_> = ticks(low, high, 5)
-        .into_iter()
-        .map(|value| {
-            view! {
-                <line class="grid" x1=x(value) x2=x(value) y1=TOP y2=BOTTOM />
-                <line class="grid" x1=LEFT x2=RIGHT y1=y(value) y2=y(value) />
-                <text class="tick" x=x(value) y=BOTTOM + 14.0 text-anchor="middle">{tick(value)}</text>
-                <text class="tick" x=LEFT - 5.0 y=y(value) + 3.5 text-anchor="end">{tick(value)}</text>
-            }
-        })
-        .collect();
     let label = format!("Change of {} genes after {}: measured, and predicted by {name}", order.len(), profile.target);
     let said = format!("{}, {name}; point at a dot for its gene", profile.target);
     Some(view! {
         <figure class="plot square">
             <figcaption><span>{said}</span><SaveSvg testid="scatter-svg" name="waddington_predicted_measured.svg" /></figcaption>
             <svg class="drawn" viewBox=format!("0 0 {SIZE} {SIZE}") role="img" aria-label=label data-testid="scatter">
-                {grid}
+                {FIELD.columns(ticks(low, high, 5), x)}
+                {FIELD.rows(ticks(low, high, 5), y)}
                 <line class="same" x1=x(low) x2=x(high) y1=y(low) y2=y(high) />
                 {dots}{names}
-                <text class="label" x=(LEFT + RIGHT) / 2.0 y=SIZE - 6.0 text-anchor="middle">"measured change (log1p units)"</text>
-                <text class="label" x="0" y="0" transform=format!("translate(11 {}) rotate(-90)", (TOP + BOTTOM) / 2.0) text-anchor="middle">"predicted change (log1p units)"</text>
+                {FIELD.names("measured change (log1p units)", "predicted change (log1p units)")}
             </svg>
         </figure>
     })

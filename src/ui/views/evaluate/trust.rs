@@ -4,8 +4,9 @@ use leptos::prelude::*;
 use spec::evaluation::{Calibration, Evaluation, Level, TargetSupport};
 
 use crate::app::Shared;
-use crate::format::{correlation, significant, tick};
+use crate::format::{correlation, significant};
 use crate::plots::axis::ticks;
+use crate::plots::field::Field;
 use crate::views::evaluate::SaveSvg;
 
 const WIDTH: f64 = 440.0;
@@ -14,6 +15,7 @@ const LEFT: f64 = 54.0;
 const RIGHT: f64 = WIDTH - 14.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = HEIGHT - 40.0;
+const FIELD: Field = Field { left: LEFT, right: RIGHT, top: TOP, bottom: BOTTOM };
 /// Classes of the methods' colours, in their order.
 const COLOURS: [&str; 3] = ["one", "two", "three"];
 
@@ -76,17 +78,6 @@ fn Reliability(report: Shared<Evaluation>) -> impl IntoView {
             view! { <polyline class=format!("curve {colour}") points=points.join(" ") />{dots} }
         })
         .collect();
-    let grid: Vec<_> = ticks(0.0, 1.0, 5)
-        .into_iter()
-        .map(|value| {
-            view! {
-                <line class="grid" x1=x(value) x2=x(value) y1=TOP y2=BOTTOM />
-                <line class="grid" x1=LEFT x2=RIGHT y1=y(value) y2=y(value) />
-                <text class="tick" x=x(value) y=BOTTOM + 14.0 text-anchor="middle">{tick(value)}</text>
-                <text class="tick" x=LEFT - 5.0 y=y(value) + 3.5 text-anchor="end">{tick(value)}</text>
-            }
-        })
-        .collect();
     let legend: Vec<_> = with
         .iter()
         .zip(COLOURS)
@@ -100,11 +91,11 @@ fn Reliability(report: Shared<Evaluation>) -> impl IntoView {
                 <SaveSvg testid="calibration-svg" name="waddington_calibration.svg" />
             </figcaption>
             <svg class="drawn" viewBox=format!("0 0 {WIDTH} {HEIGHT}") role="img" aria-label="Share of measured changes inside the intervals, against the share that was promised" data-testid="calibration">
-                {grid}
+                {FIELD.columns(ticks(0.0, 1.0, 5), x)}
+                {FIELD.rows(ticks(0.0, 1.0, 5), y)}
                 <line class="same" x1=x(0.0) x2=x(1.0) y1=y(0.0) y2=y(1.0) />
                 {lines}
-                <text class="label" x=(LEFT + RIGHT) / 2.0 y=HEIGHT - 6.0 text-anchor="middle">"share promised"</text>
-                <text class="label" x="0" y="0" transform=format!("translate(11 {}) rotate(-90)", (TOP + BOTTOM) / 2.0) text-anchor="middle">"share found"</text>
+                {FIELD.names("share promised", "share found")}
             </svg>
         </figure>
     }
@@ -166,22 +157,15 @@ fn Distance(report: Shared<Evaluation>) -> impl IntoView {
             view! { <circle class=class cx=x(*distance) cy=y(*error) r="4"><title>{title}</title></circle> }
         })
         .collect();
-    let grid: Vec<_> = ticks(0.0, far, 4)
-        .into_iter()
-        .map(|value| view! { <text class="tick" x=x(value) y=BOTTOM + 14.0 text-anchor="middle">{tick(value)}</text><line class="grid" x1=x(value) x2=x(value) y1=TOP y2=BOTTOM /> })
-        .collect();
-    let marks: Vec<_> = ticks(0.0, most, 4)
-        .into_iter()
-        .map(|value| view! { <text class="tick" x=LEFT - 5.0 y=y(value) + 3.5 text-anchor="end">{tick(value)}</text><line class="grid" x1=LEFT x2=RIGHT y1=y(value) y2=y(value) /> })
-        .collect();
     let said = format!("rank correlation {}", correlation(rank_correlation(&points)));
     view! {
         <figure class="plot">
             <figcaption><strong>"Distance from training against error"</strong><span>{said}</span><SaveSvg testid="distance-svg" name="waddington_distance_error.svg" /></figcaption>
             <svg class="drawn" viewBox=format!("0 0 {WIDTH} {HEIGHT}") role="img" aria-label="Error of every perturbation against the distance of its vector from training" data-testid="distance">
-                {grid}{marks}{dots}
-                <text class="label" x=(LEFT + RIGHT) / 2.0 y=HEIGHT - 6.0 text-anchor="middle">"distance to the nearest training vector (1 − cosine)"</text>
-                <text class="label" x="0" y="0" transform=format!("translate(11 {}) rotate(-90)", (TOP + BOTTOM) / 2.0) text-anchor="middle">"root mean squared error (log1p units)"</text>
+                {FIELD.columns(ticks(0.0, far, 4), x)}
+                {FIELD.rows(ticks(0.0, most, 4), y)}
+                {dots}
+                {FIELD.names("distance to the nearest training vector (1 − cosine)", "root mean squared error (log1p units)")}
             </svg>
         </figure>
     }
