@@ -5,6 +5,7 @@ mod genes;
 mod map;
 mod prepare;
 mod training;
+mod vectors;
 
 use std::cell::RefCell;
 use std::fs;
