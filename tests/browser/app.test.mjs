@@ -18,6 +18,15 @@ test("the built-in example runs to a prediction and a csv", {}, async ({ app }) 
   const changes = rows.slice(1).map((row) => Number(row[2]));
   holds(changes.every(Number.isFinite) && changes.some((change) => change !== 0), "changes are finite and not all 0");
   holds((await app.text("card")).length > 0, "the card is empty");
+  holds((await app.text("prediction-interval")).includes("learnt from this response"), await app.text("prediction-interval"));
+  equal(rows.slice(1).filter((row) => row[3] !== "").length, 0, "a response that was learnt from has no interval");
+  await app.predict("JAK2");
+  const said = await app.text("prediction-interval");
+  holds(/80 % of measured changes .* 7 perturbations .* they held \d+ %/.test(said), said);
+  const answer = (await app.csv()).rows.slice(1);
+  const widths = answer.filter((row) => row[0] !== "JAK2").map((row) => Number(row[3]));
+  holds(widths.every((width) => width > 0), "a gene has no interval");
+  equal(answer.find((row) => row[0] === "JAK2")[3], "", "the width of the target's own gene");
 });
 
 test("neither the page nor its worker may ask anything of another site", {}, async ({ app, page, problems }) => {
