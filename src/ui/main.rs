@@ -13,6 +13,7 @@ mod format;
 mod headline;
 mod link;
 mod plots;
+mod search;
 mod views;
 
 use wasm_bindgen::prelude::JsCast;

@@ -9,24 +9,18 @@ use spec::prediction::{Support, TargetInfo};
 
 use crate::control::Control;
 use crate::format::count;
+use crate::search::Wanted;
 use crate::views::shell::use_control;
 
 const N_SHOWN: usize = 60;
+/// Genes that are offered in place of one that cannot be asked for.
+const N_NEAR: usize = 4;
 
-/// Genes whose symbol starts with `text`, then those that contain it; with no text, those that were measured first.
+/// Genes that the text may mean, the likeliest first; with no text, those that were measured first.
 fn matches(targets: &[TargetInfo], text: &str) -> (Vec<TargetInfo>, usize) {
-    let wanted = text.trim().to_uppercase();
+    let wanted = Wanted::new(text);
     let rank = |target: &TargetInfo| {
-        let symbol = target.symbol.to_uppercase();
-        let place = if symbol == wanted {
-            0
-        } else if symbol.starts_with(&wanted) {
-            1
-        } else if symbol.contains(&wanted) {
-            2
-        } else {
-            return None;
-        };
+        let place = wanted.place(&target.symbol)?;
         let support = match target.support {
             Support::HeldOut => 0,
             Support::Seen => 1,
@@ -233,6 +227,22 @@ fn SupportNote() -> impl IntoView {
         let has_none = state.checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.targets.is_empty());
         (support, state.target.is_empty(), has_none)
     });
+    let near = control.part(|state| {
+        let known = state.checkpoint.as_ref().filter(|checkpoint| checkpoint.support(&state.target).is_none());
+        let targets = known.filter(|_| !state.target.is_empty()).map(|checkpoint| &checkpoint.targets);
+        targets.map_or_else(Vec::new, |targets| {
+            matches(targets, &state.target).0.into_iter().take(N_NEAR).map(|target| target.symbol).collect::<Vec<_>>()
+        })
+    });
+    let offered = move || {
+        let buttons = near.get().into_iter().map(|symbol| {
+            let taken = symbol.clone();
+            let take = move |_| control.change(|state| state.target = taken.clone());
+            view! { <button type="button" class="plain" data-testid="target-near" on:click=take>{symbol}</button> }
+        });
+        let buttons = buttons.collect_view();
+        near.with(|near| !near.is_empty()).then(|| view! { <small>"Spelt like it: " {buttons}</small> })
+    };
     move || {
         let (mark, text) = match support.get() {
             (_, _, true) => (None, "This model cannot be asked for any gene: below is what it lacks."),
@@ -243,7 +253,7 @@ fn SupportNote() -> impl IntoView {
             }
         };
         let mark = mark.map(|(name, class)| view! { <span class=class>{name}</span> });
-        view! { <small data-testid="target-support">{mark} " " {text}</small> }
+        view! { <small data-testid="target-support">{mark} " " {text}</small> {offered} }
     }
 }
 
@@ -266,5 +276,6 @@ mod tests {
         let symbols: Vec<_> = found.iter().map(|target| target.symbol.as_str()).collect();
         assert_eq!((symbols, n), (vec!["STAT1", "STAT2", "ABSTAT"], 3));
         assert_eq!(matches(&targets, "").0[0].symbol, "STAT1");
+        assert_eq!(matches(&targets, "sta1").0[0].symbol, "STAT1");
     }
 }

@@ -7,6 +7,7 @@ use leptos::prelude::*;
 use spec::map::CellQuantity;
 
 use crate::format::count;
+use crate::search::Wanted;
 use crate::views::atlas::Atlas;
 use crate::views::atlas::colour::ColourBy;
 
@@ -15,52 +16,15 @@ const N_SHOWN: usize = 12;
 
 /// Genes that a text may mean, the likeliest first, by their place.
 fn found(symbols: &[String], text: &str) -> Vec<usize> {
-    let wanted: Vec<char> = text.trim().to_uppercase().chars().collect();
+    let wanted = Wanted::new(text);
     if wanted.is_empty() {
         return Vec::new();
     }
-    let rank = |symbol: &String| {
-        let symbol: Vec<char> = symbol.to_uppercase().chars().collect();
-        let place = if symbol == wanted {
-            0
-        } else if symbol.starts_with(&wanted) {
-            1
-        } else if symbol.windows(wanted.len()).any(|part| part == wanted) {
-            2
-        } else if wanted.len() > 2 && is_one_off(&symbol, &wanted) {
-            3
-        } else if wanted.len() > 2 && is_within(&symbol, &wanted) {
-            4
-        } else {
-            return None;
-        };
-        Some((place, symbol.len()))
-    };
-    let mut ranked: Vec<((i32, usize), usize)> =
+    let rank = |symbol: &String| Some((wanted.place(symbol)?, symbol.len()));
+    let mut ranked: Vec<((u8, usize), usize)> =
         symbols.iter().enumerate().filter_map(|(at, symbol)| Some((rank(symbol)?, at))).collect();
     ranked.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| symbols[a.1].cmp(&symbols[b.1])));
     ranked.into_iter().take(N_SHOWN).map(|(_, at)| at).collect()
-}
-
-/// Whether one letter was changed, left out or put in, or two were swapped.
-fn is_one_off(symbol: &[char], wanted: &[char]) -> bool {
-    let same = symbol.iter().zip(wanted).take_while(|(a, b)| a == b).count();
-    let (symbol, wanted) = (&symbol[same..], &wanted[same..]);
-    let after = |list: &[char], n: usize| list.get(n..).map(<[char]>::to_vec);
-    after(symbol, 1) == after(wanted, 1)
-        || after(symbol, 1).as_deref() == Some(wanted)
-        || after(wanted, 1).as_deref() == Some(symbol)
-        || (symbol.len() > 1
-            && wanted.len() > 1
-            && symbol[0] == wanted[1]
-            && symbol[1] == wanted[0]
-            && symbol[2..] == wanted[2..])
-}
-
-/// Whether all letters occur in this order.
-fn is_within(symbol: &[char], wanted: &[char]) -> bool {
-    let mut letters = symbol.iter();
-    wanted.iter().all(|wanted| letters.any(|letter| letter == wanted))
 }
 
 /// The box and its list.
