@@ -238,10 +238,10 @@ fn SupportNote() -> impl IntoView {
         let buttons = near.get().into_iter().map(|symbol| {
             let taken = symbol.clone();
             let take = move |_| control.change(|state| state.target = taken.clone());
-            view! { <button type="button" class="plain" data-testid="target-near" on:click=take>{symbol}</button> }
+            view! { <button type="button" class="link" data-testid="target-near" on:click=take>{symbol}</button> }
         });
         let buttons = buttons.collect_view();
-        near.with(|near| !near.is_empty()).then(|| view! { <small>"Spelt like it: " {buttons}</small> })
+        near.with(|near| !near.is_empty()).then(|| view! { <small>"Spelt like it: " <span class="row">{buttons}</span></small> })
     };
     move || {
         let (mark, text) = match support.get() {
