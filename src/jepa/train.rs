@@ -25,18 +25,17 @@ use spec::checkpoint::CheckpointHeader;
 use spec::train::report::{CurvePoint, History, LossTerm, StageEnd, TermValue, TrainWarning};
 use spec::train::{Stage, StepReport, TrainConfig};
 
-use crate::anchor::Anchor;
 use crate::batch::{Draws, TrainingCells};
 use crate::error::Error;
 use crate::loss::Losses;
 use crate::model::decoder::Decoder;
 use crate::optim::{AdamW, AdamWConfig};
-use crate::platform::now_secs;
+use crate::platform::{now_secs, yield_now};
 use crate::schedule::OneCycle;
 use crate::step::{self, StepSettings};
 use crate::tensors::TensorMap;
 use examples::{Examples, Source, sampling};
-use facts::TargetFacts;
+use facts::{Earlier, TargetFacts};
 use learned::Learned;
 
 /// Keeps the decoder's first values apart from the model's, which are drawn from the seed itself.
@@ -136,7 +135,7 @@ impl Trainer {
         cells: TrainingCells,
         device: Device,
         mut run: Run,
-        earlier: Option<Anchor>,
+        earlier: Option<Earlier>,
     ) -> Result<Self, Error> {
         config.validate().map_err(|problem| Error::Config { problem })?;
         let fingerprint = cells.fingerprint();
@@ -214,6 +213,15 @@ impl Trainer {
         &self.run.history
     }
 
+    /// Does the next part of what has to be done before the first step (the anchor is fitted); the parts done and all of them,
+    /// or none where nothing is left. A step does what is left of it.
+    ///
+    /// # Errors
+    /// Where vectors or responses are not finite.
+    pub fn prepare(&mut self) -> Result<Option<(usize, usize)>, Error> {
+        self.facts.prepare(&self.cells)
+    }
+
     /// Does one step. Reports every `report_every` steps, at every validation and at the end of a stage; none else and
     /// where all is done.
     ///
@@ -222,6 +230,9 @@ impl Trainer {
     /// stands before the last step whose loss was found good: its state can be saved, its weights are usable.
     pub async fn step(&mut self) -> Result<Option<StepReport>, Error> {
         let Position { stage: Some(stage), step } = self.run.position else { return Ok(None) };
+        while self.prepare()?.is_some() {
+            yield_now().await;
+        }
         let due = self.due(stage, step + 1);
         let looks = due.reports || due.saves || due.validates || due.ends;
         let before = looks.then(|| self.run.clone());

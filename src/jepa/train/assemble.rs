@@ -193,7 +193,8 @@ pub fn assemble(
         warnings.push("All cells are of one batch: pairing within batches is pairing at random.".into());
     }
     let (genes, gene_ids, target_sum) = (material.genes, material.gene_ids, material.target_sum);
-    let cells = TrainingCells::new(material.expression, &parts.roles, batches, parts.targets)?;
+    let cells = TrainingCells::new(material.expression, &parts.roles, batches, parts.targets)?
+        .standing_for(material.cells_per_row.as_deref())?;
     let held_back = cells.held_back_targets(&config)?;
     let is_seen = |index: u32| !held_back.contains(&index);
     let seen: Vec<&Target> =

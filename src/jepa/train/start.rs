@@ -12,6 +12,7 @@ use spec::model::ModelConfig;
 use spec::train::TrainConfig;
 
 use super::assemble::{AssemblyError, Material, listed};
+use super::facts::Earlier;
 use super::learned::Learned;
 use super::{Run, Trainer};
 use crate::bank::Bank;
@@ -122,7 +123,8 @@ impl Trainer {
             return Err(bad(format!("the run is set up for another model ({ours}) than the checkpoint's ({file})")));
         }
         let run = Run::new(&config, Learned::of_checkpoint(&config, checkpoint, &device)?);
-        Self::at(config, header, cells, device, run, checkpoint.anchor()?)
+        let earlier = checkpoint.anchor()?.map(|anchor| Earlier { anchor, left_out: None });
+        Self::at(config, header, cells, device, run, earlier)
     }
 }
 

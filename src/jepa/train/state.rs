@@ -8,6 +8,7 @@ use spec::checkpoint::CheckpointHeader;
 use spec::train::report::History;
 use spec::train::{Stage, TrainConfig};
 
+use super::facts::Earlier;
 use super::learned::Learned;
 use super::{Best, Position, Run, Trainer, optimiser_config};
 use crate::anchor::Anchor;
@@ -71,7 +72,10 @@ impl Trainer {
         };
         let mut tensors = run.learned.tensors().await?;
         tensors.extend(under("optimiser", run.optimiser.state().await?));
-        tensors.extend(self.anchor_tensors());
+        if let Some(anchor) = self.facts.anchor() {
+            tensors.extend(under("anchor", anchor.to_tensors()));
+            tensors.extend(under("left_out", self.facts.left_out(&self.cells)));
+        }
         if let (Some(best), Some(stage)) = (&run.best, run.position.stage) {
             let mut values = best.learned.tensors().await?;
             values.retain(|name, _| best.learned.changed_by(stage).iter().any(|start| name.starts_with(start)));
@@ -123,7 +127,7 @@ impl Trainer {
         let optimiser = take(&mut tensors, "optimiser");
         let optimiser = AdamW::from_state(optimiser_config(&config, position), &optimiser, &device)?;
         let best_values = take(&mut tensors, "best");
-        let anchor = take(&mut tensors, "anchor");
+        let (anchor, left_out) = (take(&mut tensors, "anchor"), take(&mut tensors, "left_out"));
         let learned = Learned::from_tensors(&config, tensors.clone(), &device)?;
         let best = match saved.best {
             None => None,
@@ -134,9 +138,13 @@ impl Trainer {
         };
         let (n_since_best, history) = (saved.n_since_best, saved.history);
         let run = Run { learned, optimiser, position, best, n_since_best, history };
-        let earlier = Some(anchor).filter(|tensors| !tensors.is_empty());
         let (n_genes, width) = (config.model.n_genes, config.model.composer.n_protein);
-        let earlier = earlier.map(|tensors| Anchor::from_tensors(&tensors, n_genes, width)).transpose()?;
+        // A state that was saved before the fit has no anchor, and one of an earlier version none left out: it is fitted again.
+        let left_out = Some(left_out).filter(|tensors| !tensors.is_empty());
+        let earlier = match anchor.is_empty() {
+            true => None,
+            false => Some(Earlier { anchor: Anchor::from_tensors(&anchor, n_genes, width)?, left_out }),
+        };
         Self::at(config, header, cells, device, run, earlier)
     }
 
@@ -150,14 +158,9 @@ impl Trainer {
         if !is_finite(&tensors) {
             tensors = self.last_good.learned.tensors().await?;
         }
-        tensors.extend(self.anchor_tensors());
+        // It is no part of what is learned, and does not change as the run goes.
+        tensors.extend(under("anchor", self.facts.tensors(&self.cells)?));
         checkpoint::write(&Checkpoint { header: self.header.clone(), tensors })
-    }
-
-    /// The anchor does not change as the run goes; it is saved for a run that could not make it again, because it is that of
-    /// an earlier checkpoint.
-    fn anchor_tensors(&self) -> TensorMap {
-        self.facts.anchor().map_or_else(TensorMap::new, |anchor| under("anchor", anchor.to_tensors()))
     }
 }
 
