@@ -7,6 +7,7 @@
 
 mod draws;
 mod held_back;
+mod means;
 mod stored;
 
 use std::collections::HashMap;
@@ -181,41 +182,6 @@ impl TrainingCells {
         Ok(cells)
     }
 
-    /// The same, each row of which stands for so many cells (a metacell is the mean of several); none for one each.
-    ///
-    /// # Errors
-    /// Where there is not one number for each row, or one is not above 0.
-    pub fn standing_for(self, cells_per_row: Option<&[f64]>) -> Result<Self, Error> {
-        let Some(cells) = cells_per_row.filter(|cells| cells.iter().any(|cells| *cells != 1.0)) else {
-            return Ok(Self { cells_of_row: None, ..self });
-        };
-        let n = self.roles.len();
-        if cells.len() != n {
-            return Err(bad(format!("{n} rows, but the cells of {} are given", cells.len())));
-        }
-        if let Some(row) = cells.iter().position(|cells| !(cells.is_finite() && *cells > 0.0)) {
-            return Err(bad(format!("row {row} stands for {} cells; it must be more than 0", cells[row])));
-        }
-        Ok(Self { cells_of_row: Some(Arc::new(cells.iter().map(|&cells| cells as f32).collect())), ..self })
-    }
-
-    /// The cells that a row stands for.
-    ///
-    /// # Panics
-    /// Where there is no such row.
-    pub fn cells_of_row(&self, row: usize) -> f64 {
-        self.cells_of_row.as_ref().map_or(1.0, |cells| cells[row].into())
-    }
-
-    /// Rows of `kin` that make `n_cells` cells on average, at least one: as many as a query averages.
-    fn n_rows(&self, kin: &[u32], n_cells: usize) -> usize {
-        if self.cells_of_row.is_none() || n_cells <= 1 || kin.is_empty() {
-            return n_cells.max(1);
-        }
-        let total: f64 = kin.iter().map(|&row| self.cells_of_row(row as usize)).sum();
-        ((n_cells as f64 * kin.len() as f64 / total).round() as usize).clamp(1, n_cells)
-    }
-
     /// Genes per cell.
     pub fn n_genes(&self) -> usize {
         self.rows.n_genes()
@@ -370,37 +336,6 @@ impl TrainingCells {
             None if self.controls.binary_search(&row).is_ok() => &self.controls,
             None => &[],
         }
-    }
-
-    /// Appends the mean of `row` and, drawn from `kin` with replacement, as many more as make `n_cells` cells. A row weighs
-    /// as the cells that it stands for.
-    fn push_mean(&self, row: u32, kin: &[u32], n_cells: usize, rng: &mut ChaCha8Rng, dense: &mut DenseCells) {
-        let n = if kin.is_empty() { 1 } else { self.n_rows(kin, n_cells) };
-        let start = dense.x.len();
-        push_row(&self.rows, row as usize, &mut dense.x);
-        if n == 1 {
-            dense.log_total.push(self.log_totals[row as usize]);
-            return;
-        }
-        let mean = &mut dense.x[start..];
-        let total = match &self.cells_of_row {
-            None => {
-                (1..n).for_each(|_| self.rows.add_row_to(one_of(kin, rng) as usize, mean));
-                n as f32
-            }
-            Some(cells) => {
-                let mut total = cells[row as usize];
-                mean.iter_mut().for_each(|value| *value *= total);
-                for _ in 1..n {
-                    let drawn = one_of(kin, rng) as usize;
-                    total += cells[drawn];
-                    self.rows.row(drawn).for_each(|(gene, value)| mean[gene as usize] += cells[drawn] * value);
-                }
-                total
-            }
-        };
-        mean.iter_mut().for_each(|value| *value /= total);
-        dense.log_total.push(log_total(&dense.x[start..]));
     }
 }
 

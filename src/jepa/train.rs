@@ -15,6 +15,7 @@ mod gauges;
 mod glimpse;
 mod learned;
 mod probe;
+mod settle;
 pub mod start;
 mod state;
 mod validation;
@@ -87,7 +88,8 @@ struct Best {
     /// Steps done in the stage.
     step: usize,
     loss: f32,
-    learned: Learned,
+    /// The values; none where the stage keeps its last ones.
+    learned: Option<Learned>,
 }
 
 struct LastReport {
@@ -233,6 +235,9 @@ impl Trainer {
         while self.prepare()?.is_some() {
             yield_now().await;
         }
+        if step == 0 {
+            self.look_before(stage).await?;
+        }
         let due = self.due(stage, step + 1);
         let looks = due.reports || due.saves || due.validates || due.ends;
         let before = looks.then(|| self.run.clone());
@@ -293,6 +298,8 @@ impl Trainer {
         let is_over = |patience: usize| validation.is_some() && self.run.n_since_best >= patience;
         let stopped_early = may_stop && self.config.patience.is_some_and(is_over);
         let end = (due.ends || stopped_early).then(|| self.end_stage(stage, stopped_early));
+        let begun_at = |at: &&CurvePoint| at.stage == stage && at.step == 0;
+        let validated_before = self.run.history.validation.points.iter().find(begun_at).map(|at| f64::from(at.loss));
         let now = now_secs();
         let step_secs = (now - self.last_report.at_secs) / self.last_report.n_steps as f64;
         self.last_report = LastReport { at_secs: now, n_steps: 0 };
@@ -309,17 +316,18 @@ impl Trainer {
             step_secs,
             terms,
             validation,
+            validated_before,
             gauges,
             warnings,
             end,
         }))
     }
 
-    /// Keeps what validated best and goes on to the next stage.
+    /// Keeps what validated best, where the stage keeps that, and goes on to the next stage.
     fn end_stage(&mut self, stage: Stage, stopped_early: bool) -> StageEnd {
-        let best = self.run.best.take();
-        let kept_step = best.as_ref().map(|best| best.step);
-        if let Some(Best { learned, .. }) = best {
+        let best = self.run.best.take().and_then(|best| Some((best.step, best.learned?)));
+        let kept_step = best.as_ref().map(|(step, _)| *step);
+        if let Some((_, learned)) = best {
             self.run.learned = learned;
         }
         self.run.n_since_best = 0;

@@ -231,3 +231,87 @@ fn mean_of(cells: &TrainingCells, rows: impl Iterator<Item = u32>) -> Vec<f64> {
     sum.iter_mut().for_each(|sum| *sum /= total);
     sum
 }
+
+#[cfg(test)]
+mod tests {
+    use cells::counts::Counts;
+
+    use super::*;
+    use crate::batch::{Role, Target};
+
+    /// Two controls, two cells of each of two targets; each row comes `n` times, or stands for `n` cells.
+    fn cells(n: [usize; 6], is_repeated: bool) -> TrainingCells {
+        let rows =
+            [[1.0, 4.0, 2.0], [3.0, 2.0, 2.0], [0.5, 3.0, 2.5], [1.5, 3.0, 1.5], [2.0, 1.0, 4.0], [2.0, 0.5, 3.0]];
+        let roles = [
+            Role::Control,
+            Role::Control,
+            Role::Perturbed(0),
+            Role::Perturbed(0),
+            Role::Perturbed(1),
+            Role::Perturbed(1),
+        ];
+        let times = |at: usize| if is_repeated { n[at] } else { 1 };
+        let dense: Vec<f32> = (0..6).flat_map(|at| rows[at].repeat(times(at))).collect();
+        let roles: Vec<Role> = (0..6).flat_map(|at| vec![roles[at]; times(at)]).collect();
+        let target = |name: &str, vector: [f32; 2]| Target { name: name.into(), vector: vector.to_vec() };
+        let targets = vec![target("A", [1.0, 0.5]), target("B", [0.0, 1.0])];
+        let rows = Counts::from_dense(&dense, 3).expect("rows are whole");
+        let cells_per_row = n.map(|n| n as f64);
+        TrainingCells::new(rows, &roles, None, targets)
+            .and_then(|cells| cells.standing_for((!is_repeated).then_some(&cells_per_row[..])))
+            .expect("all parts fit")
+    }
+
+    fn facts(cells: &TrainingCells, genes: [&str; 3]) -> TargetFacts {
+        let mut config = TrainConfig { anchor: Some(AnchorConfig::default()), ..TrainConfig::default() };
+        config.decoder.n_steps = 1;
+        TargetFacts::new(&config, cells, &genes.map(String::from), None).expect("two targets")
+    }
+
+    #[test]
+    fn of_genes_with_one_name_the_first_is_the_own_gene() {
+        assert_eq!(facts(&cells([1; 6], true), ["x", "A", "A"]).own_genes, [Some(1), None]);
+    }
+
+    #[test]
+    fn a_row_weighs_as_the_cells_that_it_stands_for() {
+        let tensors = |n: [usize; 6], is_repeated: bool| {
+            let cells = cells(n, is_repeated);
+            facts(&cells, ["A", "B", "x"]).tensors(&cells).expect("finite")
+        };
+        let n = [3, 1, 4, 1, 2, 5];
+        let (repeated, weighed, plain) = (tensors(n, true), tensors(n, false), tensors([1; 6], false));
+        for (name, tensor) in &repeated {
+            // Sums in another order, rounded to f32.
+            let close = |other: &TensorMap| {
+                tensor.values.iter().zip(&other[name].values).all(|(a, b)| (a - b).abs() < 1e-6 * a.abs().max(1.0))
+            };
+            assert!(close(&weighed), "{name}");
+            assert!(!close(&plain) || ["vectors", "strength_power"].contains(&name.as_str()), "{name} shows nothing");
+        }
+    }
+
+    #[test]
+    fn what_was_fitted_is_saved_and_read() {
+        let cells = cells([1; 6], true);
+        let mut facts = facts(&cells, ["A", "x", "y"]);
+        assert!(facts.anchor().is_none() && facts.left_out(&cells).is_empty());
+        let mut parts = Vec::new();
+        while let Some((n_done, n_parts)) = facts.prepare(&cells).expect("finite") {
+            parts.push((n_done, n_parts));
+        }
+        // Each of two is left out, then both are fitted.
+        assert_eq!(parts, [(0, 3), (1, 3), (2, 3), (3, 3)]);
+        let anchor = facts.anchor().expect("it was fitted").clone();
+        let left_out = facts.left_out(&cells);
+        assert_eq!(left_out["own_share"].values[1], 0.0, "B is none of the genes");
+        assert!(left_out["own_share"].values[0] == 0.0 && anchor.to_tensors()["own_share"].values[0] < 0.0);
+        let read = facts.read(&left_out, &cells).expect("its own");
+        let Anchoring::Known(known) = &facts.anchor else { panic!("it was fitted") };
+        assert_eq!(read, known.of_targets);
+        let short = TensorMap::new();
+        let error = facts.read(&short, &cells).expect_err("nothing there").to_string();
+        assert!(error.contains("left_out.base"), "{error}");
+    }
+}

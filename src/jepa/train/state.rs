@@ -10,6 +10,7 @@ use spec::train::{Stage, TrainConfig};
 
 use super::facts::Earlier;
 use super::learned::Learned;
+use super::validation::keeps_best;
 use super::{Best, Position, Run, Trainer, optimiser_config};
 use crate::anchor::Anchor;
 use crate::batch::TrainingCells;
@@ -30,7 +31,8 @@ struct Saved {
     step: usize,
     /// [`TrainingCells::fingerprint`], in hexadecimal: JSON knows no whole numbers of 64 bits.
     cells: String,
-    /// The best validation of the stage; its values are the tensors under `best.`, as far as the stage trains them.
+    /// The best validation of the stage; its values are the tensors under `best.`, as far as the stage trains them, where it
+    /// keeps them.
     #[serde(default)]
     best: Option<SavedBest>,
     #[serde(default)]
@@ -76,9 +78,9 @@ impl Trainer {
             tensors.extend(under("anchor", anchor.to_tensors()));
             tensors.extend(under("left_out", self.facts.left_out(&self.cells)));
         }
-        if let (Some(best), Some(stage)) = (&run.best, run.position.stage) {
-            let mut values = best.learned.tensors().await?;
-            values.retain(|name, _| best.learned.changed_by(stage).iter().any(|start| name.starts_with(start)));
+        if let (Some(Best { learned: Some(best), .. }), Some(stage)) = (&run.best, run.position.stage) {
+            let mut values = best.tensors().await?;
+            values.retain(|name, _| best.changed_by(stage).iter().any(|start| name.starts_with(start)));
             tensors.extend(under("best", values));
         }
         Ok((serde_json::to_string(&saved).map_err(|e| unusable(e.to_string()))?, tensors))
@@ -133,7 +135,9 @@ impl Trainer {
             None => None,
             Some(SavedBest { step, loss }) => {
                 tensors.extend(best_values);
-                Some(Best { step, loss, learned: Learned::from_tensors(&config, tensors, &device)? })
+                let is_kept = position.stage.is_some_and(|stage| keeps_best(&config, stage));
+                let learned = is_kept.then(|| Learned::from_tensors(&config, tensors, &device)).transpose()?;
+                Some(Best { step, loss, learned })
             }
         };
         let (n_since_best, history) = (saved.n_since_best, saved.history);
