@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use engine::cells::genes::pathways;
 use engine::cells::genes::table::GeneTable;
 use engine::cells::write::h5ad::{Frame, H5ad, Matrix, Values, write_h5ad};
-use engine::evaluate::{Contender, Subject, evaluate};
+use engine::evaluate::{ANCHOR_ALONE, Contender, Subject, evaluate};
 use engine::jepa::bank::Bank;
 use engine::jepa::checkpoint;
 use engine::jepa::eval::response::Response;
@@ -24,7 +24,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 use spec::checkpoint::{Card, MethodScore, TargetScore};
-use spec::evaluation::{EvaluationConfig, MethodKind, Profile};
+use spec::evaluation::{EvaluationConfig, MethodKind, MethodNote, Profile};
 use spec::metrics::{MethodRow, Metric};
 use spec::train::TrainConfig;
 
@@ -85,15 +85,11 @@ fn scores(
     let metrics = vec![Metric::CellEvalPearsonDelta, Metric::CellEvalMseDelta];
     let config = EvaluationConfig { metrics, min_cells: 1, n_halves: 0, n_pairs: 0, ..EvaluationConfig::default() };
     let found = block_on(evaluate(&subject, Some(bank), Some(&contender), &config, &mut Progress::default()))?;
-    let is_shown = |kind: MethodKind| matches!(kind, MethodKind::Model | MethodKind::Baseline);
-    let rows: Vec<&MethodRow> = found
-        .table
-        .rows
-        .iter()
-        .zip(&found.methods)
-        .filter(|(_, note)| is_shown(note.kind))
-        .map(|(row, _)| row)
-        .collect();
+    let is_shown = |note: &MethodNote| {
+        matches!(note.kind, MethodKind::Model | MethodKind::Baseline) || note.name.ends_with(ANCHOR_ALONE)
+    };
+    let rows: Vec<&MethodRow> =
+        found.table.rows.iter().zip(&found.methods).filter(|(_, note)| is_shown(note)).map(|(row, _)| row).collect();
     let score = |row: &&MethodRow| MethodScore {
         method: row.method.clone(),
         delta_pearson: row.cells[0].mean,
@@ -263,8 +259,10 @@ fn card(
     (scores, targets): (Vec<MethodScore>, Vec<TargetScore>),
     bank: &str,
 ) -> Card {
-    let (model, best) = (&scores[0], &scores[1..]);
-    let better = |score: &&MethodScore| score.delta_pearson > model.delta_pearson;
+    let model = &scores[0];
+    let (own, best): (Vec<&MethodScore>, Vec<&MethodScore>) =
+        scores[1..].iter().partition(|score| score.method.ends_with(ANCHOR_ALONE));
+    let better = |score: &&&MethodScore| score.delta_pearson > model.delta_pearson;
     let stronger: Vec<&str> = best.iter().filter(better).map(|score| score.method.as_str()).collect();
     let lower: Vec<&str> = best.iter().filter(|score| score.mse < model.mse).map(|s| s.method.as_str()).collect();
     let verdict = match (stronger.is_empty(), lower.is_empty()) {
@@ -298,8 +296,12 @@ fn card(
         format!(
             "Most of a prediction is a closed form: the training targets' mean responses, weighed by how alike the vectors \
              are, and the loss of the target's own transcript. The network moves no gene further than {:.0} % of that form's \
-             own error.",
-            100.0 * anchor.residual_bound
+             own error.{}",
+            100.0 * anchor.residual_bound,
+            own.first().map_or_else(String::new, |alone| format!(
+                " By itself the closed form has a correlation of {:.3} and a squared error of {:.5}, the model {:.3} and {:.5}.",
+                alone.delta_pearson.unwrap_or_default(), alone.mse, model.delta_pearson.unwrap_or_default(), model.mse
+            ))
         )
     });
     let n_genes = dataset.genes.len();

@@ -58,6 +58,8 @@ enum Command {
     Eval(evaluate::Arguments),
     /// Part the perturbations or cells of a file into training, validation and test, and say what the parts share.
     Split(split::Arguments),
+    /// Make a bank of perturbation vectors from what a language model of proteins or DNA left behind.
+    Vectors(vectors::Arguments),
     /// Make the demo that ships with the site from a data file.
     Demo(demo::Arguments),
     /// Time the model on this machine; used by `benches/compare.py`.
@@ -80,6 +82,7 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<()> {
         Command::Embed(arguments) => embed::run(arguments, out),
         Command::Eval(arguments) => evaluate::run(arguments, out),
         Command::Split(arguments) => split::run(arguments, out),
+        Command::Vectors(arguments) => vectors::run(arguments, out),
         Command::Demo(arguments) => demo::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
     }

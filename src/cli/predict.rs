@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use engine::cells::write::h5ad::{Frame, H5ad, Matrix, Values, write_h5ad};
+use engine::intervals::Known;
 use engine::jepa::eval::baselines::training_mean;
 use engine::jepa::eval::response::{GroupMean, Response};
 use futures_lite::future::block_on;
 use spec::model::Mode;
+use spec::prediction::{Query, Uncertainty};
 
 use crate::dataset::{self, Columns, Dataset};
 use crate::model::{ModelArguments, mean_response};
@@ -50,16 +52,21 @@ enum Format {
 struct Table {
     control: GroupMean,
     predicted: Vec<f32>,
+    /// Half widths of the intervals around it; none without enough held-out perturbations in the data.
+    half_width: Option<Vec<f32>>,
     /// Cells that the prediction was averaged over.
     n_predicted: usize,
     training_mean: Option<Vec<f32>>,
     measured: Option<Response>,
+    /// All responses of the data.
+    responses: Vec<Response>,
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     let format = format_of(&arguments.out)?;
     crate::file::require_new(&arguments.out, arguments.force)?;
-    let vector = arguments.model.bank()?.vector(&arguments.target).with_context(|| {
+    let bank = arguments.model.bank()?;
+    let vector = bank.vector(&arguments.target).with_context(|| {
         format!("the bank has no vector of {}; check the symbol (HGNC, capitals for human genes)", arguments.target)
     })?;
     let predictor = arguments.model.predictor()?;
@@ -81,7 +88,18 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let report = |n_done| bar.set_position(n_done as u64);
     let predicted = block_on(mean_response(&predictor, &dataset, &rows, (&arguments.target, &vector), mode, report))?;
     bar.finish_and_clear();
-    let table = table(&dataset, &rows, predicted, &arguments.target, &header.seen)?;
+    let mut table = table(&dataset, &rows, predicted, &arguments.target, &header.seen)?;
+    let known = Known {
+        predictor: &predictor,
+        bank: &bank,
+        source: "the data",
+        control_mean: &table.control.mean,
+        responses: &table.responses,
+    };
+    match block_on(known.uncertainty(&Query { target: arguments.target.clone(), mode }))? {
+        Uncertainty::Intervals(intervals) => table.half_width = Some(intervals.half_width),
+        Uncertainty::Unknown { reason } => eprintln!("note: {reason}"),
+    }
     let bytes = match format {
         Format::Csv => as_csv(&header.genes, &table)?,
         Format::H5ad => as_h5ad(&header.genes, &table, &arguments.target, mode)?,
@@ -124,9 +142,11 @@ fn table(dataset: &Dataset, rows: &[usize], predicted: Vec<f32>, target: &str, s
     Ok(Table {
         control,
         predicted,
+        half_width: None,
         n_predicted,
         training_mean: training_mean(&training),
         measured: measured.iter().find(|response| response.target == target).cloned(),
+        responses: measured,
     })
 }
 
@@ -136,6 +156,7 @@ impl Table {
         vec![
             ("control_mean_log1p", Some(&self.control.mean)),
             ("predicted_change_log1p", Some(&self.predicted)),
+            ("interval_half_width_log1p", self.half_width.as_deref()),
             ("training_mean_change_log1p", self.training_mean.as_deref()),
             ("measured_change_log1p", self.measured.as_ref().map(|measured| measured.delta.as_slice())),
             ("measured_standard_error_log1p", self.measured.as_ref().map(|m| m.standard_error.as_slice())),

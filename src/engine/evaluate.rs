@@ -24,7 +24,7 @@ use jepa::platform::now_secs;
 use spec::evaluation::{DataSummary, Evaluation, EvaluationConfig, FoldReport, Folds, MethodKind, MethodNote};
 
 pub(crate) use asked::asked;
-pub use contender::Contender;
+pub use contender::{ANCHOR_ALONE, Contender};
 pub use screen::Subject;
 
 use crate::failure::EngineError;

@@ -10,6 +10,7 @@ pub mod conservation;
 pub mod evaluate;
 mod export;
 mod failure;
+pub mod intervals;
 mod look;
 mod map;
 mod markers;

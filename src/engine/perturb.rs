@@ -5,10 +5,11 @@ use jepa::eval::response::{GroupMean, response};
 use jepa::platform::now_secs;
 use spec::checkpoint::MethodScore;
 use spec::dataset::CellUnit;
-use spec::prediction::{Measured, Prediction, Query};
+use spec::prediction::{Measured, Prediction, Query, Uncertainty};
 
 use crate::checkpoint::{Checkpoint, TRAINING_MEAN};
 use crate::failure::EngineError;
+use crate::intervals::Known;
 use crate::population::{Population, spread};
 use crate::task::Task;
 
@@ -41,6 +42,7 @@ pub async fn predict(
         stretch.reached(done).await?;
     }
     let delta = running.finish();
+    let uncertainty = uncertainty(checkpoint, &query).await?;
 
     let group = |rows: &[usize]| population.mean_of(&aligned, rows);
     let mut control = group(&controls).ok_or_else(|| EngineError::Query("the control cells weigh nothing".into()))?;
@@ -57,6 +59,7 @@ pub async fn predict(
         genes: checkpoint.header().genes.clone(),
         control_mean: control.mean,
         delta,
+        uncertainty,
         training_mean: baselines.into_iter().find(|(method, _)| *method == TRAINING_MEAN).map(|(_, delta)| delta),
         measured,
         agreement,
@@ -65,6 +68,23 @@ pub async fn predict(
         n_control_rows: rows.len(),
         elapsed_secs: now_secs() - started_secs,
     })
+}
+
+/// How far the answer may be off, by the errors on what was held out of the checkpoint's own screen.
+async fn uncertainty(checkpoint: &Checkpoint, query: &Query) -> Result<Uncertainty, EngineError> {
+    let (Some(table), Some(bank)) = (&checkpoint.measured, &checkpoint.bank) else {
+        let reason = "No interval: the model came without measured responses (measured.safetensors), whose held-out part \
+                      would show its errors.";
+        return Ok(Uncertainty::Unknown { reason: reason.into() });
+    };
+    let known = Known {
+        predictor: &checkpoint.predictor,
+        bank,
+        source: &table.source,
+        control_mean: &table.control_mean,
+        responses: &table.responses,
+    };
+    known.uncertainty(query).await
 }
 
 fn vector_of(checkpoint: &Checkpoint, query: &Query) -> Result<Vec<f32>, EngineError> {

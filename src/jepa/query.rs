@@ -54,6 +54,13 @@ impl Predictor {
         Ok(Self { model, decoder, anchor: checkpoint.anchor()?, header, device: device.clone() })
     }
 
+    /// What its anchor alone says, without the network: mean change of cells with this mean (log1p units). None where it
+    /// has no anchor.
+    pub fn anchor_alone(&self, control_mean: &[f32], target: &str, vector: &[f32]) -> Option<Vec<f32>> {
+        let gene = self.header.genes.iter().position(|gene| gene == target);
+        Some(self.anchor.as_ref()?.say(vector, gene).change(control_mean))
+    }
+
     /// The model of a run, as it stands. Parameters are shared, not copied.
     pub fn of(
         model: &BioJepa,

@@ -38,6 +38,46 @@ pub struct Nearest {
     pub is_outside: bool,
 }
 
+/// What can be said of the error of a prediction.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Uncertainty {
+    /// Intervals, made of the errors on perturbations that were held out.
+    Intervals(Intervals),
+    /// Nothing, and why.
+    Unknown {
+        /// In plain words.
+        reason: String,
+    },
+}
+
+impl Uncertainty {
+    /// The intervals, where there are some.
+    pub fn intervals(&self) -> Option<&Intervals> {
+        match self {
+            Self::Intervals(intervals) => Some(intervals),
+            Self::Unknown { .. } => None,
+        }
+    }
+}
+
+/// Intervals around a prediction: split conformal, per gene.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Intervals {
+    /// Share of measured changes that are to lie inside, for perturbations like those held out.
+    pub promised: f64,
+    /// Share that did, each held-out perturbation looked at with widths from the others; none where they are too few.
+    pub found: Option<f64>,
+    /// Held-out perturbations whose errors make the widths.
+    pub n_targets: usize,
+    /// Where they were measured.
+    pub source: String,
+    /// Half width per gene (log1p units); NaN for the target's own gene, whose change is unlike that of others, and for
+    /// genes that were not measured.
+    #[serde(with = "crate::floats::f32s")]
+    pub half_width: Vec<f32>,
+}
+
 /// A measured mean response.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
@@ -73,6 +113,8 @@ pub struct Prediction {
     /// Predicted mean change against control (log1p units).
     #[serde(with = "crate::floats::f32s")]
     pub delta: Vec<f32>,
+    /// How far it may be off.
+    pub uncertainty: Uncertainty,
     /// Baseline: mean change over the training perturbations, each target weighing the same (log1p units); none
     /// where the checkpoint ships no table.
     pub training_mean: Option<Vec<f32>>,

@@ -6,14 +6,14 @@ use spec::enrichment::Enrichment;
 use spec::evaluation::Evaluation;
 use spec::genes::VariableGenesTable;
 use spec::metrics::Interval;
-use spec::prediction::Prediction;
+use spec::prediction::{Prediction, Uncertainty};
 use wasm_bindgen::prelude::{JsCast, JsValue};
 use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, Url};
 
 use crate::format::plural;
 use crate::views::picker::explanation;
 
-const COLUMNS: &str = "gene,control_mean_log1p,predicted_change_log1p,training_mean_change_log1p,\
+const COLUMNS: &str = "gene,control_mean_log1p,predicted_change_log1p,interval_half_width_log1p,training_mean_change_log1p,\
                        measured_change_log1p,measured_standard_error_log1p";
 
 /// The table of all genes; lines that start with `#` say what was asked and how far it can be trusted.
@@ -37,6 +37,16 @@ pub fn csv(prediction: &Prediction) -> String {
         let delta_pearson = score.delta_pearson.map(|r| r.to_string()).unwrap_or_else(|| "undefined".into());
         out.push_str(&format!("# agreement, {}: delta Pearson {delta_pearson}, mse {}\n", score.method, score.mse));
     }
+    match &prediction.uncertainty {
+        Uncertainty::Unknown { reason } => out.push_str(&format!("# {}\n", one_line(reason))),
+        Uncertainty::Intervals(intervals) => out.push_str(&format!(
+            "# intervals for {} of changes, from errors on {} held-out perturbations: {}; {} of theirs lay inside\n",
+            intervals.promised,
+            intervals.n_targets,
+            one_line(&intervals.source),
+            intervals.found.map_or_else(|| "an unknown share".into(), |found| format!("{found:.3}"))
+        )),
+    }
     for warning in &prediction.warnings {
         out.push_str(&format!("# {}\n", one_line(warning)));
     }
@@ -46,6 +56,7 @@ pub fn csv(prediction: &Prediction) -> String {
     let columns = [
         Some(&prediction.control_mean),
         Some(&prediction.delta),
+        prediction.uncertainty.intervals().map(|intervals| &intervals.half_width),
         prediction.training_mean.as_ref(),
         measured.map(|measured| &measured.delta),
         measured.map(|measured| &measured.standard_error),
@@ -238,7 +249,7 @@ pub fn save_blob(name: &str, blob: &Blob) {
 #[cfg(test)]
 mod tests {
     use spec::model::Mode;
-    use spec::prediction::{Prediction, Query, Support};
+    use spec::prediction::{Intervals, Prediction, Query, Support, Uncertainty};
 
     use spec::genes::VariableGenesTable;
 
@@ -266,6 +277,13 @@ mod tests {
             genes: vec!["A".into(), "B,1".into()],
             control_mean: vec![1.0, 2.5],
             delta: vec![-0.25, f32::NAN],
+            uncertainty: Uncertainty::Intervals(Intervals {
+                promised: 0.8,
+                found: None,
+                n_targets: 8,
+                source: "a screen".into(),
+                half_width: vec![0.5, f32::NAN],
+            }),
             training_mean: Some(vec![0.0, 0.5]),
             measured: None,
             agreement: vec![],
@@ -276,7 +294,7 @@ mod tests {
         };
         let text = csv(&prediction);
         let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
-        assert_eq!(lines[1..], ["A,1,-0.25,0,,", "\"B,1\",2.5,,0.5,,"]);
-        assert_eq!(lines[0].split(',').count(), 6);
+        assert_eq!(lines[1..], ["A,1,-0.25,0.5,0,,", "\"B,1\",2.5,,,0.5,,"]);
+        assert_eq!(lines[0].split(',').count(), 7);
     }
 }

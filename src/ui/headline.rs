@@ -162,7 +162,7 @@ fn is_above(ours: Option<f64>, theirs: Option<f64>) -> bool {
 mod tests {
     use spec::checkpoint::MethodScore;
     use spec::model::Mode;
-    use spec::prediction::{Measured, Prediction, Query, Support};
+    use spec::prediction::{Measured, Prediction, Query, Support, Uncertainty};
 
     use super::{Verdict, headline};
 
@@ -180,6 +180,7 @@ mod tests {
             genes: vec![],
             control_mean: vec![],
             delta: vec![],
+            uncertainty: Uncertainty::Unknown { reason: String::new() },
             training_mean: None,
             measured: Some(measured),
             agreement: vec![

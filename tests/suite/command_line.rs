@@ -5,6 +5,7 @@ mod genes;
 mod map;
 mod prepare;
 mod training;
+mod vectors;
 
 use std::cell::RefCell;
 use std::fs;
@@ -207,8 +208,8 @@ fn predictions_are_those_of_the_engine_in_both_formats() {
     assert_eq!(rows[1..].iter().map(|row| row[0]).collect::<Vec<_>>(), GENES);
     assert_eq!(column(1), expected.control_mean);
     assert_eq!(column(2), expected.delta);
-    assert_eq!(column(4), measured.delta);
-    assert_eq!(column(5), measured.standard_error);
+    assert_eq!(column(5), measured.delta);
+    assert_eq!(column(6), measured.standard_error);
 
     let refused = folder.run(&format!("{PREDICT} --target STAT1 --out p.csv")).expect_err("there is one already");
     assert!(refused.contains("p.csv is there already") && refused.contains("--force"), "{refused}");

@@ -2,6 +2,7 @@
 //! browser and every other leaf rely on, without either.
 
 mod asked;
+mod intervals;
 mod looked;
 mod mapped;
 mod population;

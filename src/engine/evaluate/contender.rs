@@ -1,7 +1,7 @@
 //! The model: asked for what was held out, trained before where it is to be trained in every fold.
 //!
-//! It is asked thrice: as it should be, with the vector of another perturbation, and with no perturbation at all. For a
-//! combination its answers to the parts are added. What it was not asked, or failed at, is not a number in its row.
+//! It is asked thrice: as it should be, with the vector of another perturbation, and with no perturbation at all; where it
+//! corrects an anchor, the anchor is asked by itself. For a combination its answers to the parts are added. What it was not asked, or failed at, is not a number in its row.
 
 use jepa::bank::Bank;
 use jepa::device::Device;
@@ -25,6 +25,9 @@ use crate::population::spread;
 
 /// Examples that a prediction is averaged over, as many as GEARS takes (spec §3.4).
 pub(crate) const N_EXAMPLES: usize = 300;
+
+/// Ends the name of the row of the anchor without the network.
+pub const ANCHOR_ALONE: &str = "its anchor alone";
 
 /// What is evaluated.
 #[derive(Clone, Copy)]
@@ -57,6 +60,7 @@ pub(super) struct Told {
     of_seeds: Vec<Answers>,
     exchanged: Answers,
     silent: Answers,
+    anchor: Answers,
     /// Predicted change of single cells, by pair; none where it could not be asked. Of the first seed.
     pub of_pairs: Vec<Option<Vec<f32>>>,
 }
@@ -64,7 +68,9 @@ pub(super) struct Told {
 impl Told {
     pub fn answers(&self) -> Vec<Answers> {
         let copy = |answers: &Answers| Answers { note: answers.note.clone(), deltas: answers.deltas.clone() };
-        self.of_seeds.iter().chain([&self.exchanged, &self.silent]).map(copy).collect()
+        let has_anchor = self.anchor.deltas.iter().any(Option::is_some);
+        let controls = [&self.exchanged, &self.silent].into_iter().chain(has_anchor.then_some(&self.anchor));
+        self.of_seeds.iter().chain(controls).map(copy).collect()
     }
 }
 
@@ -151,6 +157,7 @@ impl<'a> Contender<'a> {
                 "The model, told of another perturbation than the one it is scored on.",
             ),
             silent: control("no action", "The model, told of no perturbation."),
+            anchor: control(ANCHOR_ALONE, "The closed form that the model corrects, without the network."),
             of_pairs: vec![None; n_pairs],
             seeds,
         }
@@ -269,6 +276,7 @@ impl<'a> Asking<'a> {
                     silent = Some(self.without_action().await?);
                 }
                 told.silent.deltas[at].clone_from(&silent);
+                told.anchor.deltas[at] = self.anchor_alone(at).map(|answer| answer.unwrap_or_else(|| mean.clone()));
                 self.pairs_of(at, pairs, told).await?;
             }
             watch.reached("Asking the model", "perturbations", done + 1, fold.test.len()).await?;
@@ -288,6 +296,21 @@ impl<'a> Asking<'a> {
             }
         }
         Ok(sum)
+    }
+
+    /// The same of the anchor without the network; none where the model has none.
+    fn anchor_alone(&self, at: usize) -> Option<Option<Vec<f32>>> {
+        let control = &self.screen.control.mean;
+        let vectors = self.screen.targets[at].parts.iter().map(|part| Some((part, self.bank.vector(part)?)));
+        let Some(parts) = vectors.collect::<Option<Vec<_>>>() else {
+            return self.predictor.header().anchor.as_ref().map(|_| None);
+        };
+        let mut sum = vec![0.0; control.len()];
+        for (part, vector) in parts {
+            let change = self.predictor.anchor_alone(control, part, &vector)?;
+            sum.iter_mut().zip(change).for_each(|(sum, value)| *sum += value);
+        }
+        Some(Some(sum))
     }
 
     async fn without_action(&self) -> Result<Vec<f32>, EngineError> {

@@ -4,18 +4,17 @@
 use jepa::eval::mean_squared_error;
 use jepa::eval::significance::conformal::Intervals;
 use jepa::eval::support::{support as stand, usual};
-use spec::evaluation::{Calibration, EvaluationConfig, Level, MethodKind, MethodNote, Profile, TargetSupport};
+use spec::evaluation::{Calibration, EvaluationConfig, MethodKind, MethodNote, Profile, TargetSupport};
 use spec::metrics::{Better, Metric, MetricTable, Undefined};
 
 use super::Answers;
 use super::folds::Fold;
 use super::screen::Screen;
 use crate::checkpoint::TRAINING_MEAN;
+use crate::intervals::Sides;
 
 /// Levels whose coverage is looked at, beside the one asked for.
 const LEVELS: [f64; 6] = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95];
-/// Up to so many perturbations each is looked at with widths from all others; beyond, a tenth with those of the rest.
-const MOST_ALONE: usize = 40;
 /// Up to so many genes a profile has all of them; beyond, the surest.
 const MOST_GENES: usize = 2000;
 const N_SUREST: usize = 500;
@@ -131,42 +130,6 @@ fn problem(reason: Undefined, promised: f64) -> String {
             jepa::eval::significance::conformal::fewest(promised)
         ),
         other => format!("No interval of {share:.0} %: {}.", other.label()),
-    }
-}
-
-/// Predicted and measured changes of the same perturbations.
-struct Sides<'a> {
-    predicted: Vec<&'a [f32]>,
-    measured: Vec<&'a [f32]>,
-}
-
-impl Sides<'_> {
-    fn looked_at(&self, promised: f64) -> Result<(Level, Vec<Option<f64>>), Undefined> {
-        let n = self.predicted.len();
-        let n_parts = if n <= MOST_ALONE { n } else { 10 };
-        let mut by_target = vec![None; n];
-        let (mut inside, mut n_looked, mut width) = (0.0, 0.0, 0.0);
-        for part in 0..n_parts {
-            let (out, kept): (Vec<usize>, Vec<usize>) = (0..n).partition(|at| at % n_parts == part);
-            let of = |places: &[usize]| -> (Vec<&[f32]>, Vec<&[f32]>) {
-                (
-                    places.iter().map(|&at| self.predicted[at]).collect(),
-                    places.iter().map(|&at| self.measured[at]).collect(),
-                )
-            };
-            let ((kept_p, kept_m), (out_p, out_m)) = (of(&kept), of(&out));
-            let coverage = Intervals::calibrate(&kept_p, &kept_m, promised)?.coverage(&out_p, &out_m)?;
-            for (&at, &share) in out.iter().zip(&coverage.by_target) {
-                by_target[at] = Some(share).filter(|share| share.is_finite());
-            }
-            inside += coverage.overall * out.len() as f64;
-            width += coverage.mean_half_width * out.len() as f64;
-            n_looked += out.len() as f64;
-        }
-        if n_looked == 0.0 {
-            return Err(Undefined::TooFewTargets);
-        }
-        Ok((Level { promised, found: inside / n_looked, half_width: width / n_looked }, by_target))
     }
 }
 

@@ -14,8 +14,6 @@ use crate::train::{HoldBack, StageConfig, TrainConfig};
 /// Cells of one condition that our own preset averages into one example: single cells of a weak response are nearly all
 /// noise.
 const CELLS_PER_EXAMPLE: usize = 40;
-/// Its pairs of one target that are drawn together, and compared as populations.
-const SET_SIZE: usize = 8;
 
 /// A configuration to begin with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,17 +84,9 @@ impl Preset {
             validation_share: 0.1,
             hold_back: HoldBack::Cells,
             pretrain: stage(pretrain, batch_size[0]),
-            action: self.in_sets(stage(action, batch_size[1])),
-            decoder: self.in_sets(decoder),
+            action: stage(action, batch_size[1]),
+            decoder,
             ..TrainConfig::default()
-        }
-    }
-
-    /// Our own preset learns from sets beside pairs.
-    fn in_sets(self, stage: StageConfig) -> StageConfig {
-        match self {
-            Preset::Waddington => StageConfig { set_size: SET_SIZE, set_weight: 1.0, ..stage },
-            Preset::Tiny | Preset::Small | Preset::Production => stage,
         }
     }
 
@@ -123,7 +113,7 @@ impl Preset {
         };
         match self {
             Preset::Tiny => sized(8, 2, 2),
-            Preset::Waddington => ModelConfig { masked_identity: true, action_tokens: true, ..sized(32, 4, 2) },
+            Preset::Waddington => ModelConfig { masked_identity: true, ..sized(32, 4, 2) },
             Preset::Small => sized(64, 4, 4),
             Preset::Production => ModelConfig::default(),
         }

@@ -8,7 +8,7 @@ use spec::device::AttentionPath;
 use spec::enrichment::{Collection, Enrichment};
 use spec::labels::{LabelRow, LabelTable, Reading};
 use spec::model::ModelConfig;
-use spec::prediction::{Prediction, Query};
+use spec::prediction::{Prediction, Query, Uncertainty};
 use spec::prepare::{CellFilter, MapConfig, SuggestedFilter};
 use spec::run::{RunInfo, StorageReport};
 use spec::train::Baseline;
@@ -76,6 +76,7 @@ fn prediction() -> Prediction {
         genes: vec!["A".into(), "B".into()],
         control_mean: vec![1.0, f32::NAN],
         delta: vec![0.5, -0.5],
+        uncertainty: Uncertainty::Unknown { reason: String::new() },
         training_mean: None,
         measured: None,
         agreement: Vec::new(),

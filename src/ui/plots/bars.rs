@@ -19,6 +19,8 @@ pub struct BarRow {
     pub gene: String,
     /// The model's change.
     pub predicted: f64,
+    /// Half width of the interval around it.
+    pub half_width: Option<f64>,
     /// The mean change over the training perturbations.
     pub training_mean: Option<f64>,
     /// The measured change with its standard error.
@@ -29,6 +31,9 @@ impl BarRow {
     /// The numbers in words.
     fn spoken(&self) -> String {
         let mut text = format!("{}: predicted {}", self.gene, signed(self.predicted));
+        if let Some(half_width) = self.half_width {
+            text.push_str(&format!(" ± {}", signed(half_width).trim_start_matches('+')));
+        }
         if let Some(mean) = self.training_mean {
             text.push_str(&format!(", training mean {}", signed(mean)));
         }
@@ -43,7 +48,8 @@ impl BarRow {
 fn extent(rows: &[BarRow]) -> (f64, f64) {
     let values = rows.iter().flat_map(|row| {
         let whisker = row.measured.map_or([None, None], |(m, e)| [Some(m - e), Some(m + e)]);
-        [Some(row.predicted), row.training_mean, whisker[0], whisker[1]]
+        let band = row.half_width.map_or([None, None], |w| [Some(row.predicted - w), Some(row.predicted + w)]);
+        [Some(row.predicted), row.training_mean, whisker[0], whisker[1], band[0], band[1]]
     });
     let (low, high) = values
         .flatten()
@@ -83,6 +89,10 @@ pub fn Bars(rows: Vec<BarRow>) -> impl IntoView {
 
 fn draw(row: &BarRow, y: f64, x: impl Fn(f64) -> f64) -> AnyView {
     let (from, to) = (x(row.predicted.min(0.0)), x(row.predicted.max(0.0)));
+    let band = row.half_width.map(|half_width| {
+        let (left, right) = (x(row.predicted - half_width), x(row.predicted + half_width));
+        view! { <rect class="band" x=left y=y - 7.0 width=right - left height="14" /> }
+    });
     let mean = row.training_mean.map(|mean| {
         let points = diamond(x(mean), y);
         view! { <polygon class="mean" points=points /> }
@@ -101,6 +111,7 @@ fn draw(row: &BarRow, y: f64, x: impl Fn(f64) -> f64) -> AnyView {
             <title>{row.spoken()}</title>
             <rect class="hit" x="0" y=y - ROW / 2.0 width=WIDTH height=ROW />
             <text class="gene" x=LEFT - 8.0 y=y + 4.0 text-anchor="end">{row.gene.clone()}</text>
+            {band}
             <rect class="predicted" x=from y=y - 5.0 width=(to - from).max(0.8) height="10" />
             {mean}
             {measured}
@@ -115,7 +126,15 @@ fn diamond(x: f64, y: f64) -> String {
 
 /// What the marks mean.
 #[component]
-pub fn BarLegend(has_mean: bool, has_measured: bool) -> impl IntoView {
+pub fn BarLegend(interval: Option<f64>, has_mean: bool, has_measured: bool) -> impl IntoView {
+    let band = interval.map(|promised| {
+        view! {
+            <li>
+                <svg viewBox="0 0 18 14" aria-hidden="true"><rect class="band" x="0" y="0" width="18" height="14" /></svg>
+                {format!("{:.0} % interval", 100.0 * promised)}
+            </li>
+        }
+    });
     let mean = has_mean.then(|| {
         view! { <li><svg viewBox="0 0 12 12" aria-hidden="true"><polygon class="mean" points=diamond(6.0, 6.0) /></svg>"training mean"</li> }
     });
@@ -135,6 +154,7 @@ pub fn BarLegend(has_mean: bool, has_measured: bool) -> impl IntoView {
     view! {
         <ul class="legend">
             <li><svg viewBox="0 0 12 12" aria-hidden="true"><rect class="predicted" x="0" y="2" width="12" height="8" /></svg>"predicted"</li>
+            {band}
             {mean}
             {measured}
             <li><svg viewBox="0 0 12 12" aria-hidden="true"><line class="zero" x1="6" x2="6" y1="0" y2="12" /></svg>"0 = no change"</li>
@@ -147,9 +167,17 @@ mod tests {
     use super::{BarRow, extent};
 
     #[test]
-    fn the_extent_holds_zero_and_the_whiskers() {
-        let row = BarRow { gene: "A".into(), predicted: 0.2, training_mean: None, measured: Some((0.5, 0.1)) };
-        let (low, high) = extent(&[row]);
+    fn the_extent_holds_zero_the_whiskers_and_the_interval() {
+        let row = |half_width| BarRow {
+            gene: "A".into(),
+            predicted: 0.2,
+            half_width,
+            training_mean: None,
+            measured: Some((0.5, 0.1)),
+        };
+        let (low, high) = extent(&[row(None)]);
         assert!(low < 0.0 && low > -0.1 && high > 0.6 && high < 0.7);
+        let (low, high) = extent(&[row(Some(1.0))]);
+        assert!(low < -0.8 && low > -0.95 && high > 1.2 && high < 1.35);
     }
 }

@@ -88,17 +88,23 @@ fn SideChoice() -> impl IntoView {
 #[component]
 fn Found(found: Shared<Enrichment>) -> impl IntoView {
     let shows_all = RwSignal::new(false);
-    let n_marked = found.sets.iter().filter(|set| set.p_adjusted <= MARKED).count();
+    let n_marked = |p: fn(&EnrichedSet) -> f64| match found.sets.iter().filter(|set| p(set) <= MARKED).count() {
+        0 => "none".to_owned(),
+        n => count(n as u64),
+    };
+    let (by_rank, by_fisher) = (n_marked(|set| set.p_adjusted), n_marked(|set| set.fisher_p_adjusted));
     let n_sets = found.sets.len();
     let (least, most) = (found.config.min_size, found.config.max_size);
-    let sentence = match n_marked {
-        _ if n_sets == 0 => format!(
+    let sentence = match n_sets {
+        0 => format!(
             "No set of {} has {least} to {most} of the {} here: open a collection of this species, by symbols.",
             found.collection.name,
             plural(found.n_genes as u64, "gene")
         ),
-        0 => format!("None of {} stands out (5 % false discoveries).", plural(n_sets as u64, "set")),
-        n => format!("{} of {} stand out (5 % false discoveries).", count(n as u64), plural(n_sets as u64, "set")),
+        n => format!(
+            "Of {}, {by_rank} by their score and {by_fisher} by Fisher’s test stand out (5 % false discoveries each).",
+            plural(n as u64, "set")
+        ),
     };
     let background = format!(
         "Background: the {} with a value here, no others; a set counts with its genes among them ({least} to {most}). Score: the \

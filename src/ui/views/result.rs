@@ -1,7 +1,7 @@
 //! The answer to a question: what it is worth first, then the change, the agreement and all genes.
 
 use leptos::prelude::*;
-use spec::prediction::Prediction;
+use spec::prediction::{Intervals, Prediction, Uncertainty};
 
 use crate::app::Shared;
 use crate::export::{CSV, controls, csv, download};
@@ -25,6 +25,7 @@ pub fn PredictionView(prediction: Shared<Prediction>) -> impl IntoView {
     let title = format!("{} {}", query.target, query.mode.label());
     let rows = top_rows(&prediction);
     let n_shown = rows.len();
+    let interval = prediction.uncertainty.intervals().map(|intervals| intervals.promised);
     let (has_mean, has_measured) = (prediction.training_mean.is_some(), prediction.measured.is_some());
     let file_name = format!("waddington_{}_{}.csv", query.target, query.mode.label());
     let save = {
@@ -44,9 +45,10 @@ pub fn PredictionView(prediction: Shared<Prediction>) -> impl IntoView {
                 <figure class="plot">
                     <figcaption>
                         <strong>{format!("The {} with the largest predicted change", plural(n_shown as u64, "gene"))}</strong>
-                        <BarLegend has_mean has_measured />
+                        <BarLegend interval has_mean has_measured />
                     </figcaption>
                     <Bars rows />
+                    <p class="quiet" data-testid="prediction-interval">{uncertainty(&prediction.uncertainty)}</p>
                 </figure>
                 <Agreement prediction=prediction.clone() />
             </div>
@@ -99,6 +101,24 @@ fn NearestView(prediction: Shared<Prediction>) -> impl IntoView {
     })
 }
 
+/// What the shaded intervals are worth, or why there are none.
+fn uncertainty(uncertainty: &Uncertainty) -> String {
+    let Intervals { promised, found, n_targets, source, .. } = match uncertainty {
+        Uncertainty::Intervals(intervals) => intervals,
+        Uncertainty::Unknown { reason } => return reason.clone(),
+    };
+    let percent = |share: f64| format!("{:.0} %", 100.0 * share);
+    let held = found.map_or_else(String::new, |found| {
+        format!(" Tried on each of these with widths from the others, they held {}.", percent(found))
+    });
+    format!(
+        "Shaded: where {} of measured changes should lie, by the model’s errors on {n_targets} perturbations that it did not \
+         learn from ({source}).{held} For perturbations or cells unlike those they promise nothing; the target’s own gene has \
+         none.",
+        percent(*promised)
+    )
+}
+
 /// The genes with the largest predicted change, largest first.
 fn top_rows(prediction: &Prediction) -> Vec<BarRow> {
     let mut order: Vec<usize> = (0..prediction.genes.len().min(prediction.delta.len())).collect();
@@ -107,6 +127,11 @@ fn top_rows(prediction: &Prediction) -> Vec<BarRow> {
     let row = |i: usize| BarRow {
         gene: prediction.genes[i].clone(),
         predicted: f64::from(prediction.delta[i]),
+        half_width: prediction
+            .uncertainty
+            .intervals()
+            .and_then(|intervals| at(&intervals.half_width, i))
+            .filter(|width| width.is_finite()),
         training_mean: prediction.training_mean.as_ref().and_then(|mean| at(mean, i)),
         measured: prediction
             .measured

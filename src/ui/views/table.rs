@@ -14,16 +14,18 @@ enum Column {
     Gene,
     Control,
     Predicted,
+    HalfWidth,
     TrainingMean,
     Measured,
     StandardError,
 }
 
 impl Column {
-    const ALL: [Column; 6] = [
+    const ALL: [Column; 7] = [
         Column::Gene,
         Column::Control,
         Column::Predicted,
+        Column::HalfWidth,
         Column::TrainingMean,
         Column::Measured,
         Column::StandardError,
@@ -34,6 +36,7 @@ impl Column {
             Column::Gene => ("Gene", ""),
             Column::Control => ("Control mean", "log1p units"),
             Column::Predicted => ("Predicted change", "log1p units"),
+            Column::HalfWidth => ("± interval", "half width, log1p units"),
             Column::TrainingMean => ("Training mean", "log1p units"),
             Column::Measured => ("Measured change", "log1p units"),
             Column::StandardError => ("Standard error", "log1p units"),
@@ -46,6 +49,7 @@ impl Column {
             Column::Gene => None,
             Column::Control => Some(&prediction.control_mean),
             Column::Predicted => Some(&prediction.delta),
+            Column::HalfWidth => prediction.uncertainty.intervals().map(|intervals| &intervals.half_width),
             Column::TrainingMean => prediction.training_mean.as_ref(),
             Column::Measured => measured.map(|measured| &measured.delta),
             Column::StandardError => measured.map(|measured| &measured.standard_error),
@@ -57,7 +61,8 @@ impl Column {
         match (self, self.value(prediction, gene)) {
             (Column::Gene, _) => prediction.genes[gene].clone(),
             (_, None) => "–".into(),
-            (Column::Control | Column::StandardError, Some(value)) => significant(value),
+            (Column::HalfWidth, Some(value)) if !value.is_finite() => "–".into(),
+            (Column::Control | Column::HalfWidth | Column::StandardError, Some(value)) => significant(value),
             (_, Some(value)) => signed(value),
         }
     }
@@ -234,7 +239,7 @@ fn Pages(page: RwSignal<usize>, n_rows: Memo<usize>) -> impl IntoView {
 #[cfg(test)]
 mod tests {
     use spec::model::Mode;
-    use spec::prediction::{Prediction, Query, Support};
+    use spec::prediction::{Prediction, Query, Support, Uncertainty};
 
     use super::{Column, Direction, Order, rows};
 
@@ -247,6 +252,7 @@ mod tests {
             genes: ["B1", "A1", "B2"].map(String::from).into(),
             control_mean: vec![1.0, 2.0, 3.0],
             delta: vec![-0.5, 0.1, 0.3],
+            uncertainty: Uncertainty::Unknown { reason: String::new() },
             training_mean: None,
             measured: None,
             agreement: vec![],
