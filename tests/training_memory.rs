@@ -12,6 +12,7 @@ use jepa::train::Trainer;
 use spec::cell_jepa::CellJepaConfig;
 use spec::checkpoint::CheckpointHeader;
 use spec::model::{ComposerConfig, ModelConfig, ModelVersion};
+use spec::train::anchor::AnchorConfig;
 use spec::train::cost::StageMemory;
 use spec::train::{Baseline, HoldBack, Stage, StageConfig, TrainConfig};
 
@@ -96,7 +97,7 @@ fn config(shape: Shape, stage: Stage) -> TrainConfig {
 }
 
 fn cells(n_genes: usize) -> TrainingCells {
-    let roles = [[Role::Control; 10], [Role::Perturbed(0); 10]].concat();
+    let roles = [vec![Role::Control; 10], vec![Role::Perturbed(0); 5], vec![Role::Perturbed(1); 5]].concat();
     let dense: Vec<f32> = (0..20 * n_genes).map(|at| (at % 7) as f32 / 3.0).collect();
     let target = |name: &str, value| Target { name: name.into(), vector: vec![value; 8] };
     let counts = Counts::from_dense(&dense, n_genes).expect("rows are whole");
@@ -118,7 +119,7 @@ fn measure(config: &TrainConfig, cells: TrainingCells) -> (usize, usize) {
         baseline: Baseline::ControlState,
         cells_per_example: 1,
         shrinkage: None,
-        anchor: None,
+        anchor: config.anchor.clone(),
     };
     let before = NOW.load(Ordering::Relaxed);
     let mut trainer = Trainer::new(config.clone(), header, cells, Device::flex()).expect("the parts fit");
@@ -148,7 +149,28 @@ fn the_memory_a_training_takes_is_what_it_says() {
             assert_eq!(said.largest_buffer as usize, largest, "{shape:?} {stage:?}");
         }
     }
+    sets_and_anchors_are_counted();
     attention_of_600_genes_has_no_matrix_of_them();
+}
+
+/// What our own preset adds to the decoder's step: cells of a set are compared with one another, a change is bounded.
+fn sets_and_anchors_are_counted() {
+    let shape = Shape { d_model: 8, n_genes: 1000, ..USUAL };
+    for (batch_size, set_size, has_anchor) in
+        [(24, 8, true), (24, 4, false), (32, 16, true), (64, 64, false), (64, 64, true)]
+    {
+        let mut config = config(Shape { batch_size, ..shape }, Stage::Decoder);
+        let set_weight = if set_size > 1 { 1.0 } else { 0.0 };
+        config.decoder = StageConfig { set_size, set_weight, ..config.decoder };
+        config.anchor = has_anchor.then(AnchorConfig::default);
+        let said = StageMemory::of(&config, Stage::Decoder).with_anchor(&config, 2);
+        let (peak, largest) = measure(&config, cells(config.model.n_genes));
+        let factor = said.total() as f64 / peak as f64;
+        let what = format!("{batch_size} in sets of {set_size}, anchor: {has_anchor}");
+        println!("{what}: {} said, {peak} measured, {factor:.3}", said.total());
+        assert!(FACTOR.contains(&factor), "{what}: {said:?} for {peak} bytes, {factor:.3}");
+        assert_eq!(said.largest_buffer as usize, largest, "{what}");
+    }
 }
 
 /// A Cell-JEPA's step at the paper's 32 cells of 600 genes with 8 heads, in which one matrix of attention weights would take

@@ -21,7 +21,7 @@ use futures_lite::future::block_on;
 use indicatif::HumanBytes;
 use spec::cell_jepa::CellJepaPreset;
 use spec::device::BackendChoice;
-use spec::train::cost::{MemoryLimits, PartCounts, StageMemory, propose};
+use spec::train::cost::{MemoryLimits, PartCounts, StageMemory, anchor_bytes, propose};
 use spec::train::preset::Preset;
 use spec::train::run_file::{RunData, RunFile};
 use spec::train::{Stage, TrainConfig};
@@ -272,7 +272,7 @@ pub fn train(plan: &Plan<'_>, out: &Path, steps: &Steps) -> Result<Option<Traine
             wanted.fingerprint
         );
     }
-    say_costs(&config);
+    say_costs(&config, cells.targets().len());
     let device = block_on(open_device(plan.cpu))?;
     let state_path = beside(out, ".state");
     let mut trainer = if steps.resume {
@@ -294,7 +294,7 @@ pub fn train(plan: &Plan<'_>, out: &Path, steps: &Steps) -> Result<Option<Traine
 }
 
 /// Says what the run will take, and what would fit where that is more than there is.
-fn say_costs(config: &TrainConfig) {
+fn say_costs(config: &TrainConfig, n_targets: usize) {
     if let Some(model) = &config.cell_jepa {
         let (counts, n_genes) = (model.counts(config.model.n_genes), config.model.n_genes);
         let n_learned = counts.encoder + counts.predictor + counts.value_head;
@@ -302,14 +302,16 @@ fn say_costs(config: &TrainConfig) {
         return;
     }
     let stages = Stage::ALL.into_iter().filter(|stage| config.stage(*stage).n_steps > 0);
-    let Some(most) = stages.map(|stage| StageMemory::of(config, stage)).max_by_key(StageMemory::total) else { return };
+    let memory = stages.map(|stage| StageMemory::of(config, stage).with_anchor(config, n_targets));
+    let Some(most) = memory.max_by_key(StageMemory::total) else { return };
     let n_parameters = PartCounts::of(&config.model).total();
     let (bytes, stage) = (HumanBytes(most.total()), most.stage.label());
     eprintln!("{n_parameters} parameters; about {bytes} of memory at the most, in the {stage} stage");
     let limits = MemoryLimits { total: crate::file::memory_available(), buffer: None };
     if most.total() > limits.total {
-        let fits = propose(config, limits).map_or_else(
-            || "not even batches of one fit: choose a smaller model or fewer genes".to_owned(),
+        let total = limits.total.saturating_sub(anchor_bytes(config, n_targets));
+        let fits = propose(config, MemoryLimits { total, ..limits }).map_or_else(
+            || "not even the smallest batches fit: choose a smaller model or fewer genes".to_owned(),
             |fits| format!("what fits is {}", batches(&fits)),
         );
         eprintln!("note: there are {}; {fits}", HumanBytes(limits.total));

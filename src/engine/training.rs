@@ -17,7 +17,7 @@ use jepa::train::start::started_from;
 use spec::device::DeviceReport;
 use spec::message::Event;
 use spec::run::{RunInfo, RunStatus, StartFrom, Steering, TrainingPlan};
-use spec::train::cost::{MemoryLimits, PartCounts, StageMemory, propose};
+use spec::train::cost::{MemoryLimits, PartCounts, StageMemory, anchor_bytes, propose};
 use spec::train::run_file::RunData;
 use spec::train::{Stage, StepReport, TrainConfig};
 
@@ -59,12 +59,13 @@ impl Start<'_> {
         let Assembled { config, header, cells, warnings } = assembled;
         let limits = MemoryLimits { total: self.bytes_available, buffer: self.report.max_buffer_bytes };
         let stages = Stage::ALL.into_iter().filter(|stage| config.stage(*stage).n_steps > 0);
+        let n_targets = cells.targets().len();
         let mut plan = TrainingPlan {
             n_cells: cells.n_cells(),
             seen: header.seen.clone(),
             warnings,
             parameters: PartCounts::of(&config.model),
-            memory: stages.map(|stage| StageMemory::of(&config, stage)).collect(),
+            memory: stages.map(|stage| StageMemory::of(&config, stage).with_anchor(&config, n_targets)).collect(),
             limits,
             fitting: None,
             probe: None,
@@ -80,7 +81,8 @@ impl Start<'_> {
             plan.probe = Some(if expected < PROBE_SECS { trainer.probe(PROBE_STEPS).await? } else { quick });
             stretch.reached(plan.memory.len()).await?;
         } else {
-            plan.fitting = propose(&plan.config, limits).map(Box::new);
+            let total = limits.total.saturating_sub(anchor_bytes(&plan.config, n_targets));
+            plan.fitting = propose(&plan.config, MemoryLimits { total, ..limits }).map(Box::new);
         }
         Ok(Event::TrainingPlanned { plan: Box::new(plan) })
     }
@@ -100,7 +102,8 @@ impl Start<'_> {
         let cells = assembled.cells.to_bytes()?;
         let n_cells = assembled.cells.n_cells();
         let measured = self.population.measured(&assembled.header.genes)?.to_bytes()?;
-        let trainer = self.trainer(assembled, from)?;
+        let mut trainer = self.trainer(assembled, from)?;
+        prepare(task, &mut trainer).await?;
         let started_secs = unix_secs();
         let info = RunInfo {
             id: format!("run-{:.0}", 1000.0 * started_secs),
@@ -187,7 +190,8 @@ pub async fn resume(
     let state = runs.state(&info).await?;
     let (config, header) = Trainer::saved_as(&state)?;
     let cells = TrainingCells::from_bytes(&runs.load(run, Part::Cells).await?)?;
-    let trainer = Box::new(Trainer::resume(&state, config, header, cells, device.clone())?);
+    let mut trainer = Box::new(Trainer::resume(&state, config, header, cells, device.clone())?);
+    prepare(task, &mut trainer).await?;
     info.status = RunStatus::Running;
     let mut under_way =
         UnderWay { trainer, info, runs, save_every_secs, saved_secs: now_secs(), pace: BTreeMap::new() };
@@ -195,6 +199,16 @@ pub async fn resume(
     task.emit(Event::TrainingStarted { run: Box::new(under_way.info.clone()), warnings: Vec::new() });
     task.emit(Event::RunSaved { steps_done: under_way.info.steps_done, problem: None });
     under_way.drive_held(task, held).await
+}
+
+/// Does what comes before the first step, and lets messages in between its parts.
+async fn prepare(task: &mut Task, trainer: &mut Trainer) -> Result<(), EngineError> {
+    let Some((_, n_parts)) = trainer.prepare()? else { return Ok(()) };
+    let mut stretch = task.begin("Fitting the anchor", "parts", n_parts).await?;
+    while let Some((n_done, _)) = trainer.prepare()? {
+        stretch.reached(n_done).await?;
+    }
+    Ok(())
 }
 
 /// A run under way.

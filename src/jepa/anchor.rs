@@ -7,27 +7,21 @@
 //! Everything is f64 on the host; what a query needs is stored as plain tensors.
 
 mod batch;
+mod fitting;
 mod process;
 
 use spec::train::anchor::AnchorConfig;
 
 use crate::error::Error;
-use crate::eval::pearson;
 use crate::tensors::{NamedTensor, TensorMap};
 pub use batch::AnchorBatch;
-use process::{Process, unit};
+pub(crate) use fitting::check_number;
+use fitting::own;
+pub use fitting::{Fitting, Whole};
+use process::unit;
 
-/// Variances of the noise that are tried, in units of the process's own.
-const NOISES: [f64; 3] = [0.1, 0.3, 1.0];
-/// The one that is taken where too few targets are left to choose by.
-const USUAL_NOISE: f64 = 0.3;
-/// Fewest targets to choose the noise by.
-const MIN_TO_CHOOSE: usize = 4;
-/// Targets above which they are left out in folds, and how many.
-const MAX_ALONE: usize = 64;
-const N_FOLDS: usize = 8;
-/// Response lengths below this are taken for it (log1p units).
-const SHORTEST: f64 = 1e-6;
+/// Most targets that an anchor is fitted to: a thousand of 2,000 genes take some 60 MB while it is fitted.
+pub const MAX_TARGETS: usize = 20_000;
 
 /// The mean response to one training target.
 #[derive(Debug, Clone)]
@@ -43,14 +37,15 @@ pub struct Observed {
 /// A fitted anchor.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Anchor {
-    /// Training vectors of length 1, row-major `[targets, width]`.
+    /// What similarity is to, row-major `[known, width]`: the training vectors, of length 1; or where there are more of them
+    /// than numbers in each, the axes that they lie in.
     vectors: Vec<f32>,
     width: usize,
     /// Direction far from every vector, `[genes]`.
     mean: Vec<f32>,
-    /// What similarity to each training target adds, row-major `[targets, genes]`.
+    /// What similarity to each adds, row-major `[known, genes]`.
     weights: Vec<f32>,
-    /// The same of the logarithm of the strength: the mean, then one per target.
+    /// The same of the logarithm of the strength: the mean, then one of each.
     log_strength: Vec<f32>,
     /// Power of the strength that the direction is multiplied by.
     strength_power: f32,
@@ -87,66 +82,20 @@ impl Anchored {
 }
 
 impl Anchor {
-    /// Fits an anchor; also returns, per target, what an anchor says of it that was fitted to all others.
+    /// Fits an anchor in one go; also returns, per target, what an anchor says of it that was fitted to all others.
     ///
     /// # Errors
-    /// With fewer than two targets, and where their lengths disagree.
+    /// As [`Fitting::new`] and [`Fitting::advance`].
     pub fn fit(
         observed: &[Observed],
         control_mean: &[f64],
         config: &AnchorConfig,
     ) -> Result<(Self, Vec<Anchored>), Error> {
-        let problem = |problem: String| Error::TrainingCells { problem };
-        let Some(first) = observed.first().filter(|_| observed.len() > 1) else {
-            let n = observed.len();
-            return Err(problem(format!(
-                "an anchor needs cells of at least 2 targets with vectors; there are {n}: choose another preset, or leave the anchor out"
-            )));
-        };
-        let (n_genes, width) = (control_mean.len(), first.vector.len());
-        let fits = |target: &Observed| target.delta.len() == n_genes && target.vector.len() == width;
-        if !observed.iter().all(fits) || observed.iter().any(|o| o.gene.is_some_and(|gene| gene >= n_genes)) {
-            return Err(problem("vectors or responses of the anchor's targets differ in length".into()));
-        }
-        let noise = chosen_noise(observed, control_mean, config);
-        let left_out = left_out(observed, control_mean, config, noise);
-        let mut anchor = Self::with_noise(&observed.iter().collect::<Vec<_>>(), control_mean, config, noise);
-        anchor.bound = bounds(observed, &left_out, control_mean, config.residual_bound);
-        Ok((anchor, left_out))
-    }
-
-    fn with_noise(observed: &[&Observed], control_mean: &[f64], config: &AnchorConfig, noise: f64) -> Self {
-        let own_share = if config.own_gene { own_share(observed, control_mean) } else { 0.0 };
-        let rests: Vec<Vec<f64>> = observed
-            .iter()
-            .map(|target| {
-                let mut rest = target.delta.clone();
-                if let Some(gene) = target.gene {
-                    rest[gene] -= own_share * control_mean[gene];
-                }
-                rest
-            })
-            .collect();
-        let lengths: Vec<f64> = rests.iter().map(|rest| length(rest).max(SHORTEST)).collect();
-        let directions: Vec<Vec<f64>> = rests
-            .iter()
-            .zip(&lengths)
-            .map(|(rest, length)| rest.iter().map(|value| value / length.powf(config.strength_power)).collect())
-            .collect();
-        let logs: Vec<Vec<f64>> = lengths.iter().map(|length| vec![length.ln()]).collect();
-        let vectors: Vec<Vec<f64>> = observed.iter().map(|target| unit(&target.vector)).collect();
-        let process = Process::new(&vectors, noise);
-        let (direction, strength) = (process.fit(&directions), process.fit(&logs));
-        let flat = |rows: &[Vec<f64>]| rows.iter().flatten().map(|&value| value as f32).collect::<Vec<f32>>();
-        Self {
-            width: vectors.first().map_or(0, Vec::len),
-            vectors: flat(&vectors),
-            mean: flat(&[direction.mean]),
-            weights: flat(&direction.weights),
-            log_strength: [flat(&[strength.mean]), flat(&strength.weights)].concat(),
-            strength_power: config.strength_power as f32,
-            own_share: own_share as f32,
-            bound: vec![0.0; control_mean.len()],
+        let mut fitting = Fitting::new(observed.to_vec(), control_mean.to_vec(), config)?;
+        loop {
+            if let Some(whole) = fitting.advance()? {
+                return Ok(whole);
+            }
         }
     }
 
@@ -162,7 +111,7 @@ impl Anchor {
         }
         let strength = (f64::from(self.strength_power) * log_strength).exp();
         let base = base.into_iter().map(|value| (value * strength) as f32).collect();
-        Anchored { base, own: gene.filter(|_| self.own_share != 0.0).map(|gene| (gene, self.own_share)) }
+        Anchored { base, own: own(gene, self.own_share) }
     }
 
     /// Width of the vectors.
@@ -223,78 +172,8 @@ impl Anchor {
     }
 }
 
-/// Median over the targets among the genes of change over control expression; 0 where there is none.
-fn own_share(observed: &[&Observed], control_mean: &[f64]) -> f64 {
-    let share = |target: &&Observed| {
-        let gene = target.gene.filter(|&gene| control_mean[gene] > 0.0)?;
-        Some(target.delta[gene] / control_mean[gene])
-    };
-    let mut shares: Vec<f64> = observed.iter().filter_map(share).collect();
-    shares.sort_by(f64::total_cmp);
-    let median = match shares.len() {
-        0 => 0.0,
-        n if n.is_multiple_of(2) => f64::midpoint(shares[n / 2 - 1], shares[n / 2]),
-        n => shares[n / 2],
-    };
-    // What falls can fall by all there is. What rises (activation) has no bound in what there was: nothing is said of it.
-    median.clamp(-1.0, 0.0)
-}
-
-/// Root mean square, per gene, of what anchors got wrong of targets that they had not seen; times `factor`.
-fn bounds(observed: &[Observed], left_out: &[Anchored], control_mean: &[f64], factor: f64) -> Vec<f32> {
-    let control: Vec<f32> = control_mean.iter().map(|&value| value as f32).collect();
-    let mut sums = vec![0.0; control.len()];
-    for (target, said) in observed.iter().zip(left_out) {
-        for ((sum, delta), said) in sums.iter_mut().zip(&target.delta).zip(said.change(&control)) {
-            *sum += (delta - f64::from(said)).powi(2);
-        }
-    }
-    sums.into_iter().map(|sum| (factor * (sum / observed.len() as f64).sqrt()) as f32).collect()
-}
-
-/// What an anchor says of each target that was fitted without it: one at a time, or with many targets, fold by fold.
-fn left_out(observed: &[Observed], control_mean: &[f64], config: &AnchorConfig, noise: f64) -> Vec<Anchored> {
-    let n_folds = if observed.len() > MAX_ALONE { N_FOLDS } else { observed.len() };
-    let anchors: Vec<Anchor> = (0..n_folds)
-        .map(|fold| {
-            let others = observed.iter().enumerate().filter(|(index, _)| index % n_folds != fold);
-            let others: Vec<&Observed> = others.map(|(_, target)| target).collect();
-            Anchor::with_noise(&others, control_mean, config, noise)
-        })
-        .collect();
-    let said = |(index, target): (usize, &Observed)| anchors[index % n_folds].say(&target.vector, target.gene);
-    observed.iter().enumerate().map(said).collect()
-}
-
-/// The noise under which targets left out are predicted best (mean correlation; the first of equals).
-fn chosen_noise(observed: &[Observed], control_mean: &[f64], config: &AnchorConfig) -> f64 {
-    let control: Vec<f32> = control_mean.iter().map(|&value| value as f32).collect();
-    let score = |noise: f64| -> f64 {
-        let said = left_out(observed, control_mean, config, noise);
-        let of_one = |(target, said): (&Observed, &Anchored)| {
-            let measured: Vec<f32> = target.delta.iter().map(|&value| value as f32).collect();
-            pearson(&said.change(&control), &measured).unwrap_or(0.0)
-        };
-        observed.iter().zip(&said).map(of_one).sum()
-    };
-    let mut best = (f64::NEG_INFINITY, USUAL_NOISE);
-    if observed.len() >= MIN_TO_CHOOSE {
-        for noise in NOISES {
-            let score = score(noise);
-            if score > best.0 {
-                best = (score, noise);
-            }
-        }
-    }
-    best.1
-}
-
 fn widened(values: &[f32]) -> Vec<f64> {
     values.iter().map(|&value| f64::from(value)).collect()
-}
-
-fn length(values: &[f64]) -> f64 {
-    values.iter().map(|value| value * value).sum::<f64>().sqrt()
 }
 
 #[cfg(test)]

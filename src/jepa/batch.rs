@@ -7,6 +7,7 @@
 
 mod draws;
 mod held_back;
+mod means;
 mod stored;
 
 use std::collections::HashMap;
@@ -46,6 +47,8 @@ pub struct TrainingCells {
     controls: Vec<u32>,
     controls_of_batch: HashMap<u32, Vec<u32>>,
     batch_of_row: Option<Arc<Vec<u32>>>,
+    /// Per row, the cells that it stands for; none where each is one.
+    cells_of_row: Option<Arc<Vec<f32>>>,
     targets: Arc<Vec<Target>>,
     /// Targets that alignment sees.
     aligned: Vec<u32>,
@@ -124,6 +127,7 @@ impl TrainingCells {
             controls: Vec::new(),
             controls_of_batch: HashMap::new(),
             batch_of_row: batches.map(Arc::new),
+            cells_of_row: None,
             rows_of_target: Vec::new(),
             inhabited: Vec::new(),
             target_of_row: Vec::new(),
@@ -146,6 +150,7 @@ impl TrainingCells {
             rows: Arc::clone(&self.rows),
             log_totals: Arc::clone(&self.log_totals),
             batch_of_row: self.batch_of_row.clone(),
+            cells_of_row: self.cells_of_row.clone(),
             targets: Arc::clone(&self.targets),
             aligned: self.aligned.clone(),
             roles: Vec::new(),
@@ -199,6 +204,7 @@ impl TrainingCells {
         for &row in self.all.iter().chain(&self.controls) {
             add(row);
         }
+        self.cells_of_row.iter().flat_map(|cells| cells.iter()).for_each(|cells| add(cells.to_bits()));
         for target in self.targets.iter() {
             target.name.bytes().for_each(|byte| add(byte.into()));
             target.vector.iter().for_each(|value| add(value.to_bits()));
@@ -331,29 +337,13 @@ impl TrainingCells {
             None => &[],
         }
     }
-
-    /// Appends the mean of `row` and, drawn from `kin` with replacement, as many more as make `n` cells.
-    fn push_mean(&self, row: u32, kin: &[u32], n: usize, rng: &mut ChaCha8Rng, dense: &mut DenseCells) {
-        let n = if kin.is_empty() { 1 } else { n.max(1) };
-        let start = dense.x.len();
-        push_row(&self.rows, row as usize, &mut dense.x);
-        if n == 1 {
-            dense.log_total.push(self.log_totals[row as usize]);
-            return;
-        }
-        let mean = &mut dense.x[start..];
-        for _ in 1..n {
-            self.rows.add_row_to(one_of(kin, rng) as usize, mean);
-        }
-        mean.iter_mut().for_each(|value| *value /= n as f32);
-        dense.log_total.push(log_total(&dense.x[start..]));
-    }
 }
 
 /// How the examples of a stage are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sampling {
-    /// Cells of one condition that are averaged into one example; 1 as the reference.
+    /// Cells of one condition that are averaged into one example; 1 as the reference. Of rows that stand for several cells
+    /// fewer are taken.
     pub cells_per_example: usize,
     /// Whether each target comes as often as every other, instead of each cell.
     pub balance_targets: bool,

@@ -1,8 +1,7 @@
 //! Checkpoints: ours as safetensors with a JSON header in the metadata, and others' parameters as they come.
 //!
-//! [`read_any`] takes any file of parameters. In ours `model.*` and `decoder.*` (and `anchor.*`) lie under their names, for the
-//! first two PyTorch's, as f32, and the
-//! metadata key `waddington` holds a [`CheckpointHeader`]. `read_raw` and `write_raw` carry tensors and metadata of any
+//! [`read_any`] takes any file of parameters. In ours `model.*` and `decoder.*` lie under PyTorch's names, `anchor.*`, which
+//! the reference does not know, beside them, all as f32, and the metadata key `waddington` holds a [`CheckpointHeader`]. `read_raw` and `write_raw` carry tensors and metadata of any
 //! kind (a saved training run). Every type of number is read as f32; every allocation is bounded by the bytes given.
 
 pub mod bare;

@@ -15,6 +15,7 @@ mod gauges;
 mod glimpse;
 mod learned;
 mod probe;
+mod settle;
 pub mod start;
 mod state;
 mod validation;
@@ -25,18 +26,17 @@ use spec::checkpoint::CheckpointHeader;
 use spec::train::report::{CurvePoint, History, LossTerm, StageEnd, TermValue, TrainWarning};
 use spec::train::{Stage, StepReport, TrainConfig};
 
-use crate::anchor::Anchor;
 use crate::batch::{Draws, TrainingCells};
 use crate::error::Error;
 use crate::loss::Losses;
 use crate::model::decoder::Decoder;
 use crate::optim::{AdamW, AdamWConfig};
-use crate::platform::now_secs;
+use crate::platform::{now_secs, yield_now};
 use crate::schedule::OneCycle;
 use crate::step::{self, StepSettings};
 use crate::tensors::TensorMap;
 use examples::{Examples, Source, sampling};
-use facts::TargetFacts;
+use facts::{Earlier, TargetFacts};
 use learned::Learned;
 
 /// Keeps the decoder's first values apart from the model's, which are drawn from the seed itself.
@@ -88,7 +88,8 @@ struct Best {
     /// Steps done in the stage.
     step: usize,
     loss: f32,
-    learned: Learned,
+    /// The values; none where the stage keeps its last ones.
+    learned: Option<Learned>,
 }
 
 struct LastReport {
@@ -136,7 +137,7 @@ impl Trainer {
         cells: TrainingCells,
         device: Device,
         mut run: Run,
-        earlier: Option<Anchor>,
+        earlier: Option<Earlier>,
     ) -> Result<Self, Error> {
         config.validate().map_err(|problem| Error::Config { problem })?;
         let fingerprint = cells.fingerprint();
@@ -214,6 +215,15 @@ impl Trainer {
         &self.run.history
     }
 
+    /// Does the next part of what has to be done before the first step (the anchor is fitted); the parts done and all of them,
+    /// or none where nothing is left. A step does what is left of it.
+    ///
+    /// # Errors
+    /// Where vectors or responses are not finite.
+    pub fn prepare(&mut self) -> Result<Option<(usize, usize)>, Error> {
+        self.facts.prepare(&self.cells)
+    }
+
     /// Does one step. Reports every `report_every` steps, at every validation and at the end of a stage; none else and
     /// where all is done.
     ///
@@ -222,6 +232,12 @@ impl Trainer {
     /// stands before the last step whose loss was found good: its state can be saved, its weights are usable.
     pub async fn step(&mut self) -> Result<Option<StepReport>, Error> {
         let Position { stage: Some(stage), step } = self.run.position else { return Ok(None) };
+        while self.prepare()?.is_some() {
+            yield_now().await;
+        }
+        if step == 0 {
+            self.look_before(stage).await?;
+        }
         let due = self.due(stage, step + 1);
         let looks = due.reports || due.saves || due.validates || due.ends;
         let before = looks.then(|| self.run.clone());
@@ -282,6 +298,8 @@ impl Trainer {
         let is_over = |patience: usize| validation.is_some() && self.run.n_since_best >= patience;
         let stopped_early = may_stop && self.config.patience.is_some_and(is_over);
         let end = (due.ends || stopped_early).then(|| self.end_stage(stage, stopped_early));
+        let begun_at = |at: &&CurvePoint| at.stage == stage && at.step == 0;
+        let validated_before = self.run.history.validation.points.iter().find(begun_at).map(|at| f64::from(at.loss));
         let now = now_secs();
         let step_secs = (now - self.last_report.at_secs) / self.last_report.n_steps as f64;
         self.last_report = LastReport { at_secs: now, n_steps: 0 };
@@ -298,17 +316,18 @@ impl Trainer {
             step_secs,
             terms,
             validation,
+            validated_before,
             gauges,
             warnings,
             end,
         }))
     }
 
-    /// Keeps what validated best and goes on to the next stage.
+    /// Keeps what validated best, where the stage keeps that, and goes on to the next stage.
     fn end_stage(&mut self, stage: Stage, stopped_early: bool) -> StageEnd {
-        let best = self.run.best.take();
-        let kept_step = best.as_ref().map(|best| best.step);
-        if let Some(Best { learned, .. }) = best {
+        let best = self.run.best.take().and_then(|best| Some((best.step, best.learned?)));
+        let kept_step = best.as_ref().map(|(step, _)| *step);
+        if let Some((_, learned)) = best {
             self.run.learned = learned;
         }
         self.run.n_since_best = 0;

@@ -65,7 +65,8 @@ pub struct StageConfig {
     pub weight_decay: f64,
     /// Global-norm clip; none where absent. Default: none.
     pub clip_norm: Option<f64>,
-    /// Cells of one condition that are averaged into one example. Default: 1, as the reference.
+    /// Cells of one condition that are averaged into one example; of rows that stand for several cells (metacells) as many
+    /// rows as make about so many cells. Default: 1, as the reference.
     pub cells_per_example: usize,
     /// Whether each target is drawn as often as every other, in the action and decoder stages. Default: no, each cell
     /// is, as the reference.
@@ -191,7 +192,9 @@ pub struct TrainConfig {
     /// Whether a run that starts from a checkpoint trains the encoder and the composer's alignment too, instead of leaving
     /// these stages out. Default: no.
     pub train_encoder: bool,
-    /// Share of the training targets or cells that is held back for validation. Default: 0, none, as the reference.
+    /// Share of the training targets or cells that is held back for validation. A stage then keeps the values that did best
+    /// on them, those it began with included where the decoder corrects an anchor or a checkpoint; but pretraining keeps its
+    /// last, as its teacher moves and losses far apart cannot be compared. Default: 0, none, as the reference.
     pub validation_share: f64,
     /// What is held back. Default: whole targets.
     pub hold_back: HoldBack,
@@ -199,7 +202,8 @@ pub struct TrainConfig {
     pub validate_every: usize,
     /// Batches that a validation computes, the same ones every time. Default: 4.
     pub validation_batches: usize,
-    /// A stage ends after so many validations in a row without a new best one. Default: none, all steps are done.
+    /// A stage ends after so many validations in a row without a new best one; pretraining too, though it keeps its last
+    /// values. Default: none, all steps are done.
     pub patience: Option<usize>,
     /// Batches whose gradients make one step, computed one after the other: as one batch of so many times the size, with
     /// the memory of one and a second forward pass. Default: 1.
@@ -217,7 +221,7 @@ pub struct TrainConfig {
     pub silent_actions: bool,
     /// In queries, what is left of a vector's difference from the mean vector of training. Default: 1, all of it.
     pub vector_weight: f32,
-    /// The anchor that predictor and decoder correct. Default: none, as the reference.
+    /// The anchor that the decoder corrects; fitted where the decoder stage has steps. Default: none, as the reference.
     pub anchor: Option<AnchorConfig>,
     /// Share of the steps that warm up. Default: 0.05.
     pub warmup_share: f64,
@@ -319,14 +323,19 @@ impl TrainConfig {
         }
     }
 
-    /// Whether the pairs of a step make at least one set, where sets are compared.
-    fn check_sets(&self) -> Result<(), String> {
-        for stage in [Stage::Action, Stage::Decoder] {
-            let StageConfig { n_steps, set_size, set_weight, .. } = *self.stage(stage);
-            if n_steps == 0 || set_weight == 0.0 {
-                continue;
-            }
-            let (n_pairs, label) = (self.n_examples(stage) - self.n_control_pairs(stage), stage.label());
+    /// Whether a step of a stage has the pairs that its other settings need: a set, where sets are compared, and pairs of
+    /// controls, where a change is told from them.
+    ///
+    /// # Errors
+    /// Names the field, its value and what it must be.
+    pub fn check_batch(&self, stage: Stage) -> Result<(), String> {
+        let StageConfig { n_steps, set_size, set_weight, .. } = *self.stage(stage);
+        let (label, n_controls) = (stage.label(), self.n_control_pairs(stage));
+        if n_steps == 0 || matches!(stage, Stage::Pretrain | Stage::Align) {
+            return Ok(());
+        }
+        if set_weight > 0.0 {
+            let n_pairs = self.n_examples(stage) - n_controls;
             if n_pairs < set_size {
                 return Err(format!(
                     "{label}: set_size is {set_size}, but a step has {n_pairs} perturbed pairs; raise batch_size"
@@ -335,6 +344,14 @@ impl TrainConfig {
             if self.accumulate > 1 {
                 return Err(format!("{label}: set_weight needs the whole batch at once; set accumulate to 1"));
             }
+        }
+        if self.baseline == Baseline::ControlAction && stage == Stage::Action && n_controls == 0 {
+            return Err(match self.control_share {
+                0.0 => "baseline is control_action; set control_share, so that the action stage sees such pairs".into(),
+                share => format!(
+                    "baseline is control_action, but control_share {share} of a step's pairs is none; raise it or batch_size"
+                ),
+            });
         }
         Ok(())
     }
@@ -366,17 +383,9 @@ impl TrainConfig {
         for stage in Stage::ALL {
             self.stage(stage).validate().map_err(|problem| format!("{}: {problem}", stage.label()))?;
         }
-        self.check_sets()?;
+        Stage::ALL.into_iter().try_for_each(|stage| self.check_batch(stage))?;
         if self.pretrain.n_steps > 0 && self.pretrain.mask_ratio == Some(0.0) {
             return Err("pretraining: mask_ratio is 0; nothing would be left to predict".into());
-        }
-        if self.baseline == Baseline::ControlAction
-            && self.action.n_steps > 0
-            && self.n_control_pairs(Stage::Action) == 0
-        {
-            return Err(
-                "baseline is control_action; set control_share, so that the action stage sees such pairs".into()
-            );
         }
         for (name, value) in [
             ("checkpoint_every", self.checkpoint_every),

@@ -31,6 +31,7 @@ impl std::error::Error for Interrupted {}
 pub async fn run_steps(trainer: &mut Trainer, at_most: Option<usize>, state_path: &Path) -> Result<()> {
     listen_for_interrupt()?;
     let n_steps = trainer.n_steps();
+    fit_anchor(trainer)?;
     let bar = dataset::progress_bar(n_steps as u64, "training", "steps");
     bar.set_position(trainer.steps_done() as u64);
     bar.reset_eta();
@@ -65,12 +66,23 @@ pub async fn run_steps(trainer: &mut Trainer, at_most: Option<usize>, state_path
     Ok(())
 }
 
+/// Fits the anchor where there is one and it is not fitted yet.
+fn fit_anchor(trainer: &mut Trainer) -> Result<()> {
+    let Some((_, n_parts)) = trainer.prepare()? else { return Ok(()) };
+    let bar = dataset::progress_bar(n_parts as u64, "fitting the anchor", "parts");
+    while let Some((n_done, _)) = trainer.prepare()? {
+        bar.set_position(n_done as u64);
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
 /// Says where the run stands; each kind of warning once a stage.
 fn say(bar: &ProgressBar, report: &StepReport, n_steps_left: usize, said: &mut Vec<String>) {
     let (stage, step, n) = (report.stage.label(), report.step, report.n_steps);
     let mut line = format!("{stage} {step}/{n}, loss {:.4}", report.loss);
     if let Some(validation) = &report.validation {
-        let best = if validation.is_best { " (best)" } else { "" };
+        let best = if validation.is_best { " (lowest so far)" } else { "" };
         line += &format!(", on what was held back {:.4}{best}", validation.loss);
     }
     if let Some(gauges) = &report.gauges {
@@ -91,9 +103,13 @@ fn say(bar: &ProgressBar, report: &StepReport, n_steps_left: usize, said: &mut V
             note(format!("note: {}", warning.text()));
         }
     }
-    if let Some((end, kept)) = report.end.and_then(|end| Some((end, end.kept_step?))) {
+    if let Some(end) = report.end {
         let early = if end.stopped_early { "ended early" } else { "is done" };
-        note(format!("{stage} {early}; the values of step {kept} are kept, which did best on what was held back"));
+        match end.kept() {
+            Some(kept) => note(format!("{stage} {early}; {kept}")),
+            None if end.stopped_early => note(format!("{stage} {early}; its last values are kept")),
+            None => {}
+        }
     }
 }
 

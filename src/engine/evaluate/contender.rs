@@ -206,7 +206,16 @@ impl Run<'_> {
             self.fold.name,
             self.seed
         );
+        let fitting = format!("Fitting the anchor of {} of {}", self.number + 1, self.n_runs);
         while !trainer.is_done() {
+            match trainer.prepare() {
+                Ok(Some((n_done, n_parts))) => {
+                    watch.reached(&fitting, "parts", n_done, n_parts).await?;
+                    continue;
+                }
+                Ok(None) => {}
+                Err(error) => return Ok(Err(error.to_string())),
+            }
             if let Err(error) = trainer.step().await {
                 return Ok(Err(error.to_string()));
             }

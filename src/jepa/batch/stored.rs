@@ -46,6 +46,9 @@ impl TrainingCells {
         if let Some(batches) = &self.batch_of_row {
             add("batches", batches.iter().map(|batch| *batch as f32).collect());
         }
+        if let Some(cells) = &self.cells_of_row {
+            add("cells_of_row", cells.to_vec());
+        }
         let names: Vec<&str> = self.targets.iter().map(|target| target.name.as_str()).collect();
         let names = serde_json::to_string(&names).map_err(|error| bad(error.to_string()))?;
         let metadata = [(TARGETS.to_owned(), names), (N_GENES.to_owned(), self.n_genes().to_string())];
@@ -80,7 +83,8 @@ impl TrainingCells {
         let of_target = |(at, name): (usize, String)| Target { name, vector: vectors[at * width..][..width].to_vec() };
         let targets = names.into_iter().enumerate().map(of_target).collect();
         let batches = take("batches").map(|batches| batches.into_iter().map(|batch| batch as u32).collect());
-        Self::new(rows, &roles, batches, targets)
+        let cells: Option<Vec<f64>> = take("cells_of_row").map(|cells| cells.into_iter().map(f64::from).collect());
+        Self::new(rows, &roles, batches, targets)?.standing_for(cells.as_deref())
     }
 }
 

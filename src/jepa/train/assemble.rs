@@ -10,6 +10,7 @@ use cells::data::{Labels, UNLABELLED};
 use spec::checkpoint::{CheckpointHeader, VectorShrinkage};
 use spec::train::{Stage, TrainConfig};
 
+use super::settle::settle_anchor;
 use super::start::{add_history, with_genes_of};
 use super::visits::assemble_cells;
 use crate::bank::Bank;
@@ -114,6 +115,18 @@ pub enum AssemblyError {
         /// The column.
         column: String,
     },
+    /// An anchor is fitted to several targets.
+    #[error(
+        "the anchor is fitted to the cells of at least 2 targets with vectors, these have {n_found} ({listed}): bring cells of more targets{way_out}, or leave the anchor out (choose another preset than waddington)"
+    )]
+    AnchorTargets {
+        /// Targets that there are.
+        n_found: usize,
+        /// Their names.
+        listed: String,
+        /// What else helps.
+        way_out: &'static str,
+    },
     /// Pairing by batch was asked for without a column.
     #[error("batch_column is {column}, but the batch of each cell was not given")]
     NoBatches {
@@ -193,11 +206,19 @@ pub fn assemble(
         warnings.push("All cells are of one batch: pairing within batches is pairing at random.".into());
     }
     let (genes, gene_ids, target_sum) = (material.genes, material.gene_ids, material.target_sum);
-    let cells = TrainingCells::new(material.expression, &parts.roles, batches, parts.targets)?;
+    let cells = TrainingCells::new(material.expression, &parts.roles, batches, parts.targets)?
+        .standing_for(material.cells_per_row.as_deref())?;
     let held_back = cells.held_back_targets(&config)?;
     let is_seen = |index: u32| !held_back.contains(&index);
     let seen: Vec<&Target> =
         (0u32..).zip(cells.targets()).filter(|(index, _)| is_seen(*index)).map(|(_, target)| target).collect();
+    let fitted: Vec<&str> = cells
+        .inhabited()
+        .iter()
+        .filter(|index| is_seen(**index))
+        .map(|&index| cells.targets()[index as usize].name.as_str())
+        .collect();
+    warnings.extend(settle_anchor(&mut config, from, &fitted, !held_back.is_empty())?);
     if !held_back.is_empty() {
         let names: Vec<&str> = held_back.iter().map(|&index| cells.targets()[index as usize].name.as_str()).collect();
         warnings.push(format!("Held back for validation, not learned from: {}.", listed(&names)));

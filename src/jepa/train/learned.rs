@@ -38,7 +38,7 @@ impl Learned {
         Ok(Self::BioJepa { model, decoder: fresh_decoder(config, device) })
     }
 
-    /// What a checkpoint holds; a decoder that it lacks is a fresh one.
+    /// What a checkpoint holds; a decoder that it lacks is a fresh one, and so is one for an anchor that it lacks.
     pub fn of_checkpoint(config: &TrainConfig, checkpoint: &Checkpoint, device: &Device) -> Result<Self, Error> {
         if let Some(recipe) = config.cell_jepa.clone() {
             let (model, _) = checkpoint.build_cell_jepa(device)?;
@@ -46,6 +46,8 @@ impl Learned {
             return Ok(Self::CellJepa { model, recipe });
         }
         let (model, decoder) = checkpoint.build(device)?;
+        // A decoder that predicts by itself corrects nothing.
+        let decoder = decoder.filter(|_| config.anchor.is_none() || checkpoint.header.anchor.is_some());
         Ok(Self::BioJepa { model, decoder: decoder.unwrap_or_else(|| fresh_decoder(config, device)) })
     }
 

@@ -10,8 +10,10 @@ use spec::cell_jepa::CellJepaConfig;
 use spec::checkpoint::CheckpointHeader;
 use spec::model::ModelConfig;
 use spec::train::TrainConfig;
+use spec::train::preset::Preset;
 
 use super::assemble::{AssemblyError, Material, listed};
+use super::facts::Earlier;
 use super::learned::Learned;
 use super::{Run, Trainer};
 use crate::bank::Bank;
@@ -34,11 +36,14 @@ pub fn started_from(config: &TrainConfig, header: &CheckpointHeader, bytes: &[u8
         )));
     }
     config.data.target_sum = Some(header.target_sum);
-    // The decoder corrects an anchor or predicts by itself: what it was trained for holds.
-    if config.anchor.is_some() && header.anchor.is_none() {
-        return Err(bad("anchor is set, but the checkpoint was trained without one; leave it out".into()));
+    // The decoder corrects an anchor or predicts by itself: what it was trained for holds. A checkpoint that has seen no
+    // perturbation has no trained decoder: it begins anew, with an anchor where one is wanted.
+    if header.anchor.is_some() || !header.seen.is_empty() {
+        if config.anchor.is_some() && header.anchor.is_none() {
+            return Err(bad("anchor is set, but the checkpoint was trained without one; leave it out".into()));
+        }
+        config.anchor = header.anchor.clone();
     }
-    config.anchor = header.anchor.clone();
     config.start_from = Some(checkpoint::fingerprint(bytes));
     if !config.train_encoder && !of_cells {
         config.pretrain.n_steps = 0;
@@ -81,26 +86,47 @@ fn sizes(ours: &ModelConfig, file: &ModelConfig) -> Result<ModelConfig, Error> {
     if ours.version != file.version && ours.version != default.version {
         return Err(bad(format!("model.version is {:?}, the checkpoint's is {:?}", ours.version, file.version)));
     }
-    let listed = |model: &ModelConfig| {
-        let composer = &model.composer;
-        [
-            ("d_model", model.d_model),
-            ("n_heads", model.n_heads),
-            ("n_layers", model.n_layers),
-            ("n_pretrain_layers", model.n_pretrain_layers),
-            ("composer.n_chemical", composer.n_chemical),
-            ("composer.n_dna", composer.n_dna),
-            ("composer.n_latent", composer.n_latent),
-            ("composer.n_mode", composer.n_mode),
-        ]
-    };
-    for (((name, ours), (_, file)), (_, default)) in listed(ours).into_iter().zip(listed(file)).zip(listed(&default)) {
+    for (((name, ours), (_, file_has)), (_, default)) in
+        listed_sizes(ours).into_iter().zip(listed_sizes(file)).zip(listed_sizes(&default))
+    {
         // A size that nobody wrote is the default's.
-        if ours != file && ours != default {
-            return Err(bad(format!("model.{name} is {ours}, the checkpoint's is {file}; leave it out")));
+        if ours != file_has && ours != default {
+            let summary = file.summary();
+            let way_out = match Preset::ALL.iter().find(|preset| has_sizes(&preset.config().model, file)) {
+                Some(preset) => {
+                    format!("or, where they are a preset's, choose the preset {}, which has them", preset.label())
+                }
+                None => {
+                    "no preset has them, so that a configuration (TOML) without [model] is needed in its place".into()
+                }
+            };
+            return Err(bad(format!(
+                "model.{name} is {ours}, the checkpoint's is {file_has} ({summary}): leave the sizes out; {way_out}"
+            )));
         }
     }
     Ok(file.clone())
+}
+
+/// The sizes that a configuration may ask for, by name.
+fn listed_sizes(model: &ModelConfig) -> [(&'static str, String); 10] {
+    let composer = &model.composer;
+    [
+        ("d_model", model.d_model.to_string()),
+        ("n_heads", model.n_heads.to_string()),
+        ("n_layers", model.n_layers.to_string()),
+        ("n_pretrain_layers", model.n_pretrain_layers.to_string()),
+        ("masked_identity", model.masked_identity.to_string()),
+        ("action_tokens", model.action_tokens.to_string()),
+        ("composer.n_chemical", composer.n_chemical.to_string()),
+        ("composer.n_dna", composer.n_dna.to_string()),
+        ("composer.n_latent", composer.n_latent.to_string()),
+        ("composer.n_mode", composer.n_mode.to_string()),
+    ]
+}
+
+fn has_sizes(model: &ModelConfig, file: &ModelConfig) -> bool {
+    model.version == file.version && listed_sizes(model) == listed_sizes(file)
 }
 
 impl Trainer {
@@ -122,7 +148,8 @@ impl Trainer {
             return Err(bad(format!("the run is set up for another model ({ours}) than the checkpoint's ({file})")));
         }
         let run = Run::new(&config, Learned::of_checkpoint(&config, checkpoint, &device)?);
-        Self::at(config, header, cells, device, run, checkpoint.anchor()?)
+        let earlier = checkpoint.anchor()?.map(|anchor| Earlier { anchor, left_out: None });
+        Self::at(config, header, cells, device, run, earlier)
     }
 }
 

@@ -8,7 +8,9 @@ use spec::checkpoint::CheckpointHeader;
 use spec::train::report::History;
 use spec::train::{Stage, TrainConfig};
 
+use super::facts::Earlier;
 use super::learned::Learned;
+use super::validation::keeps_best;
 use super::{Best, Position, Run, Trainer, optimiser_config};
 use crate::anchor::Anchor;
 use crate::batch::TrainingCells;
@@ -29,7 +31,8 @@ struct Saved {
     step: usize,
     /// [`TrainingCells::fingerprint`], in hexadecimal: JSON knows no whole numbers of 64 bits.
     cells: String,
-    /// The best validation of the stage; its values are the tensors under `best.`, as far as the stage trains them.
+    /// The best validation of the stage; its values are the tensors under `best.`, as far as the stage trains them, where it
+    /// keeps them.
     #[serde(default)]
     best: Option<SavedBest>,
     #[serde(default)]
@@ -71,10 +74,13 @@ impl Trainer {
         };
         let mut tensors = run.learned.tensors().await?;
         tensors.extend(under("optimiser", run.optimiser.state().await?));
-        tensors.extend(self.anchor_tensors());
-        if let (Some(best), Some(stage)) = (&run.best, run.position.stage) {
-            let mut values = best.learned.tensors().await?;
-            values.retain(|name, _| best.learned.changed_by(stage).iter().any(|start| name.starts_with(start)));
+        if let Some(anchor) = self.facts.anchor() {
+            tensors.extend(under("anchor", anchor.to_tensors()));
+            tensors.extend(under("left_out", self.facts.left_out(&self.cells)));
+        }
+        if let (Some(Best { learned: Some(best), .. }), Some(stage)) = (&run.best, run.position.stage) {
+            let mut values = best.tensors().await?;
+            values.retain(|name, _| best.changed_by(stage).iter().any(|start| name.starts_with(start)));
             tensors.extend(under("best", values));
         }
         Ok((serde_json::to_string(&saved).map_err(|e| unusable(e.to_string()))?, tensors))
@@ -123,20 +129,26 @@ impl Trainer {
         let optimiser = take(&mut tensors, "optimiser");
         let optimiser = AdamW::from_state(optimiser_config(&config, position), &optimiser, &device)?;
         let best_values = take(&mut tensors, "best");
-        let anchor = take(&mut tensors, "anchor");
+        let (anchor, left_out) = (take(&mut tensors, "anchor"), take(&mut tensors, "left_out"));
         let learned = Learned::from_tensors(&config, tensors.clone(), &device)?;
         let best = match saved.best {
             None => None,
             Some(SavedBest { step, loss }) => {
                 tensors.extend(best_values);
-                Some(Best { step, loss, learned: Learned::from_tensors(&config, tensors, &device)? })
+                let is_kept = position.stage.is_some_and(|stage| keeps_best(&config, stage));
+                let learned = is_kept.then(|| Learned::from_tensors(&config, tensors, &device)).transpose()?;
+                Some(Best { step, loss, learned })
             }
         };
         let (n_since_best, history) = (saved.n_since_best, saved.history);
         let run = Run { learned, optimiser, position, best, n_since_best, history };
-        let earlier = Some(anchor).filter(|tensors| !tensors.is_empty());
         let (n_genes, width) = (config.model.n_genes, config.model.composer.n_protein);
-        let earlier = earlier.map(|tensors| Anchor::from_tensors(&tensors, n_genes, width)).transpose()?;
+        // A state that was saved before the fit has no anchor, and one of an earlier version none left out: it is fitted again.
+        let left_out = Some(left_out).filter(|tensors| !tensors.is_empty());
+        let earlier = match anchor.is_empty() {
+            true => None,
+            false => Some(Earlier { anchor: Anchor::from_tensors(&anchor, n_genes, width)?, left_out }),
+        };
         Self::at(config, header, cells, device, run, earlier)
     }
 
@@ -150,14 +162,9 @@ impl Trainer {
         if !is_finite(&tensors) {
             tensors = self.last_good.learned.tensors().await?;
         }
-        tensors.extend(self.anchor_tensors());
+        // It is no part of what is learned, and does not change as the run goes.
+        tensors.extend(under("anchor", self.facts.tensors(&self.cells)?));
         checkpoint::write(&Checkpoint { header: self.header.clone(), tensors })
-    }
-
-    /// The anchor does not change as the run goes; it is saved for a run that could not make it again, because it is that of
-    /// an earlier checkpoint.
-    fn anchor_tensors(&self) -> TensorMap {
-        self.facts.anchor().map_or_else(TensorMap::new, |anchor| under("anchor", anchor.to_tensors()))
     }
 }
 

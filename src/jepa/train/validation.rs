@@ -1,14 +1,15 @@
 //! Looking at a run from outside: losses and gauges on what was held back, the same batches and masks every time.
 
-use spec::train::Stage;
-use spec::train::report::{Gauges, TermValue, Validation};
+use spec::train::report::{CurvePoint, Gauges, TermValue, Validation};
+use spec::train::{Stage, TrainConfig};
 
 use super::examples::{Examples, Source, sampling};
 use super::gauges::gauges;
 use super::learned::Learned;
-use super::{Best, Trainer, visits};
+use super::{Best, LastReport, Trainer, visits};
 use crate::batch::{Draws, TrainingCells};
 use crate::error::Error;
+use crate::platform::now_secs;
 
 /// Keeps the draws of validation apart from those of training.
 const VALIDATION_SEED_OFFSET: u64 = 0x5eed_0000;
@@ -18,9 +19,29 @@ pub(super) fn min_examples(stage: Stage) -> usize {
     if stage == Stage::Align { 2 } else { 1 }
 }
 
+/// Whether a stage keeps what validated best. Pretraining of BioJEPA-AC keeps its last values: it is judged by a teacher that
+/// moves, so that a low loss early says nothing of the values. (Cell-JEPA is judged by the cells' own values.)
+pub(super) fn keeps_best(config: &TrainConfig, stage: Stage) -> bool {
+    stage != Stage::Pretrain || config.cell_jepa.is_some()
+}
+
 impl Trainer {
-    /// The loss of the stage on what was held back, and where it is the best so far, what led to it is kept. None where
-    /// nothing was held back, or too little of it.
+    /// Looks at what was held back before the first step of the decoder, where it begins as something that a step may spoil: an
+    /// anchor that nothing corrects, or a checkpoint.
+    pub(super) async fn look_before(&mut self, stage: Stage) -> Result<(), Error> {
+        let begins_well = self.config.anchor.is_some() || self.config.start_from.is_some();
+        if stage != Stage::Decoder || !begins_well || self.run.best.is_some() {
+            return Ok(());
+        }
+        if let Some(validation) = self.validate(stage, 0).await? {
+            self.run.history.validation.push(CurvePoint { stage, step: 0, loss: validation.loss as f32 });
+            self.last_report = LastReport { at_secs: now_secs(), n_steps: 0 };
+        }
+        Ok(())
+    }
+
+    /// The loss of the stage on what was held back, and where it is the best so far, what led to it is kept, where the stage
+    /// keeps that. None where nothing was held back, or too little of it.
     pub(super) async fn validate(&mut self, stage: Stage, step: usize) -> Result<Option<Validation>, Error> {
         let Some(cells) = self.validation.as_ref() else { return Ok(None) };
         let n_available = cells.n_examples(stage, sampling(self.config.stage(stage)));
@@ -44,7 +65,8 @@ impl Trainer {
         // In f32, which survives being saved as text: a run that is resumed judges by the same number.
         let is_best = self.run.best.as_ref().is_none_or(|best| (loss as f32) < best.loss);
         if is_best {
-            self.run.best = Some(Best { step, loss: loss as f32, learned: self.run.learned.clone() });
+            let learned = keeps_best(&self.config, stage).then(|| self.run.learned.clone());
+            self.run.best = Some(Best { step, loss: loss as f32, learned });
         }
         self.run.n_since_best = if is_best { 0 } else { self.run.n_since_best + 1 };
         Ok(Some(Validation { loss, terms, is_best, n_since_best: self.run.n_since_best }))

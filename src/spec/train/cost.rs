@@ -27,6 +27,11 @@ const PER_VALUE: f64 = 20.0;
 /// Tokens of all parts of an accumulated batch together: those that stand from the first pass to the second, and those of
 /// the loss between the two.
 const ACCUMULATED: [f64; 2] = [2.2, 11.5];
+/// The same for what an anchor says of a cell.
+const ANCHORED: f64 = 3.0;
+/// The same per cell of a set that a cell is compared with, where sets of expression are: `batch × set_size × genes` numbers,
+/// so many times. They come after the tokens, of which only one stays.
+const PER_PARTNER: f64 = 5.0;
 /// Numbers per example and latent dimension of an alignment step.
 const PER_ACTION: f64 = 40.0;
 /// Largest batch that is ever proposed.
@@ -124,7 +129,8 @@ impl StageMemory {
         let trained = u128::from(counts.trained(stage)) * F32;
         let teacher = u128::from(counts.encoder) * F32;
         let moved = trained + if stage == Stage::Pretrain { teacher } else { 0 };
-        let best = if config.validation_share > 0.0 { moved } else { 0 };
+        // Pretraining keeps its last values.
+        let best = if config.validation_share > 0.0 && stage != Stage::Pretrain { moved } else { 0 };
         let sizes = Sizes::of(config, stage);
         let bytes = |count: u128| u64::try_from(count).unwrap_or(u64::MAX);
         Self {
@@ -139,6 +145,11 @@ impl StageMemory {
         }
     }
 
+    /// The same with an anchor of so many targets beside the weights; nothing more for a run without one.
+    pub fn with_anchor(self, config: &TrainConfig, n_targets: usize) -> Self {
+        Self { weights: self.weights.saturating_add(anchor_bytes(config, n_targets)), ..self }
+    }
+
     /// All of it.
     pub fn total(&self) -> u64 {
         [self.weights, self.gradients, self.optimiser, self.kept, self.activations]
@@ -147,18 +158,41 @@ impl StageMemory {
     }
 }
 
+/// Bytes that the anchor of a run takes: with `t` targets, `g` genes and vectors of `w` numbers, `4 g (t + min(t, w))`, what
+/// is said of each target and the weights. 0 without one. While it is fitted, before the first step, it takes about `28 g t`.
+pub fn anchor_bytes(config: &TrainConfig, n_targets: usize) -> u64 {
+    if config.anchor.is_none() {
+        return 0;
+    }
+    let n_known = n_targets.min(config.model.composer.n_protein);
+    let count = config.model.n_genes as u128 * (n_targets as u128 + n_known as u128);
+    u64::try_from(count.saturating_mul(F32)).unwrap_or(u64::MAX)
+}
+
 /// The sizes of a step.
 struct Sizes<'a> {
     model: &'a ModelConfig,
     stage: Stage,
     batch: u128,
     n_parts: u128,
+    /// Cells of a set whose expression is compared with one another; 0 where none is.
+    set_size: u128,
+    has_anchor: bool,
 }
 
 impl<'a> Sizes<'a> {
     fn of(config: &'a TrainConfig, stage: Stage) -> Self {
-        let batch = config.stage(stage).batch_size as u128;
-        Self { model: &config.model, stage, batch, n_parts: config.accumulate as u128 }
+        let settings = config.stage(stage);
+        // The action stage compares mean states, which have no genes.
+        let set_size = if settings.set_weight > 0.0 && stage == Stage::Decoder { settings.set_size as u128 } else { 0 };
+        Self {
+            model: &config.model,
+            stage,
+            batch: settings.batch_size as u128,
+            n_parts: config.accumulate as u128,
+            set_size,
+            has_anchor: config.anchor.is_some() && stage == Stage::Decoder,
+        }
     }
 
     fn values(&self) -> u128 {
@@ -190,7 +224,10 @@ impl<'a> Sizes<'a> {
             [standing, of_loss] if is_parted => (per_token + standing * n_parts).max(of_loss * n_parts),
             _ => per_token,
         };
-        per_token * self.tokens() as f64 + PER_VALUE * self.values() as f64
+        let anchored = if self.has_anchor { ANCHORED } else { 0.0 };
+        let (tokens, values) = (self.tokens() as f64, self.values() as f64);
+        let of_sets = tokens + PER_PARTNER * self.set_size as f64 * values;
+        (per_token * tokens).max(of_sets) + (PER_VALUE + anchored) * values
     }
 
     /// Numbers of the largest tensor: inside a feed-forward network, four times the width of what it reads; or all outputs
@@ -207,7 +244,7 @@ impl<'a> Sizes<'a> {
             Stage::Pretrain => (4 * self.tokens()).max(self.tokens() * self.n_parts),
             Stage::Align => n_examples * n_examples.max(widest).max(latent),
             Stage::Action => (4 * reads * self.tokens()).max(self.tokens() * self.n_parts),
-            Stage::Decoder => 4 * reads * self.tokens(),
+            Stage::Decoder => (4 * reads * self.tokens()).max(self.set_size.saturating_mul(self.values())),
         };
         parameter.max(of_step)
     }
@@ -251,22 +288,44 @@ pub fn largest_batch(config: &TrainConfig, stage: Stage, limits: MemoryLimits) -
     Some(fitting)
 }
 
-/// The configuration with the batches of each stage as they are where they fit, else as large as fits. None where a stage
-/// does not fit with a single example: then only a smaller model or fewer genes help.
+/// The configuration with the batches of each stage as they are where they fit, else as large as fits and as its other
+/// settings allow: whole sets where sets are compared, and pairs of controls where they are needed. None where a stage does
+/// not fit with a single example, or with a single set: then only a smaller model, fewer genes or smaller sets help.
 pub fn propose(config: &TrainConfig, limits: MemoryLimits) -> Option<TrainConfig> {
     let mut proposed = config.clone();
     for stage in Stage::ALL.into_iter().filter(|stage| config.stage(*stage).n_steps > 0) {
         let largest = largest_batch(config, stage, limits)?;
-        let settings = proposed.stage_mut(stage);
-        settings.batch_size = settings.batch_size.min(largest);
+        if largest < config.stage(stage).batch_size {
+            proposed.stage_mut(stage).batch_size = whole_batch(config, stage, largest)?;
+        }
     }
     Some(proposed)
+}
+
+/// The largest batch up to `most` that a stage can be run with: of whole sets, else of one set and what is left.
+fn whole_batch(config: &TrainConfig, stage: Stage, most: usize) -> Option<usize> {
+    let mut tried = config.clone();
+    let mut fallback = None;
+    for batch_size in (1..=most).rev() {
+        tried.stage_mut(stage).batch_size = batch_size;
+        if tried.check_batch(stage).is_err() {
+            continue;
+        }
+        let n_pairs = tried.n_examples(stage) - tried.n_control_pairs(stage);
+        let settings = tried.stage(stage);
+        if settings.set_weight == 0.0 || n_pairs.is_multiple_of(settings.set_size) {
+            return Some(batch_size);
+        }
+        fallback = fallback.or(Some(batch_size));
+    }
+    fallback
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::StageConfig;
+    use crate::train::preset::Preset;
+    use crate::train::{Baseline, StageConfig};
 
     #[test]
     fn the_production_model_has_the_counts_of_the_reference() {
@@ -298,6 +357,64 @@ mod tests {
             assert!(!limits.hold(&StageMemory::of(&more, Stage::Pretrain)));
         }
         assert!(propose(&config, MemoryLimits { total: 100 << 20, buffer: None }).is_none());
+    }
+
+    #[test]
+    fn what_is_proposed_can_be_run() {
+        let with_controls = |config: TrainConfig| TrainConfig {
+            baseline: Baseline::ControlAction,
+            control_share: 0.1,
+            anchor: None,
+            ..config
+        };
+        let in_sets = |mut config: TrainConfig| {
+            for stage in [Stage::Action, Stage::Decoder] {
+                (config.stage_mut(stage).set_size, config.stage_mut(stage).set_weight) = (8, 1.0);
+            }
+            config
+        };
+        let in_parts = |config: TrainConfig| TrainConfig { accumulate: 3, ..config };
+        let presets: Vec<TrainConfig> =
+            Preset::ALL.into_iter().flat_map(|preset| [preset.config(), in_sets(preset.config())]).collect();
+        let parted = presets.iter().filter(|config| config.action.set_weight == 0.0).cloned().map(in_parts);
+        let of_controls = presets.iter().cloned().map(with_controls);
+        let (mut n_smaller, mut n_none) = (0, 0);
+        for config in presets.iter().cloned().chain(of_controls).chain(parted) {
+            assert_eq!(config.validate(), Ok(()));
+            for shift in 20..36 {
+                for total in [1u64 << shift, 3 << (shift - 1)] {
+                    for buffer in [None, Some(total / 16)] {
+                        let limits = MemoryLimits { total, buffer };
+                        let Some(proposed) = propose(&config, limits) else {
+                            n_none += 1;
+                            continue;
+                        };
+                        assert_eq!(proposed.validate(), Ok(()), "{limits:?}");
+                        for stage in Stage::ALL.into_iter().filter(|stage| config.stage(*stage).n_steps > 0) {
+                            let (was, is) = (config.stage(stage).batch_size, proposed.stage(stage));
+                            assert!(limits.hold(&StageMemory::of(&proposed, stage)) && is.batch_size <= was);
+                            n_smaller += usize::from(is.batch_size < was);
+                            if is.set_weight > 0.0 && config.control_share == 0.0 {
+                                assert!(is.batch_size.is_multiple_of(is.set_size), "{}", is.batch_size);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        assert!(n_smaller > 50 && n_none > 50, "the test shows nothing: {n_smaller} smaller, {n_none} none");
+    }
+
+    #[test]
+    fn an_anchor_is_counted_where_there_is_one() {
+        let mut config = Preset::Waddington.config();
+        (config.model.n_genes, config.model.composer.n_protein) = (2000, 320);
+        // 4 bytes × 2,000 genes × (2,000 said + 320 weights).
+        assert_eq!(anchor_bytes(&config, 2000), 18_560_000);
+        let memory = StageMemory::of(&config, Stage::Decoder);
+        assert_eq!(memory.with_anchor(&config, 2000).total() - memory.total(), 18_560_000);
+        config.anchor = None;
+        assert_eq!(anchor_bytes(&config, 2000), 0);
     }
 
     #[test]

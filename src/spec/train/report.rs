@@ -25,6 +25,10 @@ pub struct StepReport {
     /// How the model does on what was held back; none where nothing is, or it was not looked at now.
     #[serde(default)]
     pub validation: Option<Validation>,
+    /// The loss on what was held back before the stage's first step; none where that was not looked at: it is in the decoder
+    /// stage, where the run has an anchor or starts from a checkpoint.
+    #[serde(default)]
+    pub validated_before: Option<f64>,
     /// How far the latent states spread; none where they were not looked at now, or the stage does not change them.
     #[serde(default)]
     pub gauges: Option<Gauges>,
@@ -98,7 +102,8 @@ pub struct TermValue {
 }
 
 /// The loss of the stage on what was held back, over the same batches and masks every time. In pretraining the teacher
-/// moves, so that losses far apart in time do not quite measure the same.
+/// moves, so that losses far apart in time do not measure the same: they may end the stage early, but its last values are
+/// kept, not those with the lowest loss.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Validation {
     /// The loss.
@@ -204,8 +209,19 @@ impl TrainWarning {
 pub struct StageEnd {
     /// Whether it ended before its last step, because validation got no better.
     pub stopped_early: bool,
-    /// The step with the best validation, whose values are kept; none without validation: those of the last step are.
+    /// The step with the best validation, whose values are kept: 0 for those that the stage began with. None where those of
+    /// the last step are: without validation, and in pretraining (of BioJEPA-AC).
     pub kept_step: Option<usize>,
+}
+
+impl StageEnd {
+    /// What is kept, in plain words; none where it is what the last step left.
+    pub fn kept(&self) -> Option<String> {
+        self.kept_step.map(|step| match step {
+            0 => "no step did better on what was held back than the values it began with, which are kept".to_owned(),
+            step => format!("the values of step {step} are kept, which did best on what was held back"),
+        })
+    }
 }
 
 /// How long a run will take, measured on this device.

@@ -52,6 +52,9 @@ impl State {
         let point = |loss: f64| CurvePoint { stage, step, loss: loss as f32 };
         let mut history = History::clone(&live.history);
         history.losses.push(point(report.loss));
+        if let Some(loss) = report.validated_before.filter(|_| history.validation.last_of(stage).is_none()) {
+            history.validation.push(CurvePoint { stage, step: 0, loss: loss as f32 });
+        }
         if let Some(validation) = &report.validation {
             history.validation.push(point(validation.loss));
             live.validation = Some((stage, step, validation.clone()));

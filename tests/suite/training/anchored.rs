@@ -5,8 +5,9 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use cells::counts::Counts;
 use futures_lite::future::block_on;
-use jepa::anchor::{Anchor, Observed};
+use jepa::anchor::{Anchor, Fitting, Observed};
 use jepa::batch::{Draws, Sampling};
+use jepa::checkpoint;
 use jepa::loss::energy_distance;
 use jepa::model::BioJepa;
 use jepa::model::encoder::CellBatch;
@@ -17,7 +18,7 @@ use spec::checkpoint::CheckpointHeader;
 use spec::model::{Mode, ModelConfig};
 use spec::train::anchor::AnchorConfig;
 use spec::train::report::LossTerm;
-use spec::train::{Stage, StageConfig, TrainConfig};
+use spec::train::{HoldBack, Stage, StageConfig, TrainConfig};
 
 use super::{N_GENES, cells, config, cpu, departing, header, losses, resumes};
 
@@ -173,6 +174,142 @@ fn however_it_is_trained_it_stays_within_the_bound() {
 #[test]
 fn our_own_preset_resumes_bit_for_bit() {
     resumes(ours());
+}
+
+#[test]
+fn a_resumed_run_does_not_fit_again() {
+    let config = ours();
+    let new = || Trainer::new(config.clone(), header_of(&config), cells(), cpu()).expect("the parts fit");
+    let mut trainer = new();
+    let expected = losses(&mut trainer, config.n_steps());
+    let weights = block_on(trainer.weights()).expect("readable");
+    let mut stopped = new();
+    let before = block_on(stopped.state()).expect("readable");
+    losses(&mut stopped, 17);
+    let state = block_on(stopped.state()).expect("readable");
+    let resume = |state: &[u8]| Trainer::resume(state, config.clone(), header_of(&config), cells(), cpu());
+    let mut resumed = resume(&state).expect("its own state");
+    assert_eq!(resumed.prepare().expect("finite"), None, "the anchor and what was left out of it are saved");
+    assert_eq!(losses(&mut resumed, 2), expected[17..]);
+    assert!(block_on(resumed.weights()).expect("readable") == weights);
+
+    // What is saved is what is used: a state that says something else of a target goes on otherwise.
+    let (mut tensors, metadata) = checkpoint::read_raw(&state).expect("its own");
+    tensors.get_mut("left_out.base").expect("saved").values.iter_mut().for_each(|value| *value += 0.5);
+    let mut other = resume(&checkpoint::write_raw(&tensors, &metadata).expect("writes")).expect("whole");
+    assert_ne!(losses(&mut other, 2), expected[17..]);
+
+    // Saved before the fit, or by a version that kept less: it is fitted again, to the same end.
+    tensors.retain(|name, _| !name.starts_with("left_out."));
+    for (state, n_done) in [(before, 0), (checkpoint::write_raw(&tensors, &metadata).expect("writes"), 17)] {
+        let mut again = resume(&state).expect("whole");
+        assert_eq!(again.prepare().expect("finite"), Some((0, 3)));
+        assert_eq!(losses(&mut again, config.n_steps() - n_done), expected[n_done..]);
+        assert!(block_on(again.weights()).expect("readable") == weights);
+    }
+    tensors.insert("left_out.base".into(), jepa::tensors::NamedTensor::scalar(0.0));
+    let damaged = checkpoint::write_raw(&tensors, &metadata).expect("writes");
+    let error = resume(&damaged).err().expect("refused").to_string();
+    assert!(error.contains("left_out.base"), "{error}");
+}
+
+#[test]
+fn a_correction_that_only_hurts_is_not_kept() {
+    let mut config = TrainConfig { validation_share: 0.25, hold_back: HoldBack::Cells, validate_every: 2, ..ours() };
+    config.decoder = StageConfig { max_lr: 30.0, n_steps: 6, clip_norm: None, ..config.decoder };
+    let run = |config: &TrainConfig| {
+        let mut trainer = Trainer::new(config.clone(), header_of(config), cells(), cpu()).expect("the parts fit");
+        let mut reports = Vec::new();
+        while !trainer.is_done() {
+            reports.extend(block_on(trainer.step()).expect("finite"));
+        }
+        let predictor = Predictor::from_bytes(&block_on(trainer.weights()).expect("readable"), &cpu());
+        (reports, predictor.expect("its own checkpoint"), trainer.history().validation.clone())
+    };
+    let (reports, predictor, curve) = run(&config);
+    let ends: Vec<_> = reports.iter().filter_map(|report| Some((report.stage, report.end?.kept_step))).collect();
+    assert_eq!(ends[0], (Stage::Pretrain, None), "the teacher moves: the last values are kept");
+    assert_eq!(ends.last(), Some(&(Stage::Decoder, Some(0))));
+    let (expected, _) = anchored(&predictor, &VECTOR, None);
+    let found = change(&predictor, &VECTOR, "nothing here", Mode::Knockout);
+    assert!(found.iter().zip(&expected).all(|(found, expected)| (found - expected).abs() < 1e-5), "not the anchor");
+    // It is on the curve, and said with every report of the stage.
+    let begun = curve.points.iter().find(|point| point.stage == Stage::Decoder).expect("some");
+    assert_eq!(begun.step, 0);
+    for report in &reports {
+        let expected = (report.stage == Stage::Decoder).then_some(f64::from(begun.loss));
+        assert_eq!(report.validated_before, expected);
+    }
+    // Whatever the rate, what is kept has the lowest loss of all that was looked at.
+    for max_lr in [1e-2, 1.0] {
+        config.decoder.max_lr = max_lr;
+        let (reports, _, curve) = run(&config);
+        let of_decoder = curve.points.iter().filter(|point| point.stage == Stage::Decoder);
+        let best = of_decoder.min_by(|a, b| a.loss.total_cmp(&b.loss)).expect("some");
+        assert_eq!(reports.last().and_then(|last| last.end?.kept_step), Some(best.step), "{max_lr}");
+    }
+    // Without an anchor and from random values there is nothing worth keeping before the first step.
+    let (reports, ..) = run(&TrainConfig { anchor: None, ..config });
+    assert!(reports.iter().all(|report| report.validated_before.is_none()));
+}
+
+#[test]
+fn more_targets_than_numbers_of_a_vector_are_fitted_in_folds() {
+    // What is asked is linear in the vector, so that an anchor without noise would find it.
+    let n_targets = 90;
+    let vector = |at: usize| [1.0, (at % 7) as f32 - 3.0, (at * 5 % 11) as f32 - 5.0];
+    let observed: Vec<Observed> = (0..n_targets)
+        .map(|at| {
+            let vector = vector(at);
+            let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
+            let along = |gene: usize| f64::from(vector[gene] / length) + 2.0;
+            Observed { vector: vector.to_vec(), gene: None, delta: (0..3).map(along).collect() }
+        })
+        .collect();
+    let config = AnchorConfig { strength_power: 0.0, ..AnchorConfig::default() };
+    let mut fitting = Fitting::new(observed.clone(), vec![1.0; 3], &config).expect("enough");
+    assert_eq!(fitting.n_parts(), 9);
+    let (anchor, left_out) = loop {
+        if let Some(whole) = fitting.advance().expect("finite") {
+            break whole;
+        }
+    };
+    let tensors = anchor.to_tensors();
+    assert_eq!((&tensors["vectors"].shape[..], &tensors["weights"].shape[..]), (&[3, 3][..], &[3, 3][..]));
+    let control = [1.0f32; 3];
+    for (target, left_out) in observed.iter().zip(&left_out) {
+        let said = anchor.say(&target.vector, None).change(&control);
+        for ((said, left_out), measured) in said.iter().zip(left_out.change(&control)).zip(&target.delta) {
+            // The noise takes some of a change between 1 and 3.
+            assert!((f64::from(*said) - measured).abs() < 0.1 && (f64::from(left_out) - measured).abs() < 0.1);
+        }
+    }
+    let many = vec![observed[0].clone(); 20_001];
+    let error = Fitting::new(many, vec![1.0; 3], &config).err().expect("too many").to_string();
+    assert!(error.contains("at most 20000 targets") && error.contains("20001"), "{error}");
+}
+
+#[test]
+fn what_the_reference_does_not_know_has_names_of_its_own() {
+    let names = |config: TrainConfig| -> Vec<String> {
+        let trainer = Trainer::new(config.clone(), header_of(&config), cells(), cpu()).expect("the parts fit");
+        let checkpoint = checkpoint::read(&block_on(trainer.weights()).expect("readable")).expect("its own");
+        checkpoint.tensors.into_keys().collect()
+    };
+    let reference = names(departing());
+    let beside = |config: TrainConfig| -> Vec<String> {
+        let found = names(config);
+        assert!(reference.iter().all(|name| found.contains(name)));
+        found.into_iter().filter(|name| !reference.contains(name)).collect()
+    };
+    // As the README says it.
+    let anchored = TrainConfig { anchor: Some(AnchorConfig::default()), ..departing() };
+    let known = ModelConfig { masked_identity: true, ..anchored.model.clone() };
+    let found = beside(TrainConfig { model: known, ..anchored });
+    assert!(found.len() == 7 && found.iter().all(|name| name.starts_with("anchor.")), "{found:?}");
+    let found = beside(ours());
+    let is_said = |name: &String| name.starts_with("anchor.") || name.starts_with("model.predictor.action_tokens.");
+    assert!(found.len() == 12 && found.iter().all(is_said), "{found:?}");
 }
 
 #[test]

@@ -2,12 +2,17 @@
 
 use cells::counts::Counts;
 use cells::data::Labels;
-use jepa::Error;
+use futures_lite::future::block_on;
 use jepa::bank::Bank;
+use jepa::train::Trainer;
 use jepa::train::assemble::{Assembled, AssemblyError, Material, assemble};
+use jepa::train::start::started_from;
+use jepa::{Error, checkpoint};
+use spec::model::ModelConfig;
+use spec::train::preset::Preset;
 use spec::train::{HoldBack, Stage, StageConfig, TrainConfig};
 
-use super::{N_GENES, config};
+use super::{N_GENES, config, cpu};
 
 /// Labels of the made-up cells: controls, two targets with vectors, one with a single cell, one without a vector.
 const LABELS: [(&str, usize); 5] = [("control", 6), ("A", 5), ("B", 5), ("LONE", 1), ("NOVEC", 3)];
@@ -132,4 +137,90 @@ fn what_makes_no_run_is_named() {
     let none = StageConfig::default();
     let alone = TrainConfig { align: none.clone(), action: none.clone(), decoder: none, ..config() };
     assert!(assemble(&alone, unlabelled, &bank(), None).expect("all cells are alike").header.seen.is_empty());
+}
+
+/// Our own preset, small, with these stages.
+fn ours(stages: &[Stage]) -> TrainConfig {
+    let mut config = Preset::Waddington.config();
+    config.model = ModelConfig { d_model: 8, n_heads: 2, n_layers: 1, n_pretrain_layers: 1, ..config.model };
+    for stage in Stage::ALL {
+        let n_steps = if stages.contains(&stage) { 2 } else { 0 };
+        *config.stage_mut(stage) = StageConfig { n_steps, batch_size: 8, ..config.stage(stage).clone() };
+    }
+    config
+}
+
+#[test]
+fn our_own_preset_pretrains_on_unlabelled_cells_and_goes_on_from_there() {
+    let unlabelled = Material { labels: None, ..material(&LABELS, Some("control")) };
+    let run = assembled(&ours(&[Stage::Pretrain]), unlabelled);
+    assert_eq!((&run.config.anchor, &run.header.anchor), (&None, &None));
+    assert!(run.warnings.iter().any(|warning| warning.contains("No anchor is fitted")), "{:?}", run.warnings);
+    let mut trainer = Trainer::new(run.config, run.header, run.cells, cpu()).expect("the parts fit");
+    while !trainer.is_done() {
+        block_on(trainer.step()).expect("finite");
+    }
+    let bytes = block_on(trainer.weights()).expect("readable");
+    let pretrained = checkpoint::read(&bytes).expect("its own");
+
+    // What has seen no perturbation takes an anchor like a run from random values.
+    let wanted = TrainConfig { model: ModelConfig::default(), ..ours(&[Stage::Action, Stage::Decoder]) };
+    let config = started_from(&wanted, &pretrained.header, &bytes).expect("nothing contradicts");
+    let labelled = material(&LABELS, Some("control"));
+    let run = assemble(&config, labelled, &bank(), Some(&pretrained.header)).expect("enough");
+    assert!(run.header.anchor.is_some());
+    assert!(!run.warnings.iter().any(|warning| warning.contains("anchor")), "{:?}", run.warnings);
+    let mut trainer =
+        Trainer::fine_tune(run.config, run.header, run.cells, &pretrained, cpu()).expect("the same genes");
+    let weights = checkpoint::read(&block_on(trainer.weights()).expect("readable")).expect("its own");
+    assert!(weights.tensors["decoder.head.weight"].values.iter().all(|value| *value == 0.0), "it corrects nothing yet");
+    while !trainer.is_done() {
+        block_on(trainer.step()).expect("finite");
+    }
+}
+
+#[test]
+fn an_anchor_needs_two_targets() {
+    let one = [("control", 6), ("A", 5), ("NOVEC", 3)];
+    let refused = |config: &TrainConfig, labels: &[(&str, usize)]| {
+        assemble(config, material(labels, Some("control")), &bank(), None).expect_err("refused").to_string()
+    };
+    let config = ours(&[Stage::Pretrain, Stage::Action, Stage::Decoder]);
+    let error = refused(&config, &one);
+    assert!(
+        error.contains("at least 2 targets") && error.contains("1 (A)") && error.contains("another preset"),
+        "{error}"
+    );
+    let whole = TrainConfig { hold_back: HoldBack::Targets, validation_share: 0.5, ..config };
+    let error = refused(&whole, &LABELS);
+    assert!(error.contains("hold_back = \"cells\""), "{error}");
+}
+
+#[test]
+fn what_becomes_of_an_earlier_anchor_is_said() {
+    let all = &[Stage::Pretrain, Stage::Action, Stage::Decoder];
+    let base = assembled(&ours(all), material(&LABELS, Some("control")));
+    let trainer = Trainer::new(base.config, base.header, base.cells, cpu()).expect("the parts fit");
+    let bytes = block_on(trainer.weights()).expect("readable");
+    let checkpoint = checkpoint::read(&bytes).expect("its own");
+    let tuned = |stages: &[Stage], labels: &[(&str, usize)]| {
+        let config = started_from(&ours(stages), &checkpoint.header, &bytes).expect("nothing contradicts");
+        let run = assemble(&config, material(labels, Some("control")), &bank(), Some(&checkpoint.header));
+        let Assembled { config, header, cells, warnings } = run.expect("enough");
+        let trainer = Trainer::fine_tune(config, header, cells, &checkpoint, cpu()).expect("the same genes");
+        let weights = checkpoint::read(&block_on(trainer.weights()).expect("readable")).expect("its own");
+        let is_kept = weights.tensors["anchor.mean"] == checkpoint.tensors["anchor.mean"];
+        (warnings.into_iter().filter(|warning| warning.contains("anchor")).collect::<Vec<_>>().join(" "), is_kept)
+    };
+    let (said, is_kept) = tuned(all, &[("control", 9), ("A", 4), ("B", 5)]);
+    assert!(
+        said.contains("fitted anew, to the 2 targets") && said.contains("A, B") && said.contains("replaced"),
+        "{said}"
+    );
+    assert!(!is_kept);
+    let (said, is_kept) = tuned(all, &[("control", 9), ("B", 5)]);
+    assert!(said.contains("stays that of the checkpoint") && said.contains("have 1 of the 2"), "{said}");
+    assert!(is_kept);
+    // Where the decoder is not trained, nothing becomes of it.
+    assert_eq!(tuned(&[Stage::Action], &[("control", 9), ("A", 4), ("B", 5)]), (String::new(), true));
 }

@@ -9,6 +9,7 @@ use jepa::train::start::started_from;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use spec::checkpoint::CheckpointHeader;
+use spec::train::preset::Preset;
 use spec::train::{StageConfig, TrainConfig};
 
 use super::judging::validated;
@@ -154,6 +155,16 @@ fn what_contradicts_the_checkpoint_is_named_with_both_sides() {
     let mut composer = config();
     composer.model.composer.n_latent = 12;
     check(&composer, &["composer.n_latent is 12", "is 6"]);
+    let mut known = config();
+    known.model.masked_identity = true;
+    check(&known, &["masked_identity is true", "is false"]);
+    let mut tokens = config();
+    tokens.model.action_tokens = true;
+    check(&tokens, &["action_tokens is true", "is false"]);
+    check(&Preset::Small.config(), &["d_model is 64", "is 8", "no preset has them", "without [model]"]);
+    let tiny = CheckpointHeader { model: Preset::Tiny.config().model, ..header_there.clone() };
+    let error = started_from(&Preset::Small.config(), &tiny, bytes).expect_err("refused").to_string();
+    assert!(error.contains("d_model is 64") && error.contains("choose the preset tiny"), "{error}");
     let mut scaled = config();
     scaled.data.target_sum = Some(1e6);
     check(&scaled, &["1000000", "10000"]);

@@ -58,6 +58,7 @@ fn report(stage: Stage, done: usize) -> StepReport {
         step_secs: 0.01,
         terms: Vec::new(),
         validation: None,
+        validated_before: None,
         gauges: None,
         warnings: Vec::new(),
         end: None,

@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 use spec::run::Steering;
+use spec::train::report::StageEnd;
 use spec::train::{Stage, StepReport, TrainConfig};
 
 use crate::app::{Live, State, is_run};
@@ -130,9 +131,9 @@ fn Standing() -> impl IntoView {
         let (run, report) = (run.get()?, report.get()?);
         let validation = validation.get().filter(|(stage, ..)| *stage == report.stage).map(|(_, step, validation)| {
             let best = if validation.is_best {
-                ", the best so far".into()
+                ", the lowest so far".into()
             } else {
-                format!(", {} since the best", validation.n_since_best)
+                format!(", {} since the lowest", validation.n_since_best)
             };
             (format!("{}{best}", significant(validation.loss)), step)
         });
@@ -165,16 +166,24 @@ fn Standing() -> impl IntoView {
         })
     };
     let ended = move || {
-        let early = ends.get().into_iter().filter(|(_, end)| end.stopped_early);
-        let early = early.map(|(stage, end)| {
-            let kept = end.kept_step.map(|step| format!("; the values of step {} are kept", count(step as u64)));
-            let text =
-                format!("{} ended early, since validation got no better{}.", stage.label(), kept.unwrap_or_default());
-            view! { <p class="quiet">{sentence(&text)}</p> }
-        });
-        early.collect_view()
+        let texts = ends.get().into_iter().filter_map(|(stage, end)| ending(stage, end));
+        texts.map(|text| view! { <p class="quiet" data-testid="train-stage-end">{text}</p> }).collect_view()
     };
     view! { {bar}{facts}<Saved />{ended} }
+}
+
+/// How a stage ended; none where there is nothing to say: it had all its steps, and kept what one of them left.
+fn ending(stage: Stage, end: StageEnd) -> Option<String> {
+    let kept = end.kept();
+    let text = match (end.stopped_early, end.kept_step) {
+        (true, _) => {
+            let kept = kept.unwrap_or_else(|| "its last values are kept".into());
+            format!("{} ended early, since validation got no better; {kept}.", stage.label())
+        }
+        (false, Some(0)) => format!("{} is done; {}.", stage.label(), kept?),
+        (false, _) => return None,
+    };
+    Some(sentence(&text))
 }
 
 /// `Stage 2 of 3, action: step 240 of 600; `.
@@ -308,9 +317,23 @@ fn Hidden() -> impl IntoView {
 #[cfg(test)]
 mod tests {
     use spec::train::preset::Preset;
+    use spec::train::report::StageEnd;
     use spec::train::{Stage, StepReport};
 
-    use super::{pace, stage_of};
+    use super::{ending, pace, stage_of};
+
+    #[test]
+    fn how_a_stage_ended_is_said_where_there_is_something_to_say() {
+        let said = |stopped_early, kept_step| ending(Stage::Decoder, StageEnd { stopped_early, kept_step });
+        assert_eq!(said(false, Some(200)), None);
+        assert_eq!(said(false, None), None);
+        let text = said(false, Some(0)).expect("nothing that was learned is kept");
+        assert!(text.starts_with("Decoder is done; no step did better") && text.ends_with("which are kept."), "{text}");
+        let text = said(true, Some(40)).expect("it ended early");
+        assert!(text.contains("ended early") && text.contains("the values of step 40 are kept"), "{text}");
+        let text = ending(Stage::Pretrain, StageEnd { stopped_early: true, kept_step: None }).expect("it ended early");
+        assert!(text.contains("its last values are kept"), "{text}");
+    }
 
     #[test]
     fn a_stage_is_counted_among_those_that_have_steps() {
@@ -324,6 +347,7 @@ mod tests {
             step_secs: 0.016,
             terms: Vec::new(),
             validation: None,
+            validated_before: None,
             gauges: None,
             warnings: Vec::new(),
             end: None,
