@@ -15,6 +15,7 @@ mod map;
 mod markers;
 mod measure;
 mod methods;
+mod pace;
 mod pathways;
 mod perturb;
 mod population;
