@@ -16,6 +16,7 @@ mod map;
 mod markers;
 mod measure;
 mod methods;
+mod pace;
 mod pathways;
 mod perturb;
 mod population;

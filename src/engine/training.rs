@@ -4,7 +4,6 @@
 //! death of the page at any moment loses the steps since the last saving and nothing else.
 
 use std::any::Any;
-use std::collections::BTreeMap;
 
 use jepa::bank::Bank;
 use jepa::batch::TrainingCells;
@@ -23,6 +22,7 @@ use spec::train::{Stage, StepReport, TrainConfig};
 
 use crate::checkpoint::Checkpoint;
 use crate::failure::EngineError;
+use crate::pace::{Moment, Pace};
 use crate::population::Population;
 use crate::runs::{Part, Runs};
 use crate::task::Task;
@@ -126,8 +126,7 @@ impl Start<'_> {
             checkpoint: None,
         };
         let held = runs.hold(&info.id).await?;
-        let mut under_way =
-            UnderWay { trainer, info, runs, save_every_secs, saved_secs: now_secs(), pace: BTreeMap::new() };
+        let mut under_way = UnderWay::new(trainer, info, runs, save_every_secs);
         let kept = [
             runs.save(&under_way.info.id, Part::Cells, &cells).await,
             runs.save(&under_way.info.id, Part::Measured, &measured).await,
@@ -193,8 +192,7 @@ pub async fn resume(
     let mut trainer = Box::new(Trainer::resume(&state, config, header, cells, device.clone())?);
     prepare(task, &mut trainer).await?;
     info.status = RunStatus::Running;
-    let mut under_way =
-        UnderWay { trainer, info, runs, save_every_secs, saved_secs: now_secs(), pace: BTreeMap::new() };
+    let mut under_way = UnderWay::new(trainer, info, runs, save_every_secs);
     under_way.note();
     task.emit(Event::TrainingStarted { run: Box::new(under_way.info.clone()), warnings: Vec::new() });
     task.emit(Event::RunSaved { steps_done: under_way.info.steps_done, problem: None });
@@ -219,11 +217,25 @@ struct UnderWay<'a> {
     save_every_secs: f64,
     /// When it was saved last.
     saved_secs: f64,
-    /// Seconds of a step by stage, as last told.
-    pace: BTreeMap<Stage, f64>,
+    pace: Pace,
+    since_report: Stretch,
 }
 
-impl UnderWay<'_> {
+/// The steps since the last report.
+#[derive(Clone, Copy)]
+struct Stretch {
+    began: Moment,
+    n_steps: usize,
+    /// Seconds that the run had been trained before it.
+    trained_secs: f64,
+}
+
+impl<'a> UnderWay<'a> {
+    fn new(trainer: Box<Trainer>, info: RunInfo, runs: &'a Runs, save_every_secs: f64) -> Self {
+        let since_report = Stretch { began: Moment::now(), n_steps: 0, trained_secs: info.trained_secs };
+        Self { trainer, info, runs, save_every_secs, saved_secs: now_secs(), pace: Pace::default(), since_report }
+    }
+
     /// Drives the run while this page holds it. One that is cancelled is discarded, with all that was kept of it.
     async fn drive_held(&mut self, task: &mut Task, held: Box<dyn Any>) -> Result<Event, EngineError> {
         let outcome = self.drive(task).await;
@@ -236,6 +248,7 @@ impl UnderWay<'_> {
     }
 
     async fn drive(&mut self, task: &mut Task) -> Result<Event, EngineError> {
+        self.begin_stretch();
         while !self.trainer.is_done() {
             task.pause().await?;
             match task.steering() {
@@ -250,6 +263,7 @@ impl UnderWay<'_> {
             let begun_secs = now_secs();
             let report = self.trainer.step().await;
             self.info.trained_secs += now_secs() - begun_secs;
+            self.since_report.n_steps += 1;
             match report {
                 Ok(None) => {}
                 Ok(Some(report)) => self.reported(task, report).await?,
@@ -259,9 +273,14 @@ impl UnderWay<'_> {
         self.end(task, RunStatus::Done).await
     }
 
-    async fn reported(&mut self, task: &mut Task, report: StepReport) -> Result<(), EngineError> {
+    async fn reported(&mut self, task: &mut Task, mut report: StepReport) -> Result<(), EngineError> {
+        let Stretch { began, n_steps, trained_secs } = self.since_report;
+        let told = self.pace.took(report.stage, n_steps, began.elapsed_secs());
+        report.step_secs = told.step_secs;
+        if told.stood_still_secs.is_some() {
+            self.info.trained_secs = trained_secs + told.step_secs * n_steps as f64;
+        }
         self.note();
-        self.pace.insert(report.stage, report.step_secs);
         let was_looked_at = report.validation.is_some() || report.gauges.is_some();
         let shows = match report.stage {
             Stage::Decoder => true,
@@ -270,7 +289,8 @@ impl UnderWay<'_> {
             Stage::Pretrain | Stage::Align => false,
         };
         let (steps_done, remaining_secs) = (self.info.steps_done, self.remaining_secs());
-        task.emit(Event::Step { report: Box::new(report), steps_done, remaining_secs });
+        let stood_still_secs = told.stood_still_secs;
+        task.emit(Event::Step { report: Box::new(report), steps_done, remaining_secs, stood_still_secs });
         if shows && let Some(glimpse) = self.trainer.glimpse().await? {
             task.emit(Event::Glimpsed { glimpse });
         }
@@ -278,7 +298,12 @@ impl UnderWay<'_> {
         if now_secs() - self.saved_secs >= self.save_every_secs {
             self.save(task, None).await?;
         }
+        self.begin_stretch();
         Ok(())
+    }
+
+    fn begin_stretch(&mut self) {
+        self.since_report = Stretch { began: Moment::now(), n_steps: 0, trained_secs: self.info.trained_secs };
     }
 
     /// Writes down where the run stands.
@@ -287,11 +312,9 @@ impl UnderWay<'_> {
         self.info.history = self.trainer.history().clone();
     }
 
-    /// Seconds left at the pace of each stage; a stage that has not begun is taken to be as quick as the last one.
+    /// Seconds left at the pace of each stage.
     fn remaining_secs(&self) -> Option<f64> {
-        let known = *self.pace.values().last()?;
-        let left = self.trainer.steps_left();
-        Some(left.map(|(stage, n)| n as f64 * self.pace.get(&stage).copied().unwrap_or(known)).sum())
+        self.trainer.steps_left().map(|(stage, n)| Some(n as f64 * self.pace.of(stage)?)).sum()
     }
 
     /// Saves the run, and says so; `problem` is one that came before.

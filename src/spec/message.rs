@@ -397,6 +397,9 @@ pub enum Event {
         steps_done: usize,
         /// Seconds left, from the pace of each stage so far; none until it can be told.
         remaining_secs: Option<f64>,
+        /// Seconds that the run stood still since the last report, since the page was hidden or the machine asleep; they
+        /// count in no other number. None where it did not.
+        stood_still_secs: Option<f64>,
     },
     /// The model was asked while it learns. Not final.
     Glimpsed {

@@ -28,7 +28,8 @@
 // train: `train-empty`, `start-scratch`, `start-model`, `train-encoder`, `preset-tiny`, `preset-small`,
 //   `preset-production`, `held-out`, `held-out-search`, `held-out-target`, `train-mode`, `validation-share`,
 //   `hold-back`, `patience`, `train-seed`, `expert`, `<stage>-` followed by `steps`, `batch`, `rate`, `decay` or
-//   `clip`, `mask-ratio`, `validate-every`, `report-every`, `accumulate`, `train-plan`, `train-estimate`,
+//   `clip`, `mask-ratio`, `validate-every`, `report-every`, `accumulate`, `pair-within`,
+//   `train-plan`, `train-estimate`,
 //   `train-time`, `train-too-large`, `use-fitting`, `run-name`, `train-start`, `train-problem`, `train-progress`,
 //   `train-pause`, `train-stop`, `train-discard` and `train-discard-yes`, `train-saved`, `train-rescue`,
 //   `train-curve`, `train-gauges`, `train-terms`, `train-glimpse`, `train-waiting`, `train-hidden`, `train-ended`,

@@ -116,8 +116,11 @@ fn run_phase(phase: Phase, filter: Option<&str>, counts: &mut Counts) -> Result<
         Phase::Build => site::build(&tools::set_up()?).map(drop),
         Phase::Browser => {
             make_browser_files()?;
+            // A run of the tab is repeated by the command line.
+            command::run("cargo", ["build", "--locked"])?;
             let mut node = on_the_site("tests/browser/run.mjs")?;
-            node.args(filter);
+            let binary = format!("waddington{}", std::env::consts::EXE_SUFFIX);
+            node.args(filter).env("WADDINGTON", workspace::target().join("debug").join(binary));
             count(node, counts, browser_counts)
         }
     }
@@ -160,10 +163,12 @@ pub fn bench_steps() -> Result<PathBuf> {
 ///
 /// # Errors
 /// Where something is missing, the browser fails, or memory grows.
-pub fn bench_soak() -> Result<()> {
+pub fn bench_soak(backend: &str) -> Result<()> {
     site::build(&tools::set_up()?)?;
     make_browser_files()?;
-    command::finish(on_the_site("benches/soak.mjs")?)
+    let mut node = on_the_site("benches/soak.mjs")?;
+    node.arg(backend);
+    command::finish(node)
 }
 
 /// Frame times of a map of a million cells. The file is there already.

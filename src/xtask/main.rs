@@ -39,6 +39,9 @@ enum Command {
         /// One benchmark alone.
         #[arg(long)]
         only: Option<Benchmark>,
+        /// The long training run on WebGPU instead of the CPU backend.
+        #[arg(long)]
+        gpu: bool,
     },
     /// Build the npm package: its wasm goes into `pkg/wasm`.
     Pkg,
@@ -62,7 +65,7 @@ fn run(command: Command) -> Result<()> {
             server::run(&site, &arguments)
         }
         Command::Test(arguments) => checks::run(&arguments),
-        Command::Bench { only } => bench(only),
+        Command::Bench { only, gpu } => bench(only, gpu),
         Command::Pkg => {
             let package = site::build_package(&tools::set_up()?)?;
             println!("The package is ready: npm pack {}", package.display());
@@ -88,10 +91,10 @@ enum Benchmark {
     Map,
 }
 
-fn bench(only: Option<Benchmark>) -> Result<()> {
+fn bench(only: Option<Benchmark>, gpu: bool) -> Result<()> {
     let is_wanted = |benchmark| only.is_none_or(|only| only == benchmark);
     if is_wanted(Benchmark::Speed) || is_wanted(Benchmark::Prepare) {
-        command::run("cargo", ["build", "--release", "--package", "waddington"])?;
+        command::run("cargo", ["build", "--locked", "--release"])?;
     }
     let binary = workspace::target().join("release").join(format!("waddington{}", std::env::consts::EXE_SUFFIX));
     if is_wanted(Benchmark::Speed) {
@@ -109,7 +112,7 @@ fn bench(only: Option<Benchmark>) -> Result<()> {
         checks::bench_kana()?;
     }
     if is_wanted(Benchmark::Soak) {
-        checks::bench_soak()?;
+        checks::bench_soak(if gpu { "webgpu" } else { "cpu" })?;
     }
     if is_wanted(Benchmark::Map) {
         let made = workspace::target().join("browser-files").join("million.h5ad");

@@ -15,9 +15,12 @@ if (!process.env.CHROME || !site) {
   process.exit(1);
 }
 
-const FLAGS = [
+export const QUIET = [
   "--headless=new", "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
   "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+];
+const FLAGS = [
+  ...QUIET,
   // A page that the browser takes for hidden gets its timers once a second or less.
   "--disable-background-timer-throttling", "--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding",
 ];

@@ -12,6 +12,7 @@ await import("./app.test.mjs");
 await import("./genes.test.mjs");
 await import("./atlas.test.mjs");
 await import("./train.test.mjs");
+await import("./hidden.test.mjs");
 await import("./evaluate.test.mjs");
 await import("./asked.test.mjs");
 await import("./models.test.mjs");

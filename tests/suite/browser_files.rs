@@ -47,6 +47,15 @@ fn screen() -> H5ad {
     file
 }
 
+/// The same with batches, and with a column that has one value alone.
+fn screen_in_batches() -> H5ad {
+    let mut file = screen();
+    let plates: Vec<&str> = (0..N_CELLS).map(|cell| ["plate 1", "plate 2"][cell / 4 % 2]).collect();
+    file.obs.columns.push(("plate".into(), Values::categorical(&plates)));
+    file.obs.columns.push(("donor".into(), Values::categorical(&["D1"; N_CELLS])));
+    file
+}
+
 fn dense() -> H5ad {
     let mut file = h5ad(&values(N_CELLS), &GENES);
     file.x = Matrix::Dense { values: values(N_CELLS), n_obs: N_CELLS, n_vars: GENES.len() };
@@ -153,6 +162,7 @@ fn files_for_the_browser() {
     let truncated = whole[..whole.len() / 2].to_vec();
     let files = [
         ("screen.h5ad", whole, None),
+        ("screen_in_batches.h5ad", written(&screen_in_batches()), None),
         ("dense.h5ad", written(&dense()), None),
         ("foreign_genes.h5ad", written(&foreign_genes()), None),
         ("not_hdf5.h5ad", b"\x89no HDF5".to_vec(), Some("")),

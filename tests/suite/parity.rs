@@ -43,6 +43,9 @@ fn check_all(run: impl Fn(&[u8], bool) -> Option<ParityReport>) {
         for worst in report.worst() {
             println!("{name}: {:?} {:.1e} at {}", worst.class, worst.relative_error, worst.name);
         }
+        for stage in report.comparisons.iter().filter(|one| one.class == parity::Class::StepLoss) {
+            println!("{name}: {:.1e} in {}", stage.relative_error, stage.name);
+        }
         failures.extend(
             report
                 .failures(Backend::Cpu)

@@ -76,7 +76,7 @@ impl Run<'_> {
             losses.extend(read_back(&format!("{stage}.losses"), loss).await?);
         }
         let compared = references.get(..n_steps).unwrap_or_default();
-        report.compare(Class::StepLoss, &format!("{stage}.losses"), &losses, compared);
+        report.compare_each(Class::StepLoss, &format!("{stage}.losses"), &losses, compared);
         if n_steps == references.len() {
             let mut found = self.model.state().await?;
             let decoder = self.decoder.state().await?;

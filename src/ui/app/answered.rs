@@ -174,6 +174,7 @@ impl State {
             self.prediction = None;
             self.evaluation = None;
             self.evaluation_config.batch_column = None;
+            self.training.setup.config.batch_column = None;
         }
         self.ask_for_maps();
     }

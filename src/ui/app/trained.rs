@@ -13,7 +13,10 @@ impl State {
     pub(super) fn run_goes_on(&mut self, event: Event) -> Option<Event> {
         match event {
             Event::TrainingStarted { run, warnings } => self.accept_start(*run, warnings),
-            Event::Step { report, steps_done, remaining_secs } => {
+            Event::Step { report, steps_done, remaining_secs, stood_still_secs } => {
+                if let Some(live) = &mut self.training.live {
+                    live.stood_still_secs += stood_still_secs.unwrap_or(0.0);
+                }
                 self.accept_step(*report, steps_done, remaining_secs);
             }
             Event::Glimpsed { glimpse } => {
@@ -41,6 +44,7 @@ impl State {
             report_warnings: Vec::new(),
             ends: Vec::new(),
             glimpse: None,
+            stood_still_secs: 0.0,
             saved,
             run: Shared::new(run),
         });

@@ -69,6 +69,7 @@ impl Setup {
         let config = TrainConfig {
             seed: before.seed,
             mode: before.mode,
+            batch_column: before.batch_column.clone(),
             validation_share: before.validation_share,
             hold_back: before.hold_back,
             patience: before.patience,
@@ -122,6 +123,8 @@ pub struct Live {
     pub ends: Vec<(Stage, StageEnd)>,
     /// What the model says of one target now.
     pub glimpse: Option<Shared<Glimpse>>,
+    /// Seconds that it stood still in this sitting.
+    pub stood_still_secs: f64,
     /// The last saving: steps that are safe, and why it failed where it did.
     pub saved: Option<(usize, Option<String>)>,
 }
@@ -217,6 +220,13 @@ impl State {
             }
         }
         Some(config)
+    }
+
+    /// Columns that may tell batches: labels, but not those of what was done to the cells.
+    pub fn batch_columns(&self) -> Vec<String> {
+        let Some(dataset) = &self.dataset else { return Vec::new() };
+        let perturbation = dataset.options.perturbation_column.as_deref();
+        dataset.prepared.label_columns.iter().filter(|name| Some(name.as_str()) != perturbation).cloned().collect()
     }
 
     /// What a run is called where nobody says it: cells and size, with a number where there is such a run already.

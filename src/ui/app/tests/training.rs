@@ -67,7 +67,7 @@ fn report(stage: Stage, done: usize) -> StepReport {
 
 fn stepped(done: usize) -> Event {
     let report = Box::new(report(Stage::Pretrain, done));
-    Event::Step { report, steps_done: done, remaining_secs: Some(9.0) }
+    Event::Step { report, steps_done: done, remaining_secs: Some(9.0), stood_still_secs: None }
 }
 
 fn plan(config: &TrainConfig, limits: MemoryLimits) -> Event {
@@ -409,7 +409,10 @@ fn the_history_stays_bounded_and_a_collapse_is_not_forgotten_at_once() {
     let collapse = TrainWarning::Collapse { std_mean: 0.01, effective_rank: 1.0 };
     let warnings = |state: &State| state.training.live.as_ref().map(|live| live.report_warnings.clone());
     let say = |state: &mut State, report: StepReport| {
-        state.apply(id, Event::Step { report: Box::new(report), steps_done: 1, remaining_secs: None });
+        state.apply(
+            id,
+            Event::Step { report: Box::new(report), steps_done: 1, remaining_secs: None, stood_still_secs: None },
+        );
     };
     let measured = StepReport { gauges: Some(gauges), ..report(Stage::Pretrain, 100) };
     say(&mut state, StepReport { warnings: vec![collapse], ..measured.clone() });

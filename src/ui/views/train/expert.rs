@@ -5,6 +5,7 @@ use spec::run::StartFrom;
 use spec::train::preset::Preset;
 use spec::train::{Stage, StageConfig, TrainConfig};
 
+use crate::views::choices::Choice;
 use crate::views::shell::use_control;
 use crate::views::train::fields::{Number, NumberChoice, NumberInput};
 
@@ -111,8 +112,31 @@ pub fn Expert() -> impl IntoView {
             {move || frozen.get().then(|| view! {
                 <p class="quiet">"Pretraining and alignment are left out: the encoder stays as it is."</p>
             })}
-            <div class="choices">{move || general(preset.get())}</div>
+            <div class="choices">{move || general(preset.get())}<BatchChoice /></div>
         </details>
+    }
+}
+
+/// Whose controls a perturbed cell is paired with: those of its own batch, or any.
+#[component]
+fn BatchChoice() -> impl IntoView {
+    let control = use_control();
+    let columns = control.part(|state| state.batch_columns());
+    let chosen = control.part(|state| state.training.setup.config.batch_column.clone().unwrap_or_default());
+    let choose = move |name: String| {
+        control.change(|state| state.training.setup.config.batch_column = (!name.is_empty()).then_some(name));
+    };
+    move || {
+        let columns = columns.get();
+        let hint = match columns.is_empty() {
+            true => "These cells have no column of batches: labels with several values",
+            false => "Each perturbed cell learns from a control of its own batch, where there is one",
+        };
+        let any = (String::new(), "all cells".to_string());
+        let choices = std::iter::once(any).chain(columns.into_iter().map(|name| (name.clone(), name))).collect();
+        view! {
+            <Choice label="Pair controls within" testid="pair-within" hint choices chosen=move || chosen.get() choose />
+        }
     }
 }
 

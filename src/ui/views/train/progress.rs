@@ -293,9 +293,11 @@ fn Waiting() -> impl IntoView {
     view! { <p class="quiet" data-testid="train-waiting">{text}</p> }
 }
 
-/// Says what a hidden page means for the run, louder once it was hidden.
+/// Says what a hidden page means for the run, louder once it was hidden or stood still.
 #[component]
 fn Hidden() -> impl IntoView {
+    let control = use_control();
+    let stood_still_secs = control.part(|state| live(state, |live| live.stood_still_secs).unwrap_or(0.0));
     let was_hidden = RwSignal::new(false);
     let handle = window_event_listener_untyped("visibilitychange", move |_| {
         if document().hidden() {
@@ -303,15 +305,23 @@ fn Hidden() -> impl IntoView {
         }
     });
     on_cleanup(move || handle.remove());
-    let text = move || match was_hidden.get() {
-        true => {
+    let text = move || match (stood_still_secs.get(), was_hidden.get()) {
+        (secs, _) if secs > 0.0 => format!(
+            "The run stood still for about {}, while the page was hidden or the machine asleep, and went on where it was. \
+             Pace and time left do not count it.",
+            seconds(secs)
+        ),
+        (_, true) => {
             "This page was hidden: the browser may have slowed the run down, or let it stand still. Nothing is lost."
+                .into()
         }
-        false => {
+        (_, false) => {
             "Behind another window or tab the browser may slow the run down, or let it stand still; nothing is lost."
+                .into()
         }
     };
-    view! { <p class="quiet" class:warnings=move || was_hidden.get() data-testid="train-hidden">{text}</p> }
+    let is_louder = move || was_hidden.get() || stood_still_secs.get() > 0.0;
+    view! { <p class="quiet" class:warnings=is_louder data-testid="train-hidden">{text}</p> }
 }
 
 #[cfg(test)]
