@@ -214,6 +214,17 @@ fn a_resumed_run_does_not_fit_again() {
 }
 
 #[test]
+fn a_look_at_a_run_does_not_fit() {
+    let config = ours();
+    let mut trainer = Trainer::new(config.clone(), header_of(&config), cells(), cpu()).expect("the parts fit");
+    let probe = block_on(trainer.probe(1)).expect("the CPU does not fail");
+    assert_eq!(probe.stages.len(), 4);
+    // Two targets, each left out in turn, then both.
+    let parts: Vec<_> = std::iter::from_fn(|| trainer.prepare().expect("finite")).collect();
+    assert_eq!(parts, [(0, 3), (1, 3), (2, 3), (3, 3)]);
+}
+
+#[test]
 fn a_correction_that_only_hurts_is_not_kept() {
     let mut config = TrainConfig { validation_share: 0.25, hold_back: HoldBack::Cells, validate_every: 2, ..ours() };
     config.decoder = StageConfig { max_lr: 30.0, n_steps: 6, clip_norm: None, ..config.decoder };
