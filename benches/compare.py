@@ -4,8 +4,8 @@
 
 The PyTorch side is a plain twin of BioJEPA-AC v0.5, written from its formulas, with the same arithmetic in the same
 order; its parameters are counted and compared with the binary's own count, so that both sides time the same model.
-The two take turns (three rounds each unless told) and the smallest median of each is reported: other load on the machine then hits
-both. Without PyTorch the binary's times alone are printed. `--browser`: what `benches/steps.mjs` has measured just before,
+The two take turns (two rounds each unless told) and the smallest median of each is reported: other load on the machine
+then hits both. Without PyTorch the binary's times alone are printed. `--browser`: what `benches/steps.mjs` has measured just before,
 one round on one core (a page has no threads here); only the training step is measured there.
 """
 
@@ -20,7 +20,6 @@ import sys
 import time
 
 SIZES = json.loads(pathlib.Path(__file__).with_name("sizes.json").read_text())
-REPEATS = 5
 TIMES = ["encoder", "predictor", "pretrain_step"]
 
 try:
@@ -143,10 +142,10 @@ if torch is not None:
         c = centred.T @ centred / (len(z) - 1)
         return 25 * hinge + ((c**2).sum() - (c.diagonal() ** 2).sum()) / z.shape[1]
 
-    def median_secs(work):
+    def median_secs(work, repeats):
         work()
         times = []
-        for _ in range(REPEATS):
+        for _ in range(repeats):
             start = time.perf_counter()
             work()
             times.append(time.perf_counter() - start)
@@ -179,17 +178,17 @@ if torch is not None:
                     t.mul_(0.996).add_(p, alpha=0.004)
 
         with torch.no_grad():
-            times = {"encoder": median_secs(lambda: student(x, total))}
+            times = {"encoder": median_secs(lambda: student(x, total), s["repeats"])}
             context = student(x, total)
-            times["predictor"] = median_secs(lambda: predictor(context, action))
-        times["pretrain_step"] = median_secs(step)
+            times["predictor"] = median_secs(lambda: predictor(context, action), s["repeats"])
+        times["pretrain_step"] = median_secs(step, s["repeats"])
         times["n_encoder"] = sum(p.numel() for p in student.parameters())
         times["n_predictor"] = sum(p.numel() for p in predictor.parameters())
         return times
 
 
 def time_waddington(binary, s):
-    command = [binary, "bench", "--repeats", str(REPEATS)]
+    command = [binary, "bench"]
     for key, value in s.items():
         if key == "name":
             continue
@@ -209,7 +208,7 @@ def main():
     parser = argparse.ArgumentParser(description="Times the model against PyTorch on the same cores.")
     parser.add_argument("binary", nargs="?", default=os.path.join("target", "release", "waddington"))
     parser.add_argument("--threads", type=int, help="threads of each side (default: all cores)")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds of each side (default: 3)")
+    parser.add_argument("--rounds", type=int, default=2, help="rounds of each side (default: 2)")
     parser.add_argument("--browser", help="seconds of a training step in the browser, by size (JSON)")
     arguments = parser.parse_args()
     in_browser = json.loads(pathlib.Path(arguments.browser).read_text()) if arguments.browser else {}
@@ -222,6 +221,7 @@ def main():
     else:
         torch.set_num_threads(n_threads)
         print(f"PyTorch {torch.__version__}, {n_threads} of {n_cores} cores")
+    started = time.perf_counter()
     load = os.getloadavg() if hasattr(os, "getloadavg") else ("unknown",)
     print(f"load average at the start: {load[0]}")
     print("| preset (genes, d, heads, layers, batch) | part | PyTorch (ms) | native (ms) | ratio | browser (ms) | ratio |")
@@ -243,7 +243,7 @@ def main():
             columns = [shown(floor)] + [column for side in sides for column in (shown(side), ratio(side, floor))]
             print(f"| {s['name']} ({sizes}) | {part.replace('_', ' ')} | {' | '.join(columns)} |", flush=True)
     if hasattr(os, "getloadavg"):
-        print(f"load average at the end: {os.getloadavg()[0]}")
+        print(f"load average at the end: {os.getloadavg()[0]}; {time.perf_counter() - started:.0f} s")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ await page.evaluate(async (backend) => {
   await engine.prepare(opened.suggested);
 }, backend);
 const seconds = {};
-for (const { name, batch, n_genes, ...model } of sizes) {
+for (const { name, repeats: _, batch, n_genes, ...model } of sizes) {
   const config = {
     model, action: { n_steps: 0 }, decoder: { n_steps: 0 },
     pretrain: { n_steps: 100, batch_size: batch, max_lr: 1e-3, clip_norm: 1 },

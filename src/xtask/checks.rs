@@ -116,8 +116,9 @@ fn run_phase(phase: Phase, filter: Option<&str>, counts: &mut Counts) -> Result<
         Phase::Build => site::build(&tools::set_up()?).map(drop),
         Phase::Browser => {
             make_browser_files()?;
-            // A run of the tab is repeated by the command line.
-            command::run("cargo", ["build", "--locked"])?;
+            // A run of the tab is repeated by the command line. Built beside the tests, it has their features, and what
+            // it is made of is there already.
+            command::run("cargo", ["build", "--locked", "--bin", "waddington", "--test", "suite"])?;
             let mut node = on_the_site("tests/browser/run.mjs")?;
             let binary = format!("waddington{}", std::env::consts::EXE_SUFFIX);
             node.args(filter).env("WADDINGTON", workspace::target().join("debug").join(binary));

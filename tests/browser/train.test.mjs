@@ -344,6 +344,4 @@ test("a run of the tab, its controls paired within batches, is repeated by the c
   const last = run.losses.map((point, at) => compare(`last of ${point.stage}`, again.file.losses[at].loss, point.loss, 0));
   equal(last.length, 3, "last losses");
   console.log(`         largest difference of a last loss ${Math.max(...last).toExponential(1)}; ${again.outcome}`);
-  await app.at("run-delete").click();
-  await app.at("run-delete-yes").click();
 });
