@@ -54,14 +54,16 @@ impl Class {
     ///
     /// f32 sums in another order differ by about 1e-6 of the largest term; WebGPU's `exp`, `sin` and division are
     /// allowed a few units more. Over a hundred steps such differences grow about a hundredfold (the same code in two
-    /// orders of summation does this too): on the CPU to 6.4e-5 of a loss at most (v0.4, decoder; with v0.5 1.3e-6).
+    /// orders of summation does this too): natively to 6.4e-5 of a loss at most (v0.4, decoder;
+    /// with v0.5 1.3e-6), in the browser, whose vectors are narrower, to 1.43e-4 (v0.5, pretraining; 1.42e-4 in the decoder,
+    /// 300 steps later). A native test asks for 1e-4.
     pub fn tolerance(self, backend: Backend) -> f64 {
         match (self, backend) {
             (Class::Output | Class::Loss, Backend::Cpu) => 1e-5,
             (Class::Output | Class::Loss, Backend::Webgpu) => 1e-4,
             (Class::Gradient, Backend::Cpu) => 1e-4,
             (Class::Gradient, Backend::Webgpu) => 1e-3,
-            (Class::StepLoss, Backend::Cpu) => 1e-4,
+            (Class::StepLoss, Backend::Cpu) => 2e-4,
             (Class::StepLoss, Backend::Webgpu) => 5e-3,
             (Class::AfterSteps, Backend::Cpu) => 2e-3,
             (Class::AfterSteps, Backend::Webgpu) => 2e-2,

@@ -45,6 +45,8 @@ fn check_all(run: impl Fn(&[u8], bool) -> Option<ParityReport>) {
         }
         for stage in report.comparisons.iter().filter(|one| one.class == parity::Class::StepLoss) {
             println!("{name}: {:.1e} in {}", stage.relative_error, stage.name);
+            // Here, where sums are ordered much as PyTorch orders them, more is asked than in a browser.
+            assert!(stage.relative_error <= 1e-4, "{name}: {} differs by {:.2e}", stage.name, stage.relative_error);
         }
         failures.extend(
             report
