@@ -241,7 +241,8 @@ fn SupportNote() -> impl IntoView {
             view! { <button type="button" class="link" data-testid="target-near" on:click=take>{symbol}</button> }
         });
         let buttons = buttons.collect_view();
-        near.with(|near| !near.is_empty()).then(|| view! { <small>"Spelt like it: " <span class="row">{buttons}</span></small> })
+        near.with(|near| !near.is_empty())
+            .then(|| view! { <small>"Spelt like it: " <span class="row">{buttons}</span></small> })
     };
     move || {
         let (mark, text) = match support.get() {
