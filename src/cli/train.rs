@@ -46,7 +46,7 @@ pub struct Arguments {
     /// Repeat the run of this file (`<out>.run.json`) on the same data.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["split", "preset"])]
     run: Option<PathBuf>,
-    /// Train with a configuration of this size: tiny, small, production.
+    /// Train with a configuration of this size: tiny, waddington, small, production.
     #[arg(long, value_parser = parse_preset)]
     preset: Option<Preset>,
     /// Train a Cell-JEPA, which embeds cells, with a configuration of this size: tiny, small, production.

@@ -1,5 +1,7 @@
 //! Intervals around a prediction, made of the errors on perturbations that were held out.
 //!
+//! Those are asked of the mean control cell in one go, where an answer is averaged over control cells: for a model trained
+//! on single cells the two differ.
 //! The target's own gene has none, nor do those of the held-out perturbations count there: what a perturbation does to its
 //! own gene is unlike what it does to others.
 
@@ -60,7 +62,10 @@ impl Known<'_> {
                  {needed} are needed, and there are {n}."
             ));
         }
-        let mode = header.modes.first().copied().unwrap_or(query.mode);
+        let mode = match header.modes[..] {
+            [only] => only,
+            _ => query.mode,
+        };
         let predicted = self.predicted(&others, mode).await?;
         let own_gene = |target: &str| header.genes.iter().position(|gene| gene == target);
         let measured: Vec<Vec<f32>> = others

@@ -109,6 +109,14 @@ impl Runs {
         Ok(self.files.save(&part.of(run), bytes).await?)
     }
 
+    /// Tries once more to keep a part that the store refused.
+    ///
+    /// # Errors
+    /// Where the store refuses again; it stays in memory.
+    pub async fn retry(&self, run: &str, part: Part) -> Result<(), EngineError> {
+        Ok(self.files.retry(&part.of(run)).await?)
+    }
+
     /// Holds a run as long as the answer lives, so that no other page drives it. A page that died lets go of it within
     /// moments, which are waited for.
     ///
@@ -197,19 +205,23 @@ impl Runs {
         Ok(state)
     }
 
-    /// Ends a run: keeps its model, lets go of its state.
+    /// Ends a run: keeps its model, lets go of its state. Where the store has no room for the model, what it keeps stays as
+    /// it is, so that another page can go on from there.
     ///
     /// # Errors
     /// Where the store refuses; what is to be kept is in memory then.
     pub async fn end(&self, info: &mut RunInfo, status: RunStatus, model: &[u8]) -> Result<(), EngineError> {
         info.status = status;
         info.checkpoint = Some(fingerprint(model));
-        let outcomes = [
-            self.save(&info.id, Part::Model, model).await,
-            self.save_info(info).await,
-            self.save(&info.id, Part::State, &[]).await,
-        ];
-        outcomes.into_iter().collect()
+        let of_model = self.save(&info.id, Part::Model, model).await;
+        let is_resumable = !self.files.is_refused(&Part::State.of(&info.id));
+        if of_model.is_err() && is_resumable {
+            let json = serde_json::to_vec(info).map_err(|error| EngineError::Run(error.to_string()))?;
+            self.files.hold(&Part::Info.of(&info.id), &json).await?;
+            return of_model;
+        }
+        let rest = [self.save_info(info).await, self.save(&info.id, Part::State, &[]).await];
+        rest.into_iter().fold(of_model, Result::and)
     }
 }
 

@@ -177,6 +177,30 @@ impl Files {
         outcome
     }
 
+    /// Tries once more to save what the store refused; nothing where it refused nothing.
+    ///
+    /// # Errors
+    /// Where the store refuses again.
+    pub async fn retry(&self, path: &str) -> Result<(), StoreError> {
+        match self.refused.read(path).await? {
+            Some(content) => self.save(path, &content).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the content of a file is in memory alone, because the store refused it.
+    pub fn is_refused(&self, path: &str) -> bool {
+        self.refused.files.borrow().contains_key(path)
+    }
+
+    /// Keeps a content in memory, over what the store has.
+    ///
+    /// # Errors
+    /// None; as [`Store::write`].
+    pub async fn hold(&self, path: &str, content: &[u8]) -> Result<(), StoreError> {
+        self.refused.write(path, content.to_vec()).await
+    }
+
     /// As [`Store::lock`].
     ///
     /// # Errors

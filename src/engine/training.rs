@@ -57,15 +57,14 @@ impl Start<'_> {
     pub async fn plan(&self, task: &mut Task, config: TrainConfig, from: StartFrom) -> Result<Event, EngineError> {
         let Ready { assembled, from } = self.ready(config, from).await?;
         let Assembled { config, header, cells, warnings } = assembled;
-        let limits = MemoryLimits { total: self.bytes_available, buffer: self.report.max_buffer_bytes };
-        let stages = Stage::ALL.into_iter().filter(|stage| config.stage(*stage).n_steps > 0);
         let n_targets = cells.targets().len();
+        let (memory, limits) = self.room(&config, n_targets);
         let mut plan = TrainingPlan {
             n_cells: cells.n_cells(),
             seen: header.seen.clone(),
             warnings,
             parameters: PartCounts::of(&config.model),
-            memory: stages.map(|stage| StageMemory::of(&config, stage).with_anchor(&config, n_targets)).collect(),
+            memory,
             limits,
             fitting: None,
             probe: None,
@@ -87,6 +86,37 @@ impl Start<'_> {
         Ok(Event::TrainingPlanned { plan: Box::new(plan) })
     }
 
+    /// What the stages of a run take, and what there is.
+    fn room(&self, config: &TrainConfig, n_targets: usize) -> (Vec<StageMemory>, MemoryLimits) {
+        let stages = Stage::ALL.into_iter().filter(|stage| config.stage(*stage).n_steps > 0);
+        let memory = stages.map(|stage| StageMemory::of(config, stage).with_anchor(config, n_targets)).collect();
+        (memory, MemoryLimits { total: self.bytes_available, buffer: self.report.max_buffer_bytes })
+    }
+
+    /// Refuses a run that would take more memory than there is, before it takes any.
+    fn require_room(&self, config: &TrainConfig, n_targets: usize) -> Result<(), EngineError> {
+        let (memory, limits) = self.room(config, n_targets);
+        let Some(too_large) = memory.iter().find(|memory| !limits.hold(memory)) else { return Ok(()) };
+        let megabytes = |bytes: u64| bytes.div_ceil(1 << 20);
+        let total = limits.total.saturating_sub(anchor_bytes(config, n_targets));
+        let advice = match propose(config, MemoryLimits { total, ..limits }) {
+            Some(fitting) => format!(
+                "a batch of {} would fit: estimate the run, and take the batches that it offers",
+                fitting.stage(too_large.stage).batch_size
+            ),
+            None => "no batch fits: take a smaller model or fewer genes".into(),
+        };
+        Err(EngineError::Run(format!(
+            "{} would take {} MiB at its peak, {} MiB of them in one piece, and there are {} MiB here, in pieces of {} at most; \
+             {advice}",
+            too_large.stage.label(),
+            megabytes(too_large.total()),
+            megabytes(too_large.largest_buffer),
+            megabytes(limits.total),
+            limits.buffer.map_or_else(|| "any size".into(), |bytes| format!("{} MiB", megabytes(bytes)))
+        )))
+    }
+
     /// Starts a run and drives it until it is done, or somebody wants something else.
     pub async fn train(
         &self,
@@ -98,6 +128,7 @@ impl Start<'_> {
         save_every_secs: f64,
     ) -> Result<Event, EngineError> {
         let Ready { mut assembled, from } = self.ready(config, from).await?;
+        self.require_room(&assembled.config, assembled.cells.targets().len())?;
         let warnings = std::mem::take(&mut assembled.warnings);
         let cells = assembled.cells.to_bytes()?;
         let n_cells = assembled.cells.n_cells();
@@ -127,14 +158,12 @@ impl Start<'_> {
         };
         let held = runs.hold(&info.id).await?;
         let mut under_way = UnderWay::new(trainer, info, runs, save_every_secs);
-        let kept = [
-            runs.save(&under_way.info.id, Part::Cells, &cells).await,
-            runs.save(&under_way.info.id, Part::Measured, &measured).await,
-        ];
-        drop(cells);
-        let problem = kept.into_iter().find_map(|outcome| outcome.err().map(|error| error.to_string()));
+        for (part, bytes) in [(Part::Cells, cells), (Part::Measured, measured)] {
+            // What is refused stays in memory, is tried again at every saving, and said there.
+            let _ = runs.save(&under_way.info.id, part, &bytes).await;
+        }
         task.emit(Event::TrainingStarted { run: Box::new(under_way.info.clone()), warnings });
-        under_way.save(task, problem).await?;
+        under_way.save(task).await?;
         under_way.drive_held(task, held).await
     }
 
@@ -254,17 +283,23 @@ impl<'a> UnderWay<'a> {
             match task.steering() {
                 Some(Steering::Pause) => {
                     self.info.status = RunStatus::Paused;
-                    self.save(task, None).await?;
+                    self.save(task).await?;
                     return Ok(self.ended());
                 }
                 Some(Steering::Stop) => return self.end(task, RunStatus::Stopped).await,
                 None => {}
+            }
+            // Between two reports the loss is looked at for it, so that what is saved is known to be good.
+            let saves = self.is_saving_due();
+            if saves {
+                self.trainer.look_next();
             }
             let begun_secs = now_secs();
             let report = self.trainer.step().await;
             self.info.trained_secs += now_secs() - begun_secs;
             self.since_report.n_steps += 1;
             match report {
+                Ok(None) if saves => self.save(task).await?,
                 Ok(None) => {}
                 Ok(Some(report)) => self.reported(task, report).await?,
                 Err(error) => return self.end(task, RunStatus::Failed { message: error.to_string() }).await,
@@ -294,9 +329,8 @@ impl<'a> UnderWay<'a> {
         if shows && let Some(glimpse) = self.trainer.glimpse().await? {
             task.emit(Event::Glimpsed { glimpse });
         }
-        // Right after a look at the loss, so that what is saved is known to be good.
-        if now_secs() - self.saved_secs >= self.save_every_secs {
-            self.save(task, None).await?;
+        if self.is_saving_due() {
+            self.save(task).await?;
         }
         self.begin_stretch();
         Ok(())
@@ -317,14 +351,24 @@ impl<'a> UnderWay<'a> {
         self.trainer.steps_left().map(|(stage, n)| Some(n as f64 * self.pace.of(stage)?)).sum()
     }
 
-    /// Saves the run, and says so; `problem` is one that came before.
-    async fn save(&mut self, task: &Task, problem: Option<String>) -> Result<(), EngineError> {
+    fn is_saving_due(&self) -> bool {
+        now_secs() - self.saved_secs >= self.save_every_secs
+    }
+
+    /// Saves the run, and says so, or what of it could not be kept.
+    async fn save(&mut self, task: &Task) -> Result<(), EngineError> {
         self.note();
+        let (runs, id) = (self.runs, &self.info.id);
         let state = self.trainer.state().await?;
-        let kept = [self.runs.save(&self.info.id, Part::State, &state).await, self.runs.save_info(&self.info).await];
+        let kept = [
+            runs.retry(id, Part::Cells).await,
+            runs.retry(id, Part::Measured).await,
+            runs.save(id, Part::State, &state).await,
+            runs.save_info(&self.info).await,
+        ];
         self.saved_secs = now_secs();
-        let refused = kept.into_iter().find_map(|outcome| outcome.err().map(|error| error.to_string()));
-        task.emit(Event::RunSaved { steps_done: self.info.steps_done, problem: problem.or(refused) });
+        let problem = kept.into_iter().find_map(|outcome| outcome.err().map(|error| error.to_string()));
+        task.emit(Event::RunSaved { steps_done: self.info.steps_done, problem });
         Ok(())
     }
 

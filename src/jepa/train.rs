@@ -59,6 +59,8 @@ pub struct Trainer {
     last_good: Run,
     draws: Draws,
     last_report: LastReport,
+    /// Whether the next step's loss is looked at, whatever is due.
+    looks_next: bool,
 }
 
 /// What steps change. Clones share the values.
@@ -148,7 +150,20 @@ impl Trainer {
         let draws = draws(&config, run.position);
         let last_report = LastReport { at_secs: now_secs(), n_steps: 0 };
         let last_good = run.clone();
-        Ok(Self { config, header, cells, validation, fingerprint, facts, device, run, last_good, draws, last_report })
+        Ok(Self {
+            config,
+            header,
+            cells,
+            validation,
+            fingerprint,
+            facts,
+            device,
+            run,
+            last_good,
+            draws,
+            last_report,
+            looks_next: false,
+        })
     }
 
     /// Whether all stages are done.
@@ -224,6 +239,11 @@ impl Trainer {
         self.facts.prepare(&self.cells)
     }
 
+    /// Has the next step's loss looked at, so that what stands after it is known to be good. Nothing else is changed by it.
+    pub fn look_next(&mut self) {
+        self.looks_next = true;
+    }
+
     /// Does one step. Reports every `report_every` steps, at every validation and at the end of a stage; none else and
     /// where all is done.
     ///
@@ -239,7 +259,7 @@ impl Trainer {
             self.look_before(stage).await?;
         }
         let due = self.due(stage, step + 1);
-        let looks = due.reports || due.saves || due.validates || due.ends;
+        let looks = std::mem::take(&mut self.looks_next) || due.reports || due.saves || due.validates || due.ends;
         let before = looks.then(|| self.run.clone());
         let Self { config, cells, facts, device, run, draws: drawn, .. } = self;
         let losses = advance(Given { config, cells, facts, device }, run, drawn)?;

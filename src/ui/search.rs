@@ -18,6 +18,11 @@ impl Wanted {
         self.0.is_empty()
     }
 
+    /// Whether the symbol is only spelt nearly so: what it stands for has to be chosen, not just confirmed.
+    pub fn is_nearly(&self, symbol: &str) -> bool {
+        self.place(symbol).is_some_and(|place| place > 2)
+    }
+
     /// How near the symbol is, 0 the nearest; none where it is not meant. Nothing typed means every symbol.
     pub fn place(&self, symbol: &str) -> Option<u8> {
         let (wanted, symbol) = (self.0.as_slice(), symbol.to_uppercase().chars().collect::<Vec<char>>());

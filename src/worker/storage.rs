@@ -30,8 +30,12 @@ impl Store for PrivateFiles {
     fn read(&self, path: &str) -> Answer<Option<Vec<u8>>> {
         let path = path.to_owned();
         Box::pin(async move {
-            let Ok(file) = file(&path, false).await else { return Ok(None) };
             let failed = |error: JsValue| failed("reading", &path, &error);
+            let file = match file(&path, false).await {
+                Ok(file) => file,
+                Err(error) if name_of(&error) == "NotFoundError" => return Ok(None),
+                Err(error) => return Err(failed(error)),
+            };
             let blob: Blob = JsFuture::from(file.get_file()).await.map_err(failed)?.unchecked_into();
             let buffer = JsFuture::from(blob.array_buffer()).await.map_err(failed)?;
             Ok(Some(Uint8Array::new(buffer.unchecked_ref::<ArrayBuffer>()).to_vec()))

@@ -30,8 +30,8 @@ const GPU_FLAGS = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"]
 export const tests = [];
 
 /** Adds a test: `body` gets `{ page, context, problems, app }`. */
-export function test(name, { gpu = false, limit_s = 300 } = {}, body) {
-  tests.push({ name, gpu, limit_s, body });
+export function test(name, { gpu = false, limit_s = 300, once = false } = {}, body) {
+  tests.push({ name, gpu, limit_s, once, body });
 }
 
 export class Skipped extends Error {}

@@ -94,7 +94,8 @@ test("a run goes on while its page is hidden, frozen or asleep, and says so", { 
     await tab.lifecycle("active");
     await tab.toFront();
     await tab.until("to be seen", () => !document.hidden);
-    await stepOf(tab, frozen);
+    // Some steps more: a standstill right after another would be taken for a new pace.
+    await stepOf(tab, frozen + 5);
     const before = await saidBy(tab);
 
     // Asleep.

@@ -56,10 +56,13 @@ export class DesktopBrowser {
   }
 
   async close() {
-    const isGone = new Promise((resolve) => this.#process.once("exit", resolve));
-    this.#process.kill();
-    await isGone;
-    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 5 });
+    if (this.#process.exitCode === null && this.#process.signalCode === null) {
+      const isGone = new Promise((resolve) => this.#process.once("exit", resolve));
+      this.#process.kill();
+      await isGone;
+    }
+    // Its children write on for a moment.
+    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
   }
 }
 

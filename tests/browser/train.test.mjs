@@ -69,7 +69,7 @@ const DEATHS = {
 };
 
 for (const [name, die] of Object.entries(DEATHS)) {
-  test(`a run whose ${name} again and again ends as one that nobody disturbed`, { limit_s: 400 }, async ({ page }) => {
+  test(`a run whose ${name} again and again ends as one that nobody disturbed`, { limit_s: 400, once: true }, async ({ page }) => {
     await withPackage(page);
     const n_steps = 30 + 2 * KILLS;
     const undisturbed = await page.evaluate(async (config) => {

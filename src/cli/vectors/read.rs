@@ -3,7 +3,7 @@
 //! * `.npz`: `symbols` (text) and `embedding` `[names, width]`;
 //! * `.npy`: `[names, width]`, with the names in another file: JSON from name to row (as the reference's
 //!   `anchor_to_id.json`), or a line each in the order of the rows;
-//! * `.csv`, `.tsv`: a header, then a name and its numbers in each line;
+//! * `.csv`, `.tsv`: a name and its numbers in each line, with a first line that names the columns or without;
 //! * `.safetensors`, `.pt`: a tensor of one dimension under each name.
 
 use std::collections::BTreeMap;
@@ -96,11 +96,15 @@ fn row_names(path: &Path, n: usize) -> Result<Vec<String>> {
 }
 
 fn from_text(path: &Path, delimiter: u8) -> Result<Vectors> {
-    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_path(path)?;
+    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).has_headers(false).from_path(path)?;
     let (mut names, mut values) = (Vec::new(), Vec::new());
-    let width = reader.headers()?.len().saturating_sub(1);
-    for record in reader.records() {
+    let mut width = 0;
+    for (at, record) in reader.records().enumerate() {
         let record = record?;
+        width = record.len().saturating_sub(1);
+        if at == 0 && record.iter().skip(1).enumerate().all(is_column_name) {
+            continue;
+        }
         let name = &record[0];
         for field in record.iter().skip(1) {
             values.push(field.trim().parse().with_context(|| format!("{name}: `{field}` is no number"))?);
@@ -108,6 +112,12 @@ fn from_text(path: &Path, delimiter: u8) -> Result<Vectors> {
         names.push(name.to_owned());
     }
     Ok(Vectors { names, width, values })
+}
+
+/// Whether a field of the first line is a column's name: text, or its place, as pandas writes.
+fn is_column_name((place, field): (usize, &str)) -> bool {
+    let field = field.trim();
+    field.parse::<f32>().is_err() || field == place.to_string()
 }
 
 fn from_tensors(tensors: engine::jepa::tensors::TensorMap) -> Result<Vectors> {

@@ -197,8 +197,15 @@ impl Run<'_> {
         let few = screen.left_out.iter().map(|left| left.target.clone());
         let config = TrainConfig { seed: self.seed, held_out: names.chain(few).collect(), ..config.clone() };
         let material = screen.subject.material.clone();
-        let Assembled { config, header, cells, .. } = assemble(&config, material, self.bank, None)?;
-        let mut trainer = Box::new(Trainer::new(config, header, cells, self.device.clone())?);
+        // What cannot be trained in this fold says nothing of the others.
+        let trainer =
+            assemble(&config, material, self.bank, None).and_then(|Assembled { config, header, cells, .. }| {
+                Trainer::new(config, header, cells, self.device.clone())
+            });
+        let mut trainer = match trainer {
+            Ok(trainer) => Box::new(trainer),
+            Err(error) => return Ok(Err(error.to_string())),
+        };
         let work = format!(
             "Training {} of {} (held out: {}, seed {})",
             self.number + 1,

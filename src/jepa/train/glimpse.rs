@@ -42,7 +42,8 @@ impl Trainer {
         let controls: Vec<usize> = cells.control_rows().map(|row| row as usize).collect();
         let n_asked = N_ASKED.saturating_mul(self.header.cells_per_example).min(controls.len());
         let rows: Vec<usize> = (0..n_asked).map(|at| controls[at * controls.len() / n_asked]).collect();
-        let asked = predictor.predict(cells.rows(), &rows, None, &known.vector, self.config.mode)?;
+        let weights: Vec<f64> = (0..cells.rows().n_cells()).map(|row| cells.cells_of_row(row)).collect();
+        let asked = predictor.predict(cells.rows(), &rows, Some(&weights), &known.vector, self.config.mode)?;
         let mut asked = asked.of_gene(&known.name);
         while asked.advance().await?.is_some() {}
         let predicted = asked.finish();
@@ -59,7 +60,7 @@ fn mean_of(cells: &TrainingCells, rows: impl Iterator<Item = u32>) -> Option<Gro
         rows.map(|row| {
             let mut values = Vec::new();
             push_row(cells.rows(), row as usize, &mut values);
-            (values, 1.0)
+            (values, cells.cells_of_row(row as usize))
         }),
     )
 }

@@ -113,7 +113,7 @@ impl Preset {
         };
         match self {
             Preset::Tiny => sized(8, 2, 2),
-            Preset::Waddington => ModelConfig { masked_identity: true, ..sized(32, 4, 2) },
+            Preset::Waddington => sized(32, 4, 2),
             Preset::Small => sized(64, 4, 4),
             Preset::Production => ModelConfig::default(),
         }

@@ -104,6 +104,13 @@ impl State {
 
     /// Takes in how a run ended, or that it was paused.
     pub(super) fn accept_trained(&mut self, run: RunInfo) {
+        let saved = self.training.live.as_ref().and_then(|live| live.saved.as_ref());
+        if let Some(problem) = saved.and_then(|(_, problem)| problem.as_ref()) {
+            self.notices.push(format!(
+                "{} could not be kept in this browser ({problem}): download what you need of it before you close this page.",
+                run.name
+            ));
+        }
         self.run_is_over();
         self.failed_starts = 0;
         self.training.tries.take_if(|tries| tries.run == run.id);

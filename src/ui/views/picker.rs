@@ -179,7 +179,12 @@ fn on_key(event: &KeyboardEvent, picking: Picking, shown: &[TargetInfo]) {
         "Home" if is_open.get_untracked() => active.set(0),
         "End" if is_open.get_untracked() => active.set(last),
         "Enter" if is_open.get_untracked() => {
-            if let Some(target) = shown.get(active.get_untracked()) {
+            let at = active.get_untracked();
+            // What is spelt otherwise is taken where one has gone to it, not in passing.
+            let wanted = picking.text.with_untracked(|text| Wanted::new(text));
+            let is_meant =
+                |target: &&TargetInfo| at > 0 || !picking.is_typed.get_untracked() || !wanted.is_nearly(&target.symbol);
+            if let Some(target) = shown.get(at).filter(is_meant) {
                 picking.take(target.symbol.clone());
             }
         }

@@ -113,7 +113,7 @@ fn uncertainty(uncertainty: &Uncertainty) -> String {
     });
     format!(
         "Shaded: where {} of measured changes should lie, by the model’s errors on {n_targets} perturbations that it did not \
-         learn from ({source}).{held} For perturbations or cells unlike those they promise nothing; the target’s own gene has \
+         learn from ({source}), asked of the mean control cell.{held} For perturbations or cells unlike those they promise nothing; the target’s own gene has \
          none.",
         percent(*promised)
     )

@@ -68,6 +68,10 @@ fn every_layout_of_vectors_makes_the_same_bank() {
     folder.succeed("vectors esm2.csv --out csv.safetensors");
     check_bank(&folder, "csv.safetensors", vector);
 
+    folder.write("bare.csv", lines.as_bytes());
+    folder.succeed("vectors bare.csv --out bare_bank.safetensors");
+    check_bank(&folder, "bare_bank.safetensors", vector);
+
     let tensor = |row: &[f32; WIDTH]| NamedTensor { shape: vec![WIDTH], values: row.to_vec() };
     let tensors: TensorMap = TARGETS.iter().zip(&rows).map(|(name, row)| ((*name).to_owned(), tensor(row))).collect();
     folder.write("by_gene.safetensors", &write_raw(&tensors, &Default::default()).expect("six small tensors"));

@@ -29,6 +29,8 @@ struct Disk {
     /// Writings until the page dies in the middle of one.
     until_torn: Rc<Cell<Option<usize>>>,
     is_full: Rc<Cell<bool>>,
+    /// Parts of this name are refused, for want of room.
+    refuses: Rc<Cell<Option<&'static str>>>,
     is_held: Rc<Cell<bool>>,
 }
 
@@ -39,7 +41,7 @@ impl Store for Disk {
     }
 
     fn write(&self, path: &str, mut bytes: Vec<u8>) -> Answer<()> {
-        if self.is_full.get() {
+        if self.is_full.get() || self.refuses.get().is_some_and(|part| path.contains(part)) {
             let error = StoreError { operation: "saving", path: path.into(), reason: "the disk is full".into() };
             return Box::pin(async { Err(error) });
         }
@@ -318,7 +320,7 @@ fn a_run_is_paused_resumed_stopped_and_discarded() {
     // Another page goes on with it, without its cells or model.
     let mut page = Page::open(&disk).wanting(3, Wanted::Steer(Steering::Pause));
     let again = page.resume(&paused.id);
-    assert_eq!((&again.status, again.steps_done, again.started_secs), (&RunStatus::Paused, 7, paused.started_secs));
+    assert_eq!((&again.status, again.steps_done, &again.id), (&RunStatus::Paused, 7, &paused.id));
     let done = page.resume(&paused.id);
     assert_eq!(done.status, RunStatus::Done);
     assert!(page.export(&done.id, RunExport::Model).1 == expected);
@@ -373,6 +375,69 @@ fn what_cannot_be_kept_is_said_and_stays_in_memory() {
 }
 
 #[test]
+fn where_the_model_finds_no_room_the_state_stays() {
+    let disk = Disk::default();
+    let mut page = Page::with_cells(&disk);
+    disk.refuses.set(Some("model.safetensors"));
+    let done = page.train();
+    assert_eq!(done.status, RunStatus::Done);
+    let last = page.listener.events.borrow().iter().rev().find_map(|event| match event {
+        Event::RunSaved { problem, .. } => Some(problem.clone()),
+        _ => None,
+    });
+    assert!(last.flatten().is_some_and(|problem| problem.contains("the disk is full")));
+    assert_eq!(page.runs()[0].status, RunStatus::Done, "this page has all of it");
+    let model = page.export(&done.id, RunExport::Model).1;
+
+    // The page is closed; the next one goes on from what was saved before, to the same model.
+    disk.refuses.set(None);
+    let mut next = Page::open(&disk);
+    assert_eq!(next.runs()[0].status, RunStatus::Running);
+    assert_eq!(next.resume(&done.id).status, RunStatus::Done);
+    assert_eq!(next.export(&done.id, RunExport::Model).1, model);
+}
+
+#[test]
+fn cells_that_find_no_room_are_not_forgotten() {
+    let disk = Disk::default();
+    let mut page = Page::with_cells(&disk).wanting(4, Wanted::Steer(Steering::Pause));
+    disk.refuses.set(Some("cells.safetensors"));
+    let paused = page.train();
+    let problems: Vec<bool> = (page.listener.events.borrow().iter())
+        .filter_map(|event| match event {
+            Event::RunSaved { problem, .. } => Some(problem.is_some()),
+            _ => None,
+        })
+        .collect();
+    assert!(problems.len() > 1 && problems.iter().all(|has| *has), "said at every saving: {problems:?}");
+    // Room is made: the next saving keeps them, and another page can go on.
+    disk.refuses.set(None);
+    page = page.wanting(6, Wanted::Steer(Steering::Pause));
+    assert_eq!(page.resume(&paused.id).status, RunStatus::Paused);
+    assert_eq!(Page::open(&disk).resume(&paused.id).status, RunStatus::Done);
+}
+
+#[test]
+fn a_run_is_saved_between_two_reports() {
+    let disk = Disk::default();
+    let rare = TrainConfig { report_every: 1000, validate_every: 1000, checkpoint_every: 1000, ..config() };
+    let mut page = Page::with_cells(&disk);
+    let often = |rare: TrainConfig, save_every_secs| Request::Train {
+        name: "often".into(),
+        config: Box::new(rare),
+        start: StartFrom::Scratch,
+        save_every_secs,
+    };
+    let run = trained(page.ask(often(rare.clone(), 0.0)));
+    let n_saved = page.listener.events.take().iter().filter(|event| matches!(event, Event::RunSaved { .. })).count();
+    assert!(n_saved > run.n_steps, "{n_saved} savings of {} steps", run.n_steps);
+    // Looking changes nothing.
+    let seldom = trained(page.ask(often(rare, 1e9)));
+    assert_eq!(page.export(&run.id, RunExport::Model).1, page.export(&seldom.id, RunExport::Model).1);
+    assert_eq!(run.history, seldom.history);
+}
+
+#[test]
 fn a_run_is_driven_by_one_page_alone() {
     let disk = Disk::default();
     let mut page = Page::with_cells(&disk).wanting(3, Wanted::Steer(Steering::Pause));
@@ -400,6 +465,9 @@ fn what_a_run_takes_is_said_before_it_starts() {
     let mut large = config();
     large.pretrain.batch_size = 4000;
     large.model.d_model = 512;
+    // Nor is it started without having been estimated.
+    let said = failure(page.ask(request(large.clone())));
+    assert!(said.contains("MiB at its peak") && said.contains("would fit"), "{said}");
     let large = plan(&mut page, large);
     assert!(!large.fits() && large.probe.is_none());
     let fitting = large.fitting.expect("smaller batches fit");

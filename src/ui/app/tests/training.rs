@@ -146,6 +146,7 @@ fn a_run_is_planned_started_followed_and_kept() {
     let known = state.training.runs.as_ref().map(|runs| runs[0].status.clone());
     assert_eq!(known, Some(RunStatus::Done), "known before the list comes");
     assert!(state.training.ended.is_some() && state.start_problem().is_none());
+    assert!(state.notices.iter().any(|notice| notice.contains("no room")), "what was not kept stays said");
 }
 
 #[test]

@@ -1,9 +1,13 @@
 //! What a run would take, and the button that starts it.
 
+use js_sys::{Function, Promise, Reflect};
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 use spec::run::TrainingPlan;
 use spec::train::cost::{MemoryLimits, StageMemory};
 use spec::train::{Stage, TrainConfig};
+use wasm_bindgen::prelude::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
 
 use crate::app::{Planned, Shared};
 use crate::format::{brief, bytes, count, plural, seconds, sentence};
@@ -57,6 +61,20 @@ pub fn Plan() -> impl IntoView {
     }
 }
 
+/// Asks the browser not to make room by deleting what is kept here. It may refuse or know no such thing: storage is then as
+/// it was.
+fn ask_to_persist() {
+    let get = |of: &JsValue, name: &str| Reflect::get(of, &name.into()).ok().filter(|found| !found.is_undefined());
+    let storage = get(&js_sys::global(), "navigator").and_then(|navigator| get(&navigator, "storage"));
+    let Some(storage) = storage else { return };
+    let persist = get(&storage, "persist").and_then(|persist| persist.dyn_into::<Function>().ok());
+    let asked = persist.and_then(|persist| persist.call0(&storage).ok());
+    // The answer changes nothing; but nobody else hears of a refusal.
+    if let Some(answer) = asked.and_then(|asked| asked.dyn_into::<Promise>().ok()) {
+        spawn_local(async move { drop(JsFuture::from(answer).await) });
+    }
+}
+
 #[component]
 fn Start() -> impl IntoView {
     let control = use_control();
@@ -72,6 +90,7 @@ fn Start() -> impl IntoView {
             class="row start-run"
             on:submit=move |event| {
                 event.prevent_default();
+                ask_to_persist();
                 control.change(|state| state.train());
             }
         >
