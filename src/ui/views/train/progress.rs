@@ -248,19 +248,28 @@ fn ReportWarnings() -> impl IntoView {
     move || view! { <Warnings warnings=warnings.get() /> }
 }
 
-/// What the loss is the sum of.
+/// What the loss is the sum of, and the same of what is held back, as it was last looked at in this stage.
 #[component]
 fn Terms() -> impl IntoView {
     let control = use_control();
-    let terms =
-        control.part(|state| live(state, |live| live.report.as_ref().map(|report| report.terms.clone())).flatten());
+    let terms = control.part(|state| {
+        let of_both = |live: &Live| {
+            let report = live.report.as_ref()?;
+            let held_back = live.validation.as_ref().filter(|(stage, ..)| *stage == report.stage);
+            let held_back = held_back.map_or_else(Vec::new, |(_, _, validation)| validation.terms.clone());
+            Some((report.terms.clone(), held_back))
+        };
+        live(state, of_both).flatten()
+    });
     move || {
-        let terms = terms.get().filter(|terms| !terms.is_empty())?;
+        let (terms, held_back) = terms.get().filter(|(terms, _)| !terms.is_empty())?;
         let rows = terms.into_iter().map(|term| {
+            let other = held_back.iter().find(|other| other.term == term.term);
             view! {
                 <tr>
                     <th scope="row">{term.term.label()}</th>
                     <td>{significant(term.value)}</td>
+                    <td>{other.map_or_else(|| "–".to_owned(), |other| significant(other.value))}</td>
                     <td>{format!("× {}", significant(term.weight))}</td>
                     <td>{significant(term.weight * term.value)}</td>
                 </tr>
@@ -268,7 +277,7 @@ fn Terms() -> impl IntoView {
         });
         Some(view! {
             <table class="terms" data-testid="train-terms">
-                <thead><tr><th scope="col">"Term of the loss"</th><th scope="col">"Value"</th><th scope="col">"Weight"</th><th scope="col">"Adds"</th></tr></thead>
+                <thead><tr><th scope="col">"Term of the loss"</th><th scope="col">"Value"</th><th scope="col">"Held back"</th><th scope="col">"Weight"</th><th scope="col">"Adds"</th></tr></thead>
                 <tbody>{rows.collect_view()}</tbody>
             </table>
         })
