@@ -7,6 +7,7 @@ use spec::message::{Event, Request};
 use spec::model::Mode;
 use spec::prediction::{Support, TargetInfo};
 use spec::prepare::CellFilter;
+use spec::train::cost::MemoryLimits;
 
 use super::{Checkpoint, Dataset, Failure, FileSet, GeneTable, Job, ModelSource, OpenedFile, Phase, Shared, State};
 
@@ -134,6 +135,9 @@ impl State {
         if !resumes {
             self.options = opened.suggested.clone();
         }
+        // What a run may take is known from here on, so that what does not fit is not offered.
+        let buffer = self.device.as_ref().and_then(|device| device.max_buffer_bytes);
+        self.training.limits = Some(MemoryLimits { total: opened.bytes_available, buffer });
         self.opened = Some(Shared::new(OpenedFile { files, opened }));
         if !resumes && self.prepare_by_recipe() {
             // The recipe says what the labels mean.

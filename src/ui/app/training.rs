@@ -27,7 +27,7 @@ pub struct Training {
     pub setup: Setup,
     /// The last look at a run that could be started.
     pub plan: Option<Shared<Planned>>,
-    /// The room there is, once a plan has said it.
+    /// The room there is, once a file was opened.
     pub limits: Option<MemoryLimits>,
     /// The run under way; none until it has begun.
     pub live: Option<Live>,

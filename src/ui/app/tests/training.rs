@@ -152,6 +152,7 @@ fn a_run_is_planned_started_followed_and_kept() {
 #[test]
 fn what_does_not_fit_is_offered_smaller_and_not_started() {
     let mut state = with_targets();
+    assert_eq!(state.training.limits.map(|limits| limits.total), Some(2), "known from the file that was opened");
     let config = state.training_config().expect("cells and vectors are there");
     let largest = Stage::ALL.map(|stage| StageMemory::of(&config, stage).total());
     let limits = MemoryLimits { total: largest.into_iter().max().unwrap_or(0) * 2 / 3, buffer: None };
