@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { equal, holds, made, site, skip, test } from "./harness.mjs";
 import { DesktopBrowser, wait } from "./tabs.mjs";
 
-const STEPS = 150;
+const STEPS = 100;
 const FROZEN_MS = 3500;
 const ASLEEP_MS = 4000;
 
@@ -18,8 +18,10 @@ async function train(tab) {
   await tab.choose("file-input", made("screen.h5ad"));
   await tab.text("opened-summary");
   await tab.click("prepare");
-  await wait(300);
-  await tab.until("the cells", isReady);
+  // Until then the example is in use.
+  const isInUse = () => document.querySelector('[data-testid="prepared-summary"]')?.innerText.includes("screen.h5ad");
+  await tab.until("the cells", isInUse);
+  await tab.until("the page", isReady);
   await tab.click("nav-train");
   await tab.click("preset-tiny");
   for (const stage of ["pretraining", "action", "decoder"]) {

@@ -254,6 +254,31 @@ test("a person trains a model, closes the page on it, and asks what came of it",
   }
 });
 
+test("the loaded model is trained further, and asked", { limit_s: 240 }, async ({ app, page }) => {
+  await app.openExample();
+  await app.predict("JAK2");
+  const before = (await app.csv()).rows;
+  await app.at("nav-train").click();
+  await app.at("start-model").check();
+  await app.at("expert").locator("summary").click();
+  for (const stage of ["action", "decoder"]) await app.at(`${stage}-steps`).fill("3");
+  await app.at("run-name").fill("further");
+  await app.at("train-start").click();
+  await untilRun(page, "done");
+  await app.idle();
+  await app.noError();
+  const { config, losses } = await runFile(app, page);
+  holds(config.start_from?.length > 0, "the run file does not name the model that it began from");
+  equal([...new Set(losses.map(({ stage }) => stage))], ["action", "decoder"], "stages that were trained");
+  await app.at("run-use").first().click();
+  await app.idle();
+  await app.noError();
+  await app.predict("JAK2");
+  const after = (await app.csv()).rows;
+  equal(after.map(([gene]) => gene), before.map(([gene]) => gene), "genes");
+  holds(after.some((row, at) => row[2] !== before[at][2]), "training changed nothing");
+});
+
 test("a run is driven by one tab alone, and discarding it leaves nothing", {}, async ({ page, context }) => {
   await withPackage(page);
   await page.evaluate(async (config) => {
