@@ -40,11 +40,11 @@ function isTraining(path) {
 }
 
 /**
- * Backend, whether attention is fused, and of a file of training steps how many of each stage. A GPU that is rendered by
- * the processor takes two minutes for twenty steps of each: the older version has five. Cell-JEPA has nothing to fuse.
+ * Backend, whether attention is fused, and of a file of training steps how many of each stage: a GPU that is rendered by the
+ * processor takes two minutes for twenty of each. Cell-JEPA has nothing to fuse.
  */
 function runsOf(name, trains) {
-  if (trains) return [["cpu", false, 100], ["webgpu", false, name.includes("v0_4") ? 5 : 20]];
+  if (trains) return [["cpu", false, 100], ["webgpu", false, 20]];
   const plain = [["cpu", false, 0], ["webgpu", false, 0]];
   return name.startsWith("cell_jepa") ? plain : [...plain, ["webgpu", true, 0]];
 }
