@@ -15,7 +15,7 @@ use crate::combination;
 use crate::failure::EngineError;
 use crate::intervals::Known;
 use crate::look::Looked;
-use crate::population::{Population, spread};
+use crate::population::{Population, coverage_warning, spread};
 use crate::task::Task;
 
 /// What a prediction is averaged over, as many as GEARS takes (spec §3.4): control cells, or means of several where the
@@ -60,7 +60,7 @@ pub async fn predict(
     let agreement = measured.as_ref().map_or_else(Vec::new, |measured| scores(&delta, &baselines, &measured.delta));
     let mut warnings: Vec<String> = (asked.len() > 1).then(|| combination::warning(checkpoint)).into_iter().collect();
     warnings.extend(chosen.warnings(measured.is_some()));
-    warnings.extend(self::warnings(population, checkpoint, missing.len()));
+    warnings.extend(self::warnings(population, checkpoint));
     let nearest = parts.first().filter(|_| parts.len() == 1).and_then(|part| part.nearest.clone());
     Ok(Prediction {
         support: checkpoint.support_of(&query),
@@ -216,19 +216,9 @@ impl<G: Fn(&[usize]) -> Option<GroupMean>> Measuring<'_, G> {
 }
 
 /// What stands between this prediction and belief in it.
-fn warnings(population: &Population, checkpoint: &Checkpoint, n_missing: usize) -> Vec<String> {
-    let n_genes = checkpoint.header().genes.len();
-    let mut warnings = Vec::new();
-    if n_missing > 0 {
-        let weight = if 2 * n_missing > n_genes {
-            "this prediction means next to nothing"
-        } else {
-            "predictions suffer with each"
-        };
-        warnings.push(format!(
-            "{n_missing} of the model's {n_genes} genes are not in this file: the model read them as 0, and {weight}."
-        ));
-    }
+fn warnings(population: &Population, checkpoint: &Checkpoint) -> Vec<String> {
+    let mut warnings: Vec<String> =
+        population.prepared.coverage.as_ref().and_then(coverage_warning).into_iter().collect();
     if population.prepared.unit == CellUnit::Cell
         && let Some(source) = checkpoint.data_source()
     {
