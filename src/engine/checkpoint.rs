@@ -184,7 +184,14 @@ impl Checkpoint {
         let vectors: Vec<&[f32]> = known.iter().map(|(_, vector)| vector.as_slice()).collect();
         let here = support(vector, &vectors, usual(&vectors)?)?;
         let (target, is_outside) = (known[here.nearest].0.clone(), here.is_outside());
-        Some(Nearest { target, cosine: here.cosine, usual: here.usual, is_outside })
+        let mut left: Vec<usize> = (0..known.len()).filter(|&at| at != here.nearest).collect();
+        let mut others = Vec::new();
+        while others.len() < N_ALIKE {
+            let vectors: Vec<&[f32]> = left.iter().map(|&at| vectors[at]).collect();
+            let Some(next) = support(vector, &vectors, here.usual) else { break };
+            others.push((known[left.remove(next.nearest)].0.clone(), next.cosine));
+        }
+        Some(Nearest { target, cosine: here.cosine, usual: here.usual, is_outside, others })
     }
 
     fn warn_of_gaps(&mut self) {
@@ -251,6 +258,9 @@ impl Checkpoint {
         Ok(())
     }
 }
+
+/// Training targets that are named after the most similar one.
+const N_ALIKE: usize = 2;
 
 /// Name of the baseline that the screen draws beside the model.
 pub const TRAINING_MEAN: &str = "training mean";

@@ -25,6 +25,7 @@ mod population;
 mod runs;
 mod scores;
 mod session;
+mod shift;
 pub mod store;
 mod task;
 mod training;

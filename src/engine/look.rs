@@ -42,7 +42,51 @@ struct Expression {
     map: EmbeddingMap,
     /// Of the kept cells, component by component.
     components: Vec<Vec<f32>>,
+    projection: Projection,
     steps: Steps,
+}
+
+/// How expression becomes principal components.
+pub struct Projection {
+    /// Gene of the population by column.
+    genes: Vec<u32>,
+    /// What a column is divided by.
+    deviations: Vec<f64>,
+    /// Unit vectors over the columns, one per component.
+    loadings: Vec<Vec<f64>>,
+}
+
+impl Projection {
+    /// Genes of the map.
+    pub fn n_genes(&self) -> usize {
+        self.genes.len()
+    }
+
+    /// Genes of the map that a change tells of; `place_of` has the place in the change by gene of the population.
+    pub fn n_known(&self, place_of: &[Option<usize>]) -> usize {
+        self.genes.iter().filter(|&&gene| place_of[gene as usize].is_some()).count()
+    }
+
+    /// How far a change of expression (log1p units) moves cells along each component; genes without a change stay. Values
+    /// that the map cuts off are taken for uncut.
+    pub fn moved(&self, change: &[f32], place_of: &[Option<usize>]) -> Vec<f64> {
+        let change = self.seen(change, place_of);
+        let along = |loading: &Vec<f64>| loading.iter().zip(&change).map(|(load, value)| load * value).sum();
+        self.loadings.iter().map(along).collect()
+    }
+
+    /// Share of a change, as the map sees it, along the first `n` components; 0 where there is none.
+    pub fn share(&self, change: &[f32], place_of: &[Option<usize>], n: usize) -> f64 {
+        let total: f64 = self.seen(change, place_of).iter().map(|value| value * value).sum();
+        let drawn: f64 = self.moved(change, place_of).iter().take(n).map(|value| value * value).sum();
+        if total > 0.0 { drawn / total } else { 0.0 }
+    }
+
+    fn seen(&self, change: &[f32], place_of: &[Option<usize>]) -> Vec<f64> {
+        let of_gene = |gene: u32| place_of[gene as usize].map_or(0.0, |place| f64::from(change[place]));
+        let finite = |value: f64| if value.is_finite() { value } else { 0.0 };
+        self.genes.iter().zip(&self.deviations).map(|(&gene, deviation)| finite(of_gene(gene)) / deviation).collect()
+    }
 }
 
 /// The map of latent states.
@@ -201,6 +245,11 @@ impl Looked {
         self.expression.as_ref().map_or(&[], |made| &made.components)
     }
 
+    /// How expression becomes those components; none before they are computed.
+    pub fn projection(&self) -> Option<&Projection> {
+        self.expression.as_ref().map(|made| &made.projection)
+    }
+
     /// How the map of expression was made.
     pub fn config(&self) -> Option<&MapConfig> {
         self.expression.as_ref().map(|made| &made.config)
@@ -231,11 +280,15 @@ async fn expression(task: &mut Task, population: &Population, config: MapConfig)
         }
     };
     let chosen = genes.as_ref().map_or_else(|| (0..cells.n_genes() as u32).collect(), |table| table.chosen.clone());
+    let mut deviations = vec![1.0; chosen.len()];
     let pca = match config.scale {
         Some(scale) => {
             let scaled = Scaled::fit(view, &chosen, scale)?;
             let fill = |at: usize, dense: &mut [f64]| scaled.write_row(cells, rows[at], dense);
-            components(task, "Mapping the expression", (rows.len(), chosen.len()), N_COMPONENTS, fill).await?
+            let pca =
+                components(task, "Mapping the expression", (rows.len(), chosen.len()), N_COMPONENTS, fill).await?;
+            deviations = scaled.deviations;
+            pca
         }
         None => {
             let mut place_of = vec![None; cells.n_genes()];
@@ -256,7 +309,12 @@ async fn expression(task: &mut Task, population: &Population, config: MapConfig)
         "expression".into()
     };
     let map = of_all_rows(map_of(name, &pca), rows, cells.n_cells());
-    Ok(Expression { config, genes, map, components: pca.scores, steps: Steps::default() })
+    let projection = Projection {
+        genes: pca.columns.iter().map(|&column| chosen[column]).collect(),
+        deviations: pca.columns.iter().map(|&column| deviations[column]).collect(),
+        loadings: pca.loadings,
+    };
+    Ok(Expression { config, genes, map, components: pca.scores, projection, steps: Steps::default() })
 }
 
 fn variable_genes(

@@ -21,6 +21,7 @@ use crate::pathways::Pathways;
 use crate::population::Population;
 use crate::runs::{Part, Runs};
 use crate::scores::scores;
+use crate::shift::shifts;
 use crate::store::{Files, Store};
 use crate::task::Task;
 pub use crate::task::Wishes;
@@ -194,6 +195,13 @@ impl Session {
                 self.predictions.retain(|known| known.query.label() != prediction.query.label());
                 self.predictions.push(prediction.clone());
                 Event::Predicted { prediction }
+            }
+            Request::Shifts { query } => {
+                let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
+                let checkpoint = self.checkpoint.as_ref().ok_or(LOADED_FIRST)?;
+                let asked = (self.predictions.as_slice(), query);
+                let found = Box::pin(shifts(task, population, &self.looked, checkpoint, asked)).await?;
+                Event::Shifted { shifts: Box::new(found) }
             }
             Request::AskBackwards { signature, mode, candidates } => {
                 let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;

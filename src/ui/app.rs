@@ -4,6 +4,7 @@
 //! [`State::apply`] is the only place where an event changes the state, [`State::take_posts`] the only place where a
 //! request leaves it. Files are named by a [`FileSet`] here and held by the link, because a `File` is no plain data.
 
+mod aliases;
 mod answered;
 mod asked;
 mod backwards;
@@ -29,6 +30,7 @@ use spec::prediction::{Prediction, Support, TargetInfo};
 use spec::prepare::{CellFilter, MapConfig};
 use spec::recipe::Recipe;
 
+pub use aliases::Aliases;
 pub use job::{FileSet, Job, Post, Progress, Running};
 pub use pathways::Side;
 pub use population::{Population, Unfolding};
@@ -207,6 +209,8 @@ pub struct State {
     pub target: String,
     /// The mode that was picked.
     pub mode: Option<Mode>,
+    /// Former names and aliases of genes; none until they are fetched.
+    pub aliases: Option<Shared<Aliases>>,
     /// What else a question has, and what was answered.
     pub asking: Asking,
     /// The last answer.

@@ -20,7 +20,7 @@
 // perturb: `target-input`, `target-option`, `target-support`, `together-gene`, `together-remove`, `add-gene`,
 //   `target-twice`, `cells-select`, `cells-note`, `mode-select`, `predict`, `card`, `model-summary`,
 //   `n-heads`, `cannot-answer`, `prediction-headline`, `prediction-support`, `prediction-warnings`, `prediction-interval`,
-//   `combination-parts`, `additive`, `tab-bars`, `tab-volcano`, `tab-compared`, `bar-plot`, `volcano`, `volcano-of`,
+//   `combination-parts`, `additive`, `tab-bars`, `tab-volcano`, `tab-compared`, `tab-map`, `shift-map`, `shift-layout`, `shift-times`, `shift-note`, `shift-svg`, `bar-plot`, `volcano`, `volcano-of`,
 //   `volcano-note`, `volcano-svg`, `heat-map`, `heat-measured`, `heat-csv`, `heat-svg`, `compared-answer`,
 //   `compared-show`, `compared-forget`, `compared-clear`, `agreement-table`,
 //   `gene-filter`, `gene-table`, `gene-row`, `download-csv`.
@@ -64,6 +64,7 @@ pub mod quality;
 pub mod result;
 pub mod selection;
 pub mod shell;
+pub mod shifted;
 pub mod table;
 pub mod task;
 pub mod train;
