@@ -9,6 +9,7 @@ mod asked;
 mod backwards;
 mod job;
 mod pathways;
+mod perturb;
 mod population;
 mod shared;
 mod trained;
@@ -36,6 +37,7 @@ pub use training::{Live, Planned, Tries, is_run};
 
 use backwards::AskingBackwards;
 use pathways::Pathways;
+use perturb::Asking;
 use training::Training;
 
 /// Requests that the browser counted.
@@ -205,6 +207,8 @@ pub struct State {
     pub target: String,
     /// The mode that was picked.
     pub mode: Option<Mode>,
+    /// What else a question has, and what was answered.
+    pub asking: Asking,
     /// The last answer.
     pub prediction: Option<Shared<Prediction>>,
     /// How an evaluation is made.

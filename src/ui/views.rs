@@ -17,8 +17,12 @@
 //   `n-neighbours`, `n-pcs`, `resolution`, `min-dist`, `map-seed`, `map-cells`, `map-cells-latent`, `markers`,
 //   `marker-groups`, `marker-reference`, `marker-test`, `find-markers`, `marker-group`, `marker-table`, `marker-row`,
 //   `markers-csv`, `scores`, `score-column`, `score`, `score-table`, `scores-csv`, `save-methods`, `save-snippet`.
-// perturb: `target-input`, `target-option`, `target-support`, `mode-select`, `predict`, `card`, `model-summary`,
-//   `n-heads`, `cannot-answer`, `prediction-headline`, `prediction-support`, `prediction-warnings`, `bar-plot`, `agreement-table`,
+// perturb: `target-input`, `target-option`, `target-support`, `together-gene`, `together-remove`, `add-gene`,
+//   `target-twice`, `cells-select`, `cells-note`, `mode-select`, `predict`, `card`, `model-summary`,
+//   `n-heads`, `cannot-answer`, `prediction-headline`, `prediction-support`, `prediction-warnings`, `prediction-interval`,
+//   `combination-parts`, `additive`, `tab-bars`, `tab-volcano`, `tab-compared`, `bar-plot`, `volcano`, `volcano-of`,
+//   `volcano-note`, `volcano-svg`, `heat-map`, `heat-measured`, `heat-csv`, `heat-svg`, `compared-answer`,
+//   `compared-show`, `compared-forget`, `compared-clear`, `agreement-table`,
 //   `gene-filter`, `gene-table`, `gene-row`, `download-csv`.
 // evaluate: `evaluate-empty`, `evaluate-folds`, `evaluate-batches`, `evaluate-min-cells`, `evaluate`,
 //   `evaluate-headline`, `evaluate-problems`, `evaluate-csv`, `evaluate-targets-csv`, `evaluate-json`,
@@ -41,7 +45,9 @@ pub mod atlas;
 pub mod backwards;
 pub mod before_after;
 pub mod card;
+pub mod changes;
 pub mod choices;
+pub mod compared;
 pub mod evaluate;
 pub mod file_button;
 pub mod genes;
@@ -61,3 +67,4 @@ pub mod shell;
 pub mod table;
 pub mod task;
 pub mod train;
+pub mod which_cells;

@@ -19,7 +19,7 @@ use spec::map::Representation;
 
 use crate::app::{Dataset, Shared};
 use crate::control::Control;
-use crate::plots::cloud::{Coloured, Frame, Linked, Tool};
+use crate::plots::cloud::{Coloured, Frame, Linked, Selection, Tool};
 use crate::views::atlas::colour::{ColourBy, ColourChoice, Known, coloured};
 use crate::views::atlas::gene::GeneSearch;
 use crate::views::atlas::legend::Legend;
@@ -80,13 +80,20 @@ impl Atlas {
     }
 }
 
+/// The cells that were selected when the map was left.
+fn kept_selection(control: Control, dataset: &Dataset) -> Option<Shared<Selection>> {
+    let rows = control.state.with_untracked(|state| state.asking.selected.clone())?;
+    let n_cells = dataset.quality.total_counts.len();
+    Some(Shared::new(Selection::new(rows.to_vec(), n_cells)))
+}
+
 /// The panel.
 #[component]
 pub fn AtlasPanel(dataset: Shared<Dataset>) -> impl IntoView {
     let control = use_control();
     let linked = Linked {
         hovered: RwSignal::new(None),
-        selected: RwSignal::new(None),
+        selected: RwSignal::new(kept_selection(control, &dataset)),
         hidden: RwSignal::new(BTreeSet::new()),
         tool: RwSignal::new(Tool::Pan),
         names_labels: RwSignal::new(true),
@@ -113,6 +120,16 @@ pub fn AtlasPanel(dataset: Shared<Dataset>) -> impl IntoView {
         frames: [Frame::new(), Frame::new()],
         layouts: [RwSignal::new(Layout::Pca), RwSignal::new(Layout::Pca)],
     };
+    // What is selected can be asked about on another screen, and is there again when one comes back.
+    Effect::new(move |_| {
+        let rows = linked.selected.get().map(|selection| Shared::new(selection.rows.clone()));
+        control.change(|state| {
+            let is_known = state.asking.selected.as_deref() == rows.as_deref();
+            if !is_known {
+                state.asking.selected = rows;
+            }
+        });
+    });
     view! {
         <section class="panel atlas" aria-label="Map of the cells">
             <div class="row">

@@ -139,7 +139,7 @@ pub fn title(quantity: &CellQuantity) -> String {
         CellQuantity::Column { name } => name.clone(),
         CellQuantity::Component { index } => format!("principal component {}", index + 1),
         CellQuantity::Latent { index } => format!("latent number {index}"),
-        CellQuantity::Shift { query } => format!("along the predicted change of {}", query.target),
+        CellQuantity::Shift { query } => format!("along the predicted change of {}", query.name()),
     }
 }
 
@@ -329,7 +329,7 @@ fn groups(dataset: &Dataset, offered: &Offered) -> Vec<(&'static str, Vec<(Colou
     quality.extend(offered.numbers.iter().map(column));
     let mut numbers: Vec<(ColourBy, String)> = Vec::new();
     numbers.extend(offered.query.clone().map(|query| {
-        let text = format!("along the predicted change of {}", query.target);
+        let text = format!("along the predicted change of {}", query.name());
         (ColourBy::Asked(CellQuantity::Shift { query }), text)
     }));
     numbers.extend((0..N_OFFERED.min(10)).map(|index| {
