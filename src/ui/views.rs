@@ -1,6 +1,6 @@
 //! What is on screen, one file per part. Tests find the parts by their `data-testid`s, which are listed here.
 
-// shell: `nav-load`, `nav-look`, `nav-perturb`, `nav-train`, `nav-evaluate`, `device-chip`, `privacy-chip`, `theme-toggle`,
+// shell: `nav-load`, `nav-look`, `nav-perturb`, `nav-train`, `nav-evaluate`, `device-chip`, `privacy-chip`, `theme-toggle`, `copy-link`,
 //   `progress`, `cancel`, `pause`, `error`, `notice` (each with `-dismiss`).
 // load: `drop-zone`, `file-input`, `folder-input`, `open-example`, `opened-summary`, `matrix-select`, `values`,
 //   `perturbation-column`, `control-label`, `library-size-column`, `genes-to-read`, `genes-named`, `gene-join`,
@@ -63,6 +63,7 @@ pub mod privacy;
 pub mod quality;
 pub mod result;
 pub mod selection;
+pub mod share;
 pub mod shell;
 pub mod table;
 pub mod task;
