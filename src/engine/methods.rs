@@ -29,11 +29,11 @@ pub fn paragraph(population: &Population, beside: &Beside<'_>) -> String {
             ));
         } else {
             sentences.push(format!(
-            "Latent states ({} numbers a cell) are those of a {} encoder over {} genes.",
-            header.model.d_model,
-            model.data_source().map_or("BioJEPA-AC".into(), |source| format!("BioJEPA-AC ({source})")),
-            header.genes.len()
-        ));
+                "Latent states ({} numbers a cell) are those of a {} encoder over {} genes.",
+                header.model.d_model,
+                model.data_source().map_or("BioJEPA-AC".into(), |source| format!("BioJEPA-AC ({source})")),
+                header.genes.len()
+            ));
         }
     }
     for mapped in beside.looked.all_mapped() {

@@ -305,7 +305,10 @@ fn coverage_warning(coverage: &GeneCoverage) -> Option<String> {
 fn vocabulary_warning(coverage: &GeneCoverage, n_genes: usize) -> Option<String> {
     let n_lost = n_genes.saturating_sub(coverage.n_found);
     (n_lost > 0).then(|| {
-        format!("The model has tokens for {} of this file's {n_genes} genes; it does not read the others.", coverage.n_found)
+        format!(
+            "The model has tokens for {} of this file's {n_genes} genes; it does not read the others.",
+            coverage.n_found
+        )
     })
 }
 

@@ -215,11 +215,8 @@ impl Session {
             Request::Export { kind } => {
                 let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
                 let mut stretch = task.begin(&format!("Writing {}", kind.label()), "files", 1).await?;
-                let beside = export::Beside {
-                    looked: &self.looked,
-                    predictions: &self.predictions,
-                    model: self.model.as_ref(),
-                };
+                let beside =
+                    export::Beside { looked: &self.looked, predictions: &self.predictions, model: self.model.as_ref() };
                 let (name, bytes) = export::file(kind, population, &beside, self.bytes_available)?;
                 stretch.reached(1).await?;
                 Event::Exported { name, bytes }

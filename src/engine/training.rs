@@ -163,7 +163,8 @@ impl Start<'_> {
         };
         let held = runs.hold(&info.id).await?;
         let mut under_way = UnderWay::new(trainer, info, runs, save_every_secs);
-        for (part, bytes) in std::iter::once((Part::Cells, cells)).chain(measured.map(|bytes| (Part::Measured, bytes))) {
+        for (part, bytes) in std::iter::once((Part::Cells, cells)).chain(measured.map(|bytes| (Part::Measured, bytes)))
+        {
             // What is refused stays in memory, is tried again at every saving, and said there.
             let _ = runs.save(&under_way.info.id, part, &bytes).await;
         }

@@ -2,6 +2,7 @@
 //! browser and every other leaf rely on, without either.
 
 mod asked;
+mod cell_encoder;
 mod intervals;
 mod looked;
 mod mapped;

@@ -29,7 +29,9 @@ const ROWS: [Row; 5] = [
     ("ARI", "of the same, 0 by chance", |scores| Some(scores.ari)),
     ("ASW", "silhouette of the labels, brought to 0..1", |scores| scores.asw),
     ("AvgBIO", "mean of the three", |scores| scores.avg_bio),
-    ("AvgBIO, best of 10", "Leiden, resolutions 0.2, 0.4, … 2 tuned by the labels: optimistic", |scores| scores.tuned_of_10),
+    ("AvgBIO, best of 10", "Leiden, resolutions 0.2, 0.4, … 2 tuned by the labels: optimistic", |scores| {
+        scores.tuned_of_10
+    }),
 ];
 
 /// The panel.
@@ -95,7 +97,8 @@ fn Scored(table: Shared<ScoreTable>) -> impl IntoView {
         });
         view! { <tr><th scope="row">{name}<br /><small>{what}</small></th>{cells.collect_view()}</tr> }
     });
-    let sweeps = SWEEPS.map(|(name, what, tuned)| view! { <SweepScores name what found=table.scores.iter().map(tuned).collect() /> });
+    let sweeps = SWEEPS
+        .map(|(name, what, tuned)| view! { <SweepScores name what found=table.scores.iter().map(tuned).collect() /> });
     let labels = format!("{} labels of {}", count(table.n_labels as u64), table.column);
     let warnings = table.warnings.clone();
     let save = {

@@ -17,7 +17,12 @@ pub fn Architecture() -> impl IntoView {
     let control = use_control();
     let chosen = control.part(|state| state.training.setup.is_of_cells());
     let ways = [
-        (false, "architecture-bio-jepa", "BioJEPA-AC", "predicts what perturbations do; needs cells, what was done to them, and vectors"),
+        (
+            false,
+            "architecture-bio-jepa",
+            "BioJEPA-AC",
+            "predicts what perturbations do; needs cells, what was done to them, and vectors",
+        ),
         (true, "architecture-cell-jepa", "Cell-JEPA", "embeds cells, for maps and types; needs cells alone"),
     ];
     let radios = ways.map(|(of_cells, testid, name, what)| {
@@ -125,9 +130,8 @@ fn SizeCard(preset: CellJepaPreset) -> impl IntoView {
 #[component]
 fn TypesChoice() -> impl IntoView {
     let control = use_control();
-    let columns = control.part(|state| {
-        state.dataset.as_ref().map(|dataset| dataset.prepared.label_columns.clone()).unwrap_or_default()
-    });
+    let columns = control
+        .part(|state| state.dataset.as_ref().map(|dataset| dataset.prepared.label_columns.clone()).unwrap_or_default());
     let chosen = control.part(|state| {
         let recipe = state.training.setup.config.cell_jepa.as_ref();
         recipe.and_then(|recipe| recipe.fine_tune.as_ref()).map(|tuning| tuning.column.clone()).unwrap_or_default()
@@ -135,8 +139,7 @@ fn TypesChoice() -> impl IntoView {
     let choose = move |column: String| {
         control.change(|state| {
             if let Some(recipe) = &mut state.training.setup.config.cell_jepa {
-                recipe.fine_tune =
-                    (!column.is_empty()).then(|| CellTypeTuning { column, ..CellTypeTuning::default() });
+                recipe.fine_tune = (!column.is_empty()).then(|| CellTypeTuning { column, ..CellTypeTuning::default() });
             }
         });
     };
@@ -218,7 +221,8 @@ fn Recipe() -> impl IntoView {
     let whole = |n: Option<f64>, default: usize| n.map_or(default, |n| n as usize);
     let fields = move || {
         let default: TrainConfig = preset.get().config();
-        let (n_steps, batch_size, every) = (default.pretrain.n_steps, default.pretrain.batch_size, default.validate_every);
+        let (n_steps, batch_size, every) =
+            (default.pretrain.n_steps, default.pretrain.batch_size, default.validate_every);
         let steps = Number::new(
             |config| Some(config.pretrain.n_steps as f64),
             move |config, number| config.pretrain.n_steps = whole(number, n_steps),
