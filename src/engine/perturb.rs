@@ -10,7 +10,7 @@ use spec::prediction::{Measured, Prediction, Query, Uncertainty};
 use crate::checkpoint::{Checkpoint, TRAINING_MEAN};
 use crate::failure::EngineError;
 use crate::intervals::Known;
-use crate::population::{Population, spread};
+use crate::population::{Population, coverage_warning, spread};
 use crate::task::Task;
 
 /// What a prediction is averaged over, as many as GEARS takes (spec §3.4): control cells, or means of several where the
@@ -63,7 +63,7 @@ pub async fn predict(
         training_mean: baselines.into_iter().find(|(method, _)| *method == TRAINING_MEAN).map(|(_, delta)| delta),
         measured,
         agreement,
-        warnings: warnings(population, checkpoint, missing.len()),
+        warnings: warnings(population, checkpoint),
         n_control_cells: rows.iter().map(|&row| population.weight(row)).sum::<f64>().round() as usize,
         n_control_rows: rows.len(),
         elapsed_secs: now_secs() - started_secs,
@@ -151,19 +151,9 @@ fn measured(
 }
 
 /// What stands between this prediction and belief in it.
-fn warnings(population: &Population, checkpoint: &Checkpoint, n_missing: usize) -> Vec<String> {
-    let n_genes = checkpoint.header().genes.len();
-    let mut warnings = Vec::new();
-    if n_missing > 0 {
-        let weight = if 2 * n_missing > n_genes {
-            "this prediction means next to nothing"
-        } else {
-            "predictions suffer with each"
-        };
-        warnings.push(format!(
-            "{n_missing} of the model's {n_genes} genes are not in this file: the model read them as 0, and {weight}."
-        ));
-    }
+fn warnings(population: &Population, checkpoint: &Checkpoint) -> Vec<String> {
+    let mut warnings: Vec<String> =
+        population.prepared.coverage.as_ref().and_then(coverage_warning).into_iter().collect();
     if population.prepared.unit == CellUnit::Cell
         && let Some(source) = checkpoint.data_source()
     {
