@@ -193,8 +193,8 @@ impl Table {
     /// The columns of both formats, those of the app's csv: name and one value per gene, in log1p units.
     fn columns(&self) -> Vec<(&'static str, Option<&[f32]>)> {
         let mut columns = vec![
-            ("control_mean_log1p", Some(&self.control.mean)),
-            ("predicted_change_log1p", Some(&self.predicted)),
+            ("control_mean_log1p", Some(self.control.mean.as_slice())),
+            ("predicted_change_log1p", Some(self.predicted.as_slice())),
             ("interval_half_width_log1p", self.half_width.as_deref()),
             ("training_mean_change_log1p", self.training_mean.as_deref()),
             ("measured_change_log1p", self.measured.as_ref().map(|measured| measured.delta.as_slice())),

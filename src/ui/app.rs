@@ -35,7 +35,7 @@ pub use job::{FileSet, Job, Post, Progress, Running};
 pub use pathways::Side;
 pub use population::{Population, Unfolding};
 pub use shared::Shared;
-pub use training::{Live, Planned, Tries, is_run};
+pub use training::{Live, Planned, Setup, Tries, is_run};
 
 use backwards::AskingBackwards;
 use pathways::Pathways;
