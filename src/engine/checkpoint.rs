@@ -18,6 +18,7 @@ use spec::prediction::{Nearest, Query, Support, TargetInfo};
 use spec::run::RunInfo;
 
 use crate::failure::EngineError;
+use crate::loaded::{CellEncoder, Loaded};
 use crate::task::Task;
 pub use parts::Beside;
 use parts::Parts;
@@ -49,13 +50,13 @@ pub struct Checkpoint {
 
 impl Checkpoint {
     /// Loads the model and, where they are there, its vectors, tables and card; then runs the model once, so that the
-    /// first question is not slow.
+    /// first question is not slow. A Cell-JEPA is told by its header; vectors and tables are nothing to it.
     pub async fn load(
         task: &mut Task,
         files: &[NamedSource],
         beside: Beside<'_>,
         device: &Device,
-    ) -> Result<Self, EngineError> {
+    ) -> Result<Loaded, EngineError> {
         let mut stretch = task.begin("Loading the model", "files", files.len() + 1).await?;
         let mut parts = Parts::default();
         for (done, file) in files.iter().enumerate() {
@@ -63,6 +64,13 @@ impl Checkpoint {
             stretch.reached(done + 1).await?;
         }
         let (model, name) = parts.model(&beside)?;
+        if model.checkpoint.header.is_cell_jepa() {
+            let mut warnings = model.warnings;
+            warnings.extend(parts.unused_by_cell_jepa());
+            let encoder = CellEncoder::new(&model.checkpoint, &name, device, warnings).await?;
+            stretch.reached(files.len() + 1).await?;
+            return Ok(Loaded::Cells(Box::new(encoder)));
+        }
         let failed = |error: jepa::Error| EngineError::Checkpoint { object: name, reason: error.to_string() };
         let mut predictor = Predictor::new(&model.checkpoint, device).map_err(failed)?;
         predictor.set_attention(beside.attention);
@@ -73,7 +81,7 @@ impl Checkpoint {
         checkpoint.check()?;
         stretch.reached(files.len() + 1).await?;
         checkpoint.warmed_up(task, beside.backend).await?;
-        Ok(checkpoint)
+        Ok(Loaded::Responses(Box::new(checkpoint)))
     }
 
     /// Takes the model that came of a run; it is asked with the vectors of the model before it.

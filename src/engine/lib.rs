@@ -13,6 +13,7 @@ pub mod evaluate;
 mod export;
 mod failure;
 pub mod intervals;
+mod loaded;
 mod look;
 mod map;
 mod markers;

@@ -13,8 +13,8 @@ use spec::map::{Mapped, MarkerTable, N_COMPONENTS, PopulationConfig, Representat
 use spec::message::{EmbeddingMap, Event};
 use spec::prepare::{MapConfig, VariableGenesConfig, VariableGenesFlavor};
 
-use crate::checkpoint::Checkpoint;
 use crate::failure::EngineError;
+use crate::loaded::Loaded;
 use crate::map::{self, Steps};
 use crate::markers::AllMarkers;
 use crate::population::{Population, spread};
@@ -96,6 +96,8 @@ struct Latent {
     states: Vec<f32>,
     /// The cells that were encoded.
     rows: Vec<usize>,
+    /// What they are called: those of which model.
+    called: &'static str,
     steps: Steps,
 }
 
@@ -105,6 +107,8 @@ pub struct Space {
     pub rows: Rows,
     /// The cells, as rows of what was read, ascending.
     pub cells: Vec<usize>,
+    /// What the numbers are called.
+    pub called: &'static str,
 }
 
 impl Space {
@@ -112,7 +116,7 @@ impl Space {
     pub fn only(&self, cells: &[usize]) -> Result<Space, EngineError> {
         let place = |cell: &usize| self.cells.binary_search(cell).ok();
         let values = cells.iter().filter_map(place).flat_map(|place| self.rows.row(place)).copied().collect();
-        Ok(Space { rows: Rows::new(values, self.rows.n_columns())?, cells: cells.to_vec() })
+        Ok(Space { rows: Rows::new(values, self.rows.n_columns())?, cells: cells.to_vec(), called: self.called })
     }
 }
 
@@ -122,7 +126,7 @@ impl Looked {
         &mut self,
         task: &mut Task,
         population: &Population,
-        checkpoint: Option<&Checkpoint>,
+        model: Option<&Loaded>,
         config: MapConfig,
     ) -> Result<Event, EngineError> {
         let expression = match self.expression.take_if(|made| made.config == config) {
@@ -131,8 +135,8 @@ impl Looked {
         };
         let expression = self.expression.insert(expression);
         let (genes, map) = (expression.genes.clone(), expression.map.clone());
-        if let (None, Some(checkpoint)) = (&self.latent, checkpoint) {
-            self.latent = Some(latent(task, population, checkpoint).await?);
+        if let (None, Some(model)) = (&self.latent, model) {
+            self.latent = Some(latent(task, population, model).await?);
         }
         let latent = self.latent.as_ref().map(|latent| latent.map.clone());
         Ok(Event::Embedded { genes, maps: std::iter::once(map).chain(latent).collect() })
@@ -168,12 +172,13 @@ impl Looked {
             Representation::Expression => {
                 let components = &self.expression.as_ref().ok_or(EMBEDDED_FIRST)?.components;
                 let rows = Rows::from_columns(&components[..n_pcs.min(components.len())])?;
-                Ok(Space { rows, cells: population.kept_rows().to_vec() })
+                Ok(Space { rows, cells: population.kept_rows().to_vec(), called: representation.label() })
             }
             Representation::Latent => {
                 let latent = self.latent.as_ref().ok_or(ENCODED_FIRST)?;
                 let d_model = latent.states.len() / latent.rows.len().max(1);
-                Ok(Space { rows: Rows::new(latent.states.clone(), d_model)?, cells: latent.rows.clone() })
+                let (rows, cells) = (Rows::new(latent.states.clone(), d_model)?, latent.rows.clone());
+                Ok(Space { rows, cells, called: latent.called })
             }
         }
     }
@@ -185,6 +190,12 @@ impl Looked {
             Representation::Latent => &self.latent.as_ref()?.steps,
         };
         steps.graph(space, config)
+    }
+
+    /// The embedding of a Cell-JEPA, row-major, and its cells; none where there is none.
+    pub fn cell_embedding(&self) -> Option<(&[usize], &[f32])> {
+        let latent = self.latent.as_ref().filter(|latent| latent.called != Representation::Latent.label())?;
+        Some((&latent.rows, &latent.states))
     }
 
     /// Whether there are latent states.
@@ -350,30 +361,41 @@ fn variable_genes(
     })
 }
 
-async fn latent(task: &mut Task, population: &Population, checkpoint: &Checkpoint) -> Result<Latent, EngineError> {
+async fn latent(task: &mut Task, population: &Population, model: &Loaded) -> Result<Latent, EngineError> {
     let aligned = population.aligned()?;
     let kept = population.kept_rows();
     let rows = spread(kept, MAX_LATENT_CELLS);
     let mut stretch = task.begin("Encoding the cells", "cells", rows.len()).await?;
-    let mut embedding = checkpoint.predictor.embed(&aligned, &rows)?;
-    while let Some(done) = embedding.advance().await? {
-        stretch.reached(done).await?;
-    }
-    let states = embedding.finish();
-    let d_model = checkpoint.header().model.d_model;
-    let pca = components(task, "Mapping the latent states", (rows.len(), d_model), 2, |row, dense| {
+    let states = match model {
+        Loaded::Responses(checkpoint) => {
+            let mut embedding = checkpoint.predictor.embed(&aligned, &rows)?;
+            while let Some(done) = embedding.advance().await? {
+                stretch.reached(done).await?;
+            }
+            embedding.finish()
+        }
+        Loaded::Cells(encoder) => {
+            let mut embedding = encoder.embedder.embed(&aligned, &rows)?;
+            while let Some(done) = embedding.advance().await? {
+                stretch.reached(done).await?;
+            }
+            embedding.finish()
+        }
+    };
+    let (d_model, called) = (model.header().width(), model.header().states());
+    let pca = components(task, &format!("Mapping the {called}"), (rows.len(), d_model), 2, |row, dense| {
         for (dense, &value) in dense.iter_mut().zip(&states[row * d_model..]) {
             *dense = f64::from(value);
         }
     })
     .await?;
     let name = if rows.len() == kept.len() {
-        "latent states".into()
+        called.into()
     } else {
-        format!("latent states ({} of {} cells, evenly drawn)", rows.len(), kept.len())
+        format!("{called} ({} of {} cells, evenly drawn)", rows.len(), kept.len())
     };
     let map = of_all_rows(map_of(name, &pca), &rows, aligned.n_cells());
-    Ok(Latent { map, states, rows, steps: Steps::default() })
+    Ok(Latent { map, states, rows, called, steps: Steps::default() })
 }
 
 /// The first principal components, with progress and the chance to stop.

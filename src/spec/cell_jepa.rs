@@ -292,6 +292,15 @@ impl CellJepaPreset {
         }
     }
 
+    /// What it is for, in one sentence.
+    pub fn purpose(self) -> &'static str {
+        match self {
+            Self::Tiny => "To see it learn: minutes on a laptop for a thousand cells.",
+            Self::Small => "A model to look at: an hour on a CPU, less on a GPU.",
+            Self::Production => "The paper's sizes: for a real GPU, many cells and a long while.",
+        }
+    }
+
     /// The sizes. Smaller models learn at ten times the paper's rate, which is that of a far larger one.
     pub fn model(self) -> CellJepaConfig {
         let sized = |width: usize, n_layers: usize| CellJepaConfig {

@@ -4,6 +4,7 @@
 //! [`State::apply`] is the only place where an event changes the state, [`State::take_posts`] the only place where a
 //! request leaves it. Files are named by a [`FileSet`] here and held by the link, because a `File` is no plain data.
 
+mod address;
 mod aliases;
 mod answered;
 mod asked;
@@ -30,12 +31,13 @@ use spec::prediction::{Prediction, Support, TargetInfo};
 use spec::prepare::{CellFilter, MapConfig};
 use spec::recipe::Recipe;
 
+pub use address::{Address, Layout, Looks};
 pub use aliases::Aliases;
 pub use job::{FileSet, Job, Post, Progress, Running};
 pub use pathways::Side;
 pub use population::{Population, Unfolding};
 pub use shared::Shared;
-pub use training::{Live, Planned, Tries, is_run};
+pub use training::{Live, Planned, Setup, Tries, is_run};
 
 use backwards::AskingBackwards;
 use pathways::Pathways;
@@ -203,6 +205,8 @@ pub struct State {
     pub variable_genes: Option<Shared<VariableGenesTable>>,
     /// Maps of the prepared cells.
     pub maps: Option<Shared<Vec<EmbeddingMap>>>,
+    /// What is shown of them.
+    pub looks: Looks,
     /// Layouts, clusters, markers and scores of them.
     pub population: Population,
     /// The gene that was picked.
@@ -241,6 +245,8 @@ pub struct State {
     pub training: Training,
     /// Where the loaded checkpoint came from.
     pub model_from: Option<ModelSource>,
+    /// The view that a link asks for, until there are cells and a model.
+    visiting: Option<Address>,
     /// What does not wait its turn.
     urgent: Vec<Request>,
     last_id: u32,
@@ -308,6 +314,7 @@ impl State {
             Event::Cancelled => self.drop_dependents(&job),
             answer => self.accept(job, answer),
         }
+        self.arrive();
     }
 
     /// Takes in the end of the engine itself and lines up what brings back what was there.

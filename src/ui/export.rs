@@ -3,9 +3,9 @@
 use js_sys::Array;
 use spec::backwards::Backwards;
 use spec::enrichment::Enrichment;
-use spec::evaluation::Evaluation;
+use spec::evaluation::{Evaluation, MethodNote};
 use spec::genes::VariableGenesTable;
-use spec::metrics::Interval;
+use spec::metrics::{Interval, MetricTable};
 use spec::prediction::{Prediction, Query, Uncertainty};
 use wasm_bindgen::prelude::{JsCast, JsValue};
 use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, Url};
@@ -169,8 +169,17 @@ pub fn evaluation_csv(report: &Evaluation) -> String {
     out.push_str(
         "method,kind,measure,reference_name,mean,low_95,high_95,best,n_perturbations,gain,against,gain_low_95,gain_high_95,p\n",
     );
+    push_table(&mut out, &report.table, &report.methods, &report.best);
+    if let Some(tests) = &report.cell_tests {
+        push_table(&mut out, &tests.table, &tests.methods, &tests.best);
+    }
+    out
+}
+
+/// Methods by measures, a line for each of both.
+fn push_table(out: &mut String, table: &MetricTable, methods: &[MethodNote], best: &[Option<usize>]) {
     let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
-    for (at, (row, note)) in report.table.rows.iter().zip(&report.methods).enumerate() {
+    for (at, (row, note)) in table.rows.iter().zip(methods).enumerate() {
         for (column, cell) in row.cells.iter().enumerate() {
             let card = cell.metric.card();
             let interval =
@@ -184,7 +193,7 @@ pub fn evaluation_csv(report: &Evaluation) -> String {
                 quoted(card.name),
                 number(cell.mean),
                 interval(cell.interval),
-                report.best[column] == Some(at),
+                best[column] == Some(at),
                 cell.values.iter().flatten().count(),
                 number(paired.map(|paired| paired.gain)),
                 quoted(paired.map_or("", |paired| &paired.baseline)),
@@ -193,7 +202,6 @@ pub fn evaluation_csv(report: &Evaluation) -> String {
             ));
         }
     }
-    out
 }
 
 /// Every perturbation by every measure: a line for each with each method.

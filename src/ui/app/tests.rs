@@ -16,7 +16,7 @@ use spec::train::Baseline;
 
 use super::{
     Backend, BackendChoice, CheckpointHeader, DeviceReport, Event, FileSet, Job, Mode, Opened, Phase, Post,
-    PrepareOptions, Prepared, Request, Shared, Side, State, Support, TargetInfo,
+    PrepareOptions, Prepared, Request, Screen, Shared, Side, State, Support, TargetInfo,
 };
 
 fn ready() -> Event {

@@ -5,7 +5,8 @@ use spec::message::{Event, Request};
 use spec::model::Mode;
 use spec::prediction::{CellChoice, Prediction, Query};
 
-use super::{Shared, State, checkpoint, prediction, prepared, started, step};
+use super::{Screen, Shared, State, checkpoint, prediction, prepared, started, step};
+use crate::app::{Address, Layout};
 
 fn asked(state: &mut State) -> Query {
     state.ask();
@@ -92,4 +93,39 @@ fn answers_stand_beside_each_other_once() {
     step(&mut state, event);
     assert!(labels(&state).is_empty() && state.asking.with.is_empty());
     assert_eq!(state.target, "STAT1");
+}
+
+#[test]
+fn a_link_leads_to_its_view_once_there_is_something_to_see() {
+    let link = "step=perturb&gene=NOSUCH&gene=IRF1&gene=STAT1&mode=knockout&map=umap&resolution=0.5";
+    let address = Address::read(link).unwrap_or_default();
+    let mut fresh = State::default();
+    fresh.visit(address.clone());
+    assert!(fresh.is_arriving() && fresh.screen == Screen::Load);
+
+    let mut state = started();
+    state.maps = None;
+    state.visit(address);
+    assert!(!state.is_arriving());
+    assert_eq!(
+        (state.screen, state.target.as_str(), &state.asking.with[..]),
+        (Screen::Perturb, "STAT1", &["IRF1".into()][..])
+    );
+    assert_eq!((state.looks.layouts[0], state.population.config.resolution), (Layout::Umap, 0.5));
+    assert!(state.notices.iter().any(|notice| notice.contains("NOSUCH")), "{:?}", state.notices);
+    let waiting: Vec<_> = state.queue.iter().map(|job| &job.request).collect();
+    assert!(matches!(waiting[..], [Request::Embed { .. }, Request::Map { .. }]), "{waiting:?}");
+
+    // An answer that is on screen is part of the link, and asked for where it leads.
+    state.queue.clear();
+    asked(&mut state);
+    let shown = Address::of(&state);
+    assert!(shown.is_answered && shown.fragment().contains("gene=IRF1&gene=STAT1"), "{}", shown.fragment());
+    let mut other = started();
+    other.visit(shown);
+    assert!(other.has_job(|request| matches!(request, Request::Predict { query } if query.with == ["STAT1"])));
+    // In cells that were chosen there is no such link.
+    state.asking.cells = CellChoice::Selection { rows: Vec::new() };
+    asked(&mut state);
+    assert!(!Address::of(&state).is_answered);
 }

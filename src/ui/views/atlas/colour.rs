@@ -54,8 +54,8 @@ impl ColourBy {
         }
     }
 
-    /// As the value of a select box.
-    fn key(&self) -> String {
+    /// As the value of a select box, and in a link.
+    pub fn key(&self) -> String {
         match self {
             Self::Perturbed => "perturbed".into(),
             Self::One(one) => one.to_string(),
@@ -70,6 +70,32 @@ impl ColourBy {
             Self::Asked(CellQuantity::Component { index }) => format!("component {index}"),
             Self::Asked(CellQuantity::Latent { index }) => format!("latent {index}"),
             Self::Asked(CellQuantity::Shift { .. }) => "shift".into(),
+        }
+    }
+
+    /// What a key stands for; none where these cells have no such thing. A predicted change is that of the last `query`.
+    pub fn of_key(key: &str, dataset: &Dataset, query: Option<&Query>) -> Option<Self> {
+        let plain = [
+            Self::TotalCounts,
+            Self::NGenes,
+            Self::Mitochondrial,
+            Self::Density,
+            Self::Clusters(Representation::Expression),
+            Self::Clusters(Representation::Latent),
+        ];
+        if let Some(known) = plain.into_iter().find(|known| known.key() == key) {
+            return Some(known);
+        }
+        let n = dataset.prepared.perturbations.len();
+        match key.split_once(' ') {
+            None if key == "shift" => Some(Self::Asked(CellQuantity::Shift { query: query?.clone() })),
+            None if key == Self::Perturbed.key() => (n > 1).then_some(Self::Perturbed),
+            None => key.parse().ok().filter(|one| (1..n).contains(one)).map(Self::One),
+            Some(("gene", symbol)) => Some(Self::Asked(CellQuantity::Gene { symbol: symbol.into() })),
+            Some(("column", name)) => Some(Self::Asked(CellQuantity::Column { name: name.into() })),
+            Some(("component", index)) => Some(Self::Asked(CellQuantity::Component { index: index.parse().ok()? })),
+            Some(("latent", index)) => Some(Self::Asked(CellQuantity::Latent { index: index.parse().ok()? })),
+            Some(_) => None,
         }
     }
 }
@@ -253,7 +279,7 @@ pub fn ColourChoice(atlas: Atlas, dataset: Shared<Dataset>) -> impl IntoView {
         let numbers = columns.iter().filter(|column| is_number(&column.kind)).map(|column| column.name.clone());
         let query = state.prediction.as_ref().map(|prediction| prediction.query.clone());
         let mapped = state.population.mapped.each_ref().map(|mapped| mapped.as_ref().map(|mapped| mapped.sizes.len()));
-        let d_model = state.checkpoint.as_ref().map(|checkpoint| checkpoint.header.model.d_model);
+        let d_model = state.checkpoint.as_ref().map(|checkpoint| checkpoint.header.width());
         Offered { numbers: numbers.collect(), query, mapped, d_model }
     });
     move || {

@@ -5,13 +5,13 @@ use spec::labels::UNLABELLED;
 use spec::map::Representation;
 use spec::message::{EmbeddingMap, Request};
 
-use crate::app::{Dataset, Shared, State};
+use crate::app::{Dataset, Layout, Shared, State};
 use crate::format::count;
 use crate::plots::cloud::camera::Extent;
 use crate::plots::cloud::{Cloud, Points, ZOOM_STEP};
+use crate::views::atlas::Atlas;
 use crate::views::atlas::colour::{Known, said};
 use crate::views::atlas::tools::Pictures;
-use crate::views::atlas::{Atlas, Layout};
 use crate::views::shell::Theme;
 
 /// Both maps, as far as they are there.
@@ -98,7 +98,8 @@ fn MapView(atlas: Atlas, dataset: Shared<Dataset>, representation: Representatio
         now.with(|now| match now {
             Some(Shown::Components(maps)) => {
                 let name = maps.get(representation as usize).map(|map| map.name.clone()).unwrap_or_default();
-                format!("Principal components of {}", name.replacen("latent", "the model’s latent", 1))
+                let name = name.replacen("latent", "the model’s latent", 1).replacen("Cell-JEPA", "the Cell-JEPA", 1);
+                format!("Principal components of {name}")
             }
             Some(Shown::Unfolding(map, n_done, n_epochs)) => format!("{} · epoch {n_done} of {n_epochs}", map.name),
             Some(Shown::Mapped(mapped)) => {
