@@ -208,6 +208,11 @@ impl Session {
                 {
                     pathways.extend_from_slice(self.pathways.as_ref().ok_or(PATHWAYS_FIRST)?.sets());
                 }
+                if let (Some(reference), Some(pathways)) = (&mut config.reference, &self.pathways)
+                    && reference.pathways.is_empty()
+                {
+                    reference.pathways.extend_from_slice(pathways.sets());
+                }
                 Box::pin(crate::evaluate::asked(task, population, self.checkpoint.as_ref(), *config)).await?
             }
             Request::Export { kind } => {
