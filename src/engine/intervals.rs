@@ -46,6 +46,13 @@ impl Known<'_> {
     pub async fn uncertainty(&self, query: &Query) -> Result<Uncertainty, EngineError> {
         let header = self.predictor.header();
         let unknown = |reason: String| Ok(Uncertainty::Unknown { reason });
+        if !query.with.is_empty() {
+            return unknown(
+                "No interval: it would be made of errors on held-out combinations, and the errors on single genes say \
+                 nothing of those."
+                    .into(),
+            );
+        }
         if header.seen.contains(&query.target) {
             return unknown(
                 "No interval: the model learnt from this response, and errors on held-out ones say nothing of it."

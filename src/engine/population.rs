@@ -288,13 +288,17 @@ fn label_warnings(perturbations: Option<&Labels>) -> Option<String> {
         .then(|| "No control cells are marked: choose the label of the control cells to be able to predict.".to_owned())
 }
 
-fn coverage_warning(coverage: &GeneCoverage) -> Option<String> {
+/// What the genes that a file lacks mean for predictions.
+pub fn coverage_warning(coverage: &GeneCoverage) -> Option<String> {
     let missing = coverage.n_checkpoint - coverage.n_found;
     (missing > 0).then(|| {
-        format!(
-            "{missing} of the checkpoint's {} genes are not in this file and are read as 0; predictions suffer with each.",
-            coverage.n_checkpoint
-        )
+        let weight = if coverage.is_poor() {
+            "its predictions for these cells mean next to nothing"
+        } else {
+            "predictions suffer with each"
+        };
+        let n = coverage.n_checkpoint;
+        format!("{missing} of the model's {n} genes are not in this file and are read as 0; {weight}.")
     })
 }
 

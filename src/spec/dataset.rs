@@ -254,6 +254,13 @@ pub struct GeneCoverage {
     pub missing: Vec<String>,
 }
 
+impl GeneCoverage {
+    /// Whether more of the checkpoint's genes are missing than there: what it says of such cells means next to nothing.
+    pub fn is_poor(&self) -> bool {
+        2 * self.n_found < self.n_checkpoint
+    }
+}
+
 /// What preparation made of a file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Prepared {

@@ -1,7 +1,8 @@
 //! What a prediction is worth, in one plain sentence.
 //!
 //! The sentence is decided by the numbers beside it: the model against the mean of the training perturbations (by
-//! delta Pearson and mean squared error) and against no change (by mean squared error). It never calls an unchecked prediction good.
+//! delta Pearson and mean squared error), against no change (by mean squared error), and then against every other simple
+//! method that is listed, by both. It never calls an unchecked prediction good.
 
 use spec::checkpoint::{Card, MethodScore};
 use spec::prediction::{Prediction, Support};
@@ -36,7 +37,8 @@ pub struct Headline {
 
 /// Judges a prediction; `card` says how the model does elsewhere.
 pub fn headline(prediction: &Prediction, card: Option<&Card>) -> Headline {
-    let target = &prediction.query.target;
+    let name = prediction.query.name();
+    let target = name.as_str();
     let (Some(_), Some(model)) = (&prediction.measured, find(&prediction.agreement, "model")) else {
         return unchecked(target, card);
     };
@@ -44,8 +46,13 @@ pub fn headline(prediction: &Prediction, card: Option<&Card>) -> Headline {
     let none = find(&prediction.agreement, "no change");
     let orders_better = mean.is_none_or(|mean| is_above(model.delta_pearson, mean.delta_pearson));
     let is_nearer_than = |other: Option<&MethodScore>| other.is_none_or(|other| model.mse < other.mse);
-    let standing =
-        Standing { orders_better, nearer_than_mean: is_nearer_than(mean), nearer_than_none: is_nearer_than(none) };
+    let rival = best_rival(&prediction.agreement, model);
+    let standing = Standing {
+        orders_better,
+        nearer_than_mean: is_nearer_than(mean),
+        nearer_than_none: is_nearer_than(none),
+        rival: rival.map(|rival| rival.method.as_str()),
+    };
     let (verdict, sentence) = if prediction.support == Support::Seen {
         let sentence = format!(
             "{target} was in the training data: this prediction is a recollection, and its agreement with the \
@@ -55,27 +62,47 @@ pub fn headline(prediction: &Prediction, card: Option<&Card>) -> Headline {
     } else {
         judge(target, standing)
     };
-    Headline { verdict, sentence, detail: numbers(model, mean, none) }
+    Headline { verdict, sentence, detail: numbers(model, mean, none, rival) }
+}
+
+/// The simple method that is ahead of the model by correlation or error, the nearest to the measurement of those.
+fn best_rival<'a>(scores: &'a [MethodScore], model: &MethodScore) -> Option<&'a MethodScore> {
+    let others =
+        scores.iter().filter(|other| !["model", "training mean", "no change"].contains(&other.method.as_str()));
+    others
+        .filter(|other| other.mse <= model.mse || is_above(other.delta_pearson, model.delta_pearson))
+        .min_by(|one, other| one.mse.total_cmp(&other.mse))
 }
 
 /// The model against the simple methods that are there.
 #[derive(Debug, Clone, Copy)]
-struct Standing {
+struct Standing<'a> {
     /// Its delta Pearson is above that of the training mean.
     orders_better: bool,
     /// Its mean squared error is below that of the training mean.
     nearer_than_mean: bool,
     /// Its mean squared error is below that of no change.
     nearer_than_none: bool,
+    /// Another simple method that is ahead of it.
+    rival: Option<&'a str>,
 }
 
-fn judge(target: &str, standing: Standing) -> (Verdict, String) {
-    let Standing { orders_better, nearer_than_mean, nearer_than_none } = standing;
+fn judge(target: &str, standing: Standing<'_>) -> (Verdict, String) {
+    let Standing { orders_better, nearer_than_mean, nearer_than_none, rival } = standing;
     match (orders_better, nearer_than_mean, nearer_than_none) {
+        (true, true, true) if rival.is_some() => (
+            Verdict::Mixed,
+            format!(
+                "On {target}, which it never saw, the model comes closer to the measurement than the training mean, but a \
+                 simple method ({}) does as well or better.",
+                rival.unwrap_or_default()
+            ),
+        ),
         (true, true, true) => (
             Verdict::Ahead,
             format!(
-                "On {target}, which it never saw, the model comes closer to the measurement than the simple methods."
+                "On {target}, which it never saw, the model comes closer to the measurement than every \
+                 simple method."
             ),
         ),
         (true, _, false) => (
@@ -121,20 +148,30 @@ fn unchecked(target: &str, card: Option<&Card>) -> Headline {
     Headline { verdict: Verdict::Unchecked, sentence, detail: detail.unwrap_or_default() }
 }
 
-fn numbers(model: &MethodScore, mean: Option<&MethodScore>, none: Option<&MethodScore>) -> String {
+fn numbers(
+    model: &MethodScore,
+    mean: Option<&MethodScore>,
+    none: Option<&MethodScore>,
+    rival: Option<&MethodScore>,
+) -> String {
     let mut parts = Vec::new();
-    if let Some(mean) = mean {
+    let rival = rival.map(|rival| (rival.method.as_str(), rival));
+    let correlations: Vec<String> = mean
+        .map(|mean| ("the training mean", mean))
+        .into_iter()
+        .chain(rival)
+        .map(|(name, score)| format!("{} for {name}", correlation(score.delta_pearson)))
+        .collect();
+    if !correlations.is_empty() {
         parts.push(format!(
-            "delta Pearson {} for the model, {} for the training mean",
+            "delta Pearson {} for the model, {}",
             correlation(model.delta_pearson),
-            correlation(mean.delta_pearson)
+            correlations.join(", ")
         ));
     }
-    let errors = [("the training mean", mean), ("no change", none)];
-    let errors: Vec<String> = errors
-        .into_iter()
-        .filter_map(|(name, score)| score.map(|score| format!("{} for {name}", significant(score.mse))))
-        .collect();
+    let errors = [mean.map(|mean| ("the training mean", mean)), none.map(|none| ("no change", none)), rival];
+    let errors: Vec<String> =
+        errors.into_iter().flatten().map(|(name, score)| format!("{} for {name}", significant(score.mse))).collect();
     if !errors.is_empty() {
         parts.push(format!("mean squared error {} for the model, {}", significant(model.mse), errors.join(", ")));
     }
@@ -174,7 +211,7 @@ mod tests {
         let measured =
             Measured { source: "t".into(), n_cells: 9, n_control_cells: 9, delta: vec![], standard_error: vec![] };
         Prediction {
-            query: Query { target: "STAT1".into(), mode: Mode::Knockout },
+            query: Query::of("STAT1", Mode::Knockout),
             support,
             nearest: None,
             genes: vec![],
@@ -182,6 +219,8 @@ mod tests {
             delta: vec![],
             uncertainty: Uncertainty::Unknown { reason: String::new() },
             training_mean: None,
+            parts: Vec::new(),
+            additive: None,
             measured: Some(measured),
             agreement: vec![
                 score("model", Some(model.0), model.1),
@@ -207,6 +246,18 @@ mod tests {
         ];
         for (prediction, verdict) in cases {
             assert_eq!(headline(&prediction, None).verdict, verdict);
+        }
+        let mut rivalled = prediction(Support::HeldOut, (0.6, 0.1), 0.3, 0.2);
+        for (rival, verdict) in [
+            (score("nearest neighbour", Some(0.5), 0.2), Verdict::Ahead),
+            (score("nearest neighbour", Some(0.5), 0.05), Verdict::Mixed),
+            (score("kernel ridge", Some(0.7), 0.2), Verdict::Mixed),
+        ] {
+            rivalled.agreement.truncate(3);
+            rivalled.agreement.push(rival);
+            let headline = headline(&rivalled, None);
+            assert_eq!(headline.verdict, verdict, "{headline:?}");
+            assert_eq!(headline.sentence.contains("does as well or better"), verdict == Verdict::Mixed);
         }
         let mut unmeasured = prediction(Support::NeverMeasured, (0.6, 0.1), 0.3, 0.2);
         unmeasured.measured = None;

@@ -5,6 +5,7 @@ use leptos::prelude::*;
 
 use crate::app::{Dataset, Phase, Screen};
 use crate::dropped;
+use spec::dataset::GeneCoverage;
 use spec::labels::UNLABELLED;
 use spec::reading::ValueReading;
 
@@ -150,6 +151,8 @@ fn PreparedPanel() -> impl IntoView {
             let warnings = dataset.prepared.warnings.clone();
             let reading = dataset.prepared.reading.clone();
             let naming = dataset.prepared.naming.clone();
+            // Where the model knows too few of the genes, its predictions are not the thing to do first.
+            let is_foreign = dataset.prepared.coverage.as_ref().is_some_and(GeneCoverage::is_poor);
             view! {
                 <div class="panel ready" data-testid="prepared-summary">
                     <h2>"In use: "{dataset.name.clone()}</h2>
@@ -158,8 +161,8 @@ fn PreparedPanel() -> impl IntoView {
                     <Naming naming />
                     <Warnings warnings />
                     <div class="row">
-                        <button type="button" on:click=go(Screen::Look)>"Look at the cells"</button>
-                        <button type="button" class="primary" on:click=go(Screen::Perturb)>"Perturb them"</button>
+                        <button type="button" class:primary=is_foreign on:click=go(Screen::Look)>"Look at the cells"</button>
+                        <button type="button" class:primary=!is_foreign on:click=go(Screen::Perturb)>"Perturb them"</button>
                     </div>
                 </div>
             }

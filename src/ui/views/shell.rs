@@ -14,6 +14,7 @@ use crate::views::load::Load;
 use crate::views::look::Look;
 use crate::views::perturb::Perturb;
 use crate::views::privacy::Privacy;
+use crate::views::share::{ShareButton, follow_address};
 use crate::views::task::{ErrorPanel, TaskBar};
 use crate::views::train::Train;
 
@@ -43,12 +44,13 @@ pub fn Shell() -> impl IntoView {
     provide_context(theme);
     listen_for_files(control);
     listen_for_keys(control);
+    follow_address(control);
     let screen = control.part(|state| state.screen);
     view! {
         <header class="top">
             <div class="brand"><h1>"Waddington"</h1><span>"A cell world model in a browser tab"</span></div>
             <Steps />
-            <div class="chips"><DeviceChip /><ThemeToggle theme /></div>
+            <div class="chips"><ShareButton /><DeviceChip /><ThemeToggle theme /></div>
         </header>
         <div class="messages"><Notices /><ErrorPanel /></div>
         <main id="main" tabindex="-1">
