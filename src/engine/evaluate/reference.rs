@@ -208,6 +208,15 @@ fn mechanisms(changes: &Changes, pathways: &[Pathway], seed: u64) -> ReferenceEv
     let kept: Vec<usize> = (0..labels.len()).filter(|&at| labels[at].is_some()).collect();
     let of: Vec<u32> = kept.iter().filter_map(|&at| labels[at]).collect();
     let chosen = |rows: &[Vec<f64>]| -> Vec<Vec<f64>> { kept.iter().map(|&at| rows[at].clone()).collect() };
+    if of.iter().all(|label| Some(label) == of.first()) {
+        let text = format!(
+            "{} pathway of {smallest} to {largest} genes has {fewest} or more of the {} tested perturbations, and two must have: \
+             give other gene sets, or hold out more.",
+            if of.is_empty() { "No" } else { "One" },
+            changes.names.len()
+        );
+        return missing(7, title, flaw, &text);
+    }
     let (model, measured) = (chosen(&changes.model), chosen(&changes.measured));
     let mut rows = Vec::new();
     let mut add = |what: &str, form: Form, found: Result<Likeness, Undefined>| {
@@ -220,13 +229,6 @@ fn mechanisms(changes: &Changes, pathways: &[Pathway], seed: u64) -> ReferenceEv
     add("measured changes", Form::AsPublished, alike_as_published(&measured, &of));
     add("predicted changes", Form::Corrected, alike_corrected(&model, &of, N_EXCHANGES, seed));
     add("measured changes", Form::Corrected, alike_corrected(&measured, &of, N_EXCHANGES, seed));
-    if of.is_empty() {
-        let text = format!(
-            "No pathway of {smallest} to {largest} genes has {fewest} of the {} tested perturbations: give other gene sets.",
-            changes.names.len()
-        );
-        return missing(7, title, flaw, &text);
-    }
     evaluation(7, title, flaw, rows)
 }
 

@@ -148,6 +148,9 @@ fn what_is_missing_is_named() {
         assert!(of.missing.as_ref().is_some_and(|missing| missing.contains(part)), "{number}: {:?}", of.missing);
     }
     assert!(!found.reference[4].rows.is_empty(), "perturbations are probed without batches");
+    let one = ReferenceConfig { pathways: everything().pathways[..1].to_vec(), ..everything() };
+    let of = &judged(&with, one).reference[6];
+    assert!(of.missing.as_ref().is_some_and(|missing| missing.starts_with("One pathway")), "{:?}", of.missing);
     let meta = Material { cells_per_row: Some(vec![2.0; with.expression.n_cells()]), ..with.clone() };
     let found = judged(&meta, everything());
     for number in [4, 5] {
