@@ -390,14 +390,32 @@ export interface Measured {
   standard_error: Float32Array;
 }
 
+/** Control cells that a question is about; `grouping` is no selection, `rows` are the bytes of a `Uint32Array`. */
+export type CellChoice =
+  | { of: "all" }
+  | { of: "group"; grouping: Grouping; group: string }
+  | { of: "selection"; rows: Uint8Array };
+
+/** A perturbation of one gene, or of several together (`with`), in all control cells or in some. */
+export interface Query {
+  target: string;
+  with?: string[];
+  mode: Mode;
+  cells?: CellChoice;
+}
+
 /** Columns have one value per gene of `genes`, in log1p units. */
 export interface Prediction {
-  query: { target: string; mode: Mode };
+  query: Query;
   support: Support;
   genes: string[];
   control_mean: Float32Array;
   delta: Float32Array;
   training_mean: number[] | null;
+  /** The genes of a combination, each alone; empty for one gene. */
+  parts: { target: string; support: Support; delta: Float32Array }[];
+  /** The sum of the changes that were measured for the genes of a combination alone. */
+  additive: { delta: Float32Array; measured: string[]; assumed: string[]; source: string } | null;
   measured: Measured | null;
   agreement: MethodScore[];
   /** What stands between this prediction and belief in it. */
@@ -497,7 +515,7 @@ export type CellQuantity =
   | { of: "column"; name: string }
   | { of: "component"; index: number }
   | { of: "latent"; index: number }
-  | { of: "shift"; query: { target: string; mode: Mode } };
+  | { of: "shift"; query: Query };
 
 export type CellColumn =
   | { as: "numbers"; values: Float32Array; unit: string }
@@ -541,6 +559,6 @@ export class Waddington {
     signature: Signature,
     options: RequestOptions & { mode: Mode; candidates?: "measured" | "of_model" | "all" },
   ): Promise<Backwards>;
-  predict(query: { target: string; mode: Mode }, options?: RequestOptions): Promise<Prediction>;
+  predict(query: Query, options?: RequestOptions): Promise<Prediction>;
   close(): void;
 }

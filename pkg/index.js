@@ -127,8 +127,8 @@ export class Waddington {
   }
 
   /** Predicts the response to a perturbation. */
-  async predict({ target, mode }, options) {
-    return (await this.#ask({ type: "predict", query: { target, mode } }, options)).prediction;
+  async predict({ target, with: others = [], mode, cells = { of: "all" } }, options) {
+    return (await this.#ask({ type: "predict", query: { target, with: others, mode, cells } }, options)).prediction;
   }
 
   /** Looks for the perturbations that lead towards a signature, `{ name, genes, weights }`; `candidates`: `"measured"`, `"of_model"`, `"all"`. */

@@ -15,7 +15,7 @@ use engine::evaluate::{Contender, Subject, Watch, evaluate, usual_folds};
 use engine::jepa::query::Predictor;
 use futures_lite::future::block_on;
 use indicatif::ProgressBar;
-use spec::evaluation::{EvaluationConfig, Folds};
+use spec::evaluation::{CellTestsConfig, EvaluationConfig, Folds};
 use spec::metrics::Metric;
 use spec::train::TrainConfig;
 
@@ -61,6 +61,9 @@ pub struct Arguments {
     /// Which measures: reported, or all that can be told from means of cells.
     #[arg(long, default_value = "reported", value_parser = parse_metrics)]
     metrics: MetricList,
+    /// Add the measures of tests of cells (DES and the like), of cells made of the predictions. Takes long.
+    #[arg(long)]
+    cell_tests: bool,
     /// Seed of folds, intervals and tests.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -101,6 +104,7 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<()> {
         metrics: arguments.metrics.0.clone(),
         min_cells: arguments.min_cells,
         batch_column: arguments.batches.clone(),
+        cell_tests: arguments.cell_tests.then(CellTestsConfig::default),
         seed: arguments.seed,
         ..EvaluationConfig::default()
     };

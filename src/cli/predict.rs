@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use engine::cells::write::h5ad::{Frame, H5ad, Matrix, Values, write_h5ad};
 use engine::intervals::Known;
+use engine::jepa::bank::Bank;
+use engine::jepa::eval::baselines::means::additive;
 use engine::jepa::eval::baselines::training_mean;
 use engine::jepa::eval::response::{GroupMean, Response};
 use futures_lite::future::block_on;
@@ -22,7 +24,7 @@ pub struct Arguments {
     data: Vec<PathBuf>,
     #[command(flatten)]
     model: ModelArguments,
-    /// Symbol of the perturbed gene.
+    /// Symbol of the perturbed gene, or of several that are perturbed together: `A+B`.
     #[arg(long)]
     target: String,
     /// How it is perturbed: crispri, crispra, overexpression, knockout, …. Default: the checkpoint's first mode.
@@ -57,6 +59,8 @@ struct Table {
     /// Cells that the prediction was averaged over.
     n_predicted: usize,
     training_mean: Option<Vec<f32>>,
+    /// Of a combination, the sum of the changes measured for its genes alone; the training mean for those that were not.
+    additive: Option<Vec<f32>>,
     measured: Option<Response>,
     /// All responses of the data.
     responses: Vec<Response>,
@@ -66,9 +70,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let format = format_of(&arguments.out)?;
     crate::file::require_new(&arguments.out, arguments.force)?;
     let bank = arguments.model.bank()?;
-    let vector = bank.vector(&arguments.target).with_context(|| {
-        format!("the bank has no vector of {}; check the symbol (HGNC, capitals for human genes)", arguments.target)
-    })?;
     let predictor = arguments.model.predictor()?;
     let header = predictor.header().clone();
     let mode = arguments
@@ -78,17 +79,26 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if !header.modes.is_empty() && !header.modes.contains(&mode) {
         eprintln!("note: the checkpoint was not trained on {}; expect nothing of it", mode.label());
     }
+    let query = question(&arguments.target, mode)?;
+    let asked = vectors(&bank, &query)?;
+    if asked.len() > 1 {
+        eprintln!("note: the model reads one perturbation at a time: its answers to each gene alone are added");
+    }
     let options = arguments.columns.options();
     let dataset = dataset::load(&arguments.data, &options, arguments.columns.join, Some(&header), header.target_sum)?;
     if dataset.labels.is_none() {
         eprintln!("note: the file names no perturbations: every cell is taken for a control cell");
     }
     let rows = dataset.some_control_rows(arguments.control_cells)?;
-    let bar = dataset::progress_bar(rows.len() as u64, "predicting", "cells");
-    let report = |n_done| bar.set_position(n_done as u64);
-    let predicted = block_on(mean_response(&predictor, &dataset, &rows, (&arguments.target, &vector), mode, report))?;
+    let bar = dataset::progress_bar((rows.len() * asked.len()) as u64, "predicting", "cells");
+    let mut predicted = vec![0.0; header.genes.len()];
+    for (nth, (gene, vector)) in asked.iter().enumerate() {
+        let report = |n_done| bar.set_position((nth * rows.len() + n_done) as u64);
+        let alone = block_on(mean_response(&predictor, &dataset, &rows, (gene, vector), mode, report))?;
+        predicted.iter_mut().zip(alone).for_each(|(sum, value)| *sum += value);
+    }
     bar.finish_and_clear();
-    let mut table = table(&dataset, &rows, predicted, &arguments.target, &header.seen)?;
+    let mut table = table(&dataset, &rows, predicted, &query, &header.seen)?;
     let known = Known {
         predictor: &predictor,
         bank: &bank,
@@ -96,7 +106,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         control_mean: &table.control.mean,
         responses: &table.responses,
     };
-    match block_on(known.uncertainty(&Query { target: arguments.target.clone(), mode }))? {
+    match block_on(known.uncertainty(&query))? {
         Uncertainty::Intervals(intervals) => table.half_width = Some(intervals.half_width),
         Uncertainty::Unknown { reason } => eprintln!("note: {reason}"),
     }
@@ -108,6 +118,29 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let (controls, n_genes) = (dataset.describe_controls(&rows), header.genes.len());
     eprintln!("{controls}, {n_genes} genes: wrote {}", arguments.out.display());
     Ok(())
+}
+
+/// The genes of a target, parted by `+`.
+fn question(target: &str, mode: Mode) -> Result<Query> {
+    let mut genes: Vec<String> = target.split('+').map(|gene| gene.trim().to_owned()).collect();
+    genes.sort();
+    ensure!(genes.iter().all(|gene| !gene.is_empty()), "--target {target}: name a gene on both sides of each +");
+    if let Some(twice) = genes.windows(2).find(|two| two[0] == two[1]) {
+        bail!("--target {target}: {} is named twice; name each gene of a combination once", twice[0]);
+    }
+    let first = genes.remove(0);
+    Ok(Query { with: genes, ..Query::of(first, mode) })
+}
+
+/// The genes of a question with their vectors.
+fn vectors(bank: &Bank, query: &Query) -> Result<Vec<(String, Vec<f32>)>> {
+    let vector = |gene: &str| {
+        let found = bank.vector(gene).with_context(|| {
+            format!("the bank has no vector of {gene}; check the symbol (HGNC, capitals for human genes)")
+        });
+        found.map(|vector| (gene.to_owned(), vector))
+    };
+    query.genes().map(vector).collect()
 }
 
 /// How `out` is written, by its ending; looked at before any work is done.
@@ -128,7 +161,7 @@ fn parse_mode(name: &str) -> Result<Mode, String> {
     })
 }
 
-fn table(dataset: &Dataset, rows: &[usize], predicted: Vec<f32>, target: &str, seen: &[String]) -> Result<Table> {
+fn table(dataset: &Dataset, rows: &[usize], predicted: Vec<f32>, query: &Query, seen: &[String]) -> Result<Table> {
     // Change is against all control cells, as in the measured response, also where some were enough to predict from.
     let mut control = dataset.mean_of(&dataset.control_rows()?).context("no control cell with a weight")?;
     dataset.missing.iter().for_each(|&gene| control.mean[gene] = f32::NAN);
@@ -139,13 +172,19 @@ fn table(dataset: &Dataset, rows: &[usize], predicted: Vec<f32>, target: &str, s
     let training: Vec<&[f32]> =
         measured.iter().filter(|response| seen.contains(&response.target)).map(|r| r.delta.as_slice()).collect();
     ensure!(predicted.len() == control.mean.len(), "the prediction has another number of genes than the control");
+    let training_mean = training_mean(&training);
+    let alone = |gene| measured.iter().find(|response| response.target == gene).map(|r| r.delta.as_slice());
+    let parts: Vec<Option<&[f32]>> = query.genes().map(alone).collect();
+    let can_add = parts.len() > 1 && parts.iter().any(Option::is_some);
+    let fallback = training_mean.as_deref().filter(|_| can_add);
     Ok(Table {
         control,
         predicted,
         half_width: None,
         n_predicted,
-        training_mean: training_mean(&training),
-        measured: measured.iter().find(|response| response.target == target).cloned(),
+        additive: fallback.and_then(|mean| additive(&parts, mean)).map(|(sum, _)| sum),
+        training_mean,
+        measured: measured.iter().find(|response| query.is_of(&response.target)).cloned(),
         responses: measured,
     })
 }
@@ -153,14 +192,16 @@ fn table(dataset: &Dataset, rows: &[usize], predicted: Vec<f32>, target: &str, s
 impl Table {
     /// The columns of both formats, those of the app's csv: name and one value per gene, in log1p units.
     fn columns(&self) -> Vec<(&'static str, Option<&[f32]>)> {
-        vec![
-            ("control_mean_log1p", Some(&self.control.mean)),
-            ("predicted_change_log1p", Some(&self.predicted)),
+        let mut columns = vec![
+            ("control_mean_log1p", Some(self.control.mean.as_slice())),
+            ("predicted_change_log1p", Some(self.predicted.as_slice())),
             ("interval_half_width_log1p", self.half_width.as_deref()),
             ("training_mean_change_log1p", self.training_mean.as_deref()),
             ("measured_change_log1p", self.measured.as_ref().map(|measured| measured.delta.as_slice())),
             ("measured_standard_error_log1p", self.measured.as_ref().map(|m| m.standard_error.as_slice())),
-        ]
+        ];
+        columns.extend(self.additive.as_deref().map(|sum| ("additive_change_log1p", Some(sum))));
+        columns
     }
 }
 

@@ -14,7 +14,7 @@ use spec::checkpoint::{Card, CheckpointHeader};
 use spec::device::{AttentionPath, Backend};
 use spec::message::Event;
 use spec::model::Mode;
-use spec::prediction::{Nearest, Support, TargetInfo};
+use spec::prediction::{Nearest, Query, Support, TargetInfo};
 use spec::run::RunInfo;
 
 use crate::failure::EngineError;
@@ -139,7 +139,16 @@ impl Checkpoint {
 
     /// What the checkpoint knows of a target.
     pub fn support(&self, target: &str) -> Support {
-        let is_in = |names: &[String]| names.iter().any(|name| name == target);
+        self.support_where(|name| name == target)
+    }
+
+    /// What the checkpoint knows of a target, alone or a combination.
+    pub fn support_of(&self, query: &Query) -> Support {
+        self.support_where(|name| query.is_of(name))
+    }
+
+    fn support_where(&self, is_meant: impl Fn(&str) -> bool) -> Support {
+        let is_in = |names: &[String]| names.iter().any(|name| is_meant(name));
         if is_in(&self.header().seen) {
             Support::Seen
         } else if is_in(&self.header().held_out) {
@@ -149,9 +158,15 @@ impl Checkpoint {
         }
     }
 
+    /// Combinations that it learnt from.
+    pub fn n_combinations_seen(&self) -> usize {
+        self.header().seen.iter().filter(|name| name.contains('+')).count()
+    }
+
     /// The simple predictors' answers for a target whose vector is `vector`, by name; empty without a table. The two
-    /// that look the vector up are left out for a target of the training screen: they would find the answer itself.
-    pub fn baselines(&self, target: &str, vector: &[f32]) -> Vec<(&'static str, Vec<f32>)> {
+    /// that look the vector up are left out for a combination, which has none, and for a target of the training screen:
+    /// they would find the answer itself.
+    pub fn baselines(&self, target: &str, vector: Option<&[f32]>) -> Vec<(&'static str, Vec<f32>)> {
         let (Some(table), Some(bank)) = (&self.measured, &self.bank) else { return Vec::new() };
         let seen = table.responses.iter().filter(|response| self.support(&response.target) == Support::Seen);
         let known: Vec<(&[f32], Vec<f32>)> =
@@ -160,7 +175,7 @@ impl Checkpoint {
         let vectors: Vec<&[f32]> = known.iter().map(|(_, vector)| vector.as_slice()).collect();
         let mut answers: Vec<(&'static str, Vec<f32>)> = Vec::new();
         answers.extend(baselines::training_mean(&deltas).map(|delta| (TRAINING_MEAN, delta)));
-        if self.support(target) != Support::Seen {
+        if let Some(vector) = vector.filter(|_| self.support(target) != Support::Seen) {
             answers.extend(
                 baselines::nearest_neighbour(&vectors, &deltas, vector).map(|delta| ("nearest neighbour", delta)),
             );

@@ -4,11 +4,12 @@
 //! Perturbations are held out in folds; in each, every simple method learns from what is left, and so does the model, if
 //! it is trained here. What all say of what was held out is scored in one table, on means over cells, against measured
 //! controls. Reading order: `screen` (what was measured), `folds`, `baselines`, `contender` (the model), `evidence` (the
-//! table and its ceiling), then what says how far to trust it: `null`, `trust`, `audit`, `headline`.
+//! table and its ceiling), `cell_tests` (a second one, where it is asked for), then what says how far to trust it: `null`, `trust`, `audit`, `headline`.
 
 mod asked;
 mod audit;
 mod baselines;
+mod cell_tests;
 mod contender;
 mod evidence;
 mod folds;
@@ -100,6 +101,8 @@ pub async fn evaluate<W: Watch>(
         methods.push(evidence::ceiling_note(&screen));
     }
     problems.extend(scored.problems);
+    let asked = (config, contender.map(Contender::name));
+    let cell_tests = cell_tests::cell_tests(&screen, &folds, &answers, asked, (watch, &mut problems)).await?;
     let shown = trust::shown(&answers, &table, &methods);
     let null = null::null(&screen, &folds, told.as_ref(), contender, config);
     let mut evaluation = Evaluation {
@@ -120,6 +123,7 @@ pub async fn evaluate<W: Watch>(
         support: trust::support(&screen, &folds, &table, shown.first().copied()),
         methods,
         table,
+        cell_tests,
         null,
         audit,
         elapsed_secs: 0.0,

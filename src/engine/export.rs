@@ -306,10 +306,11 @@ fn run(population: &Population, beside: &Beside<'_>) -> serde_json::Value {
     })
 }
 
-/// `waddington/predictions/<target mode>/…`: genes, and the changes in log1p units.
+/// `waddington/predictions/<question>/…`: genes, and the changes in log1p units.
 fn prediction(prediction: &Prediction) -> Vec<(String, UnsArray)> {
-    let query = &prediction.query;
-    let key = |part: &str| format!("waddington/predictions/{} {}/{part}", query.target, query.mode.label());
+    // A slash parts groups of the file.
+    let asked = prediction.query.label().replace('/', "_");
+    let key = |part: &str| format!("waddington/predictions/{asked}/{part}");
     let numbers = |values: &[f32]| UnsArray::Numbers {
         shape: vec![values.len()],
         values: values.iter().map(|value| f64::from(*value)).collect(),
@@ -317,7 +318,8 @@ fn prediction(prediction: &Prediction) -> Vec<(String, UnsArray)> {
     let measured = prediction.measured.as_ref().map(|measured| ("measured_change", &measured.delta));
     let mean = prediction.training_mean.as_ref().map(|mean| ("training_mean_change", mean));
     let columns = [("control_mean", &prediction.control_mean), ("predicted_change", &prediction.delta)];
-    let columns = columns.into_iter().chain(mean).chain(measured);
+    let additive = prediction.additive.as_ref().map(|additive| ("additive_change", &additive.delta));
+    let columns = columns.into_iter().chain(mean).chain(additive).chain(measured);
     std::iter::once((key("genes"), UnsArray::Text(prediction.genes.clone())))
         .chain(columns.map(|(name, values)| (key(name), numbers(values))))
         .collect()

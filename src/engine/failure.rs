@@ -112,6 +112,9 @@ pub enum EngineError {
     /// There is nothing to evaluate, or not like that.
     #[error("{0}")]
     Evaluation(String),
+    /// There are no cells to predict from.
+    #[error("{0}")]
+    Cells(String),
     /// The loaded model is one that embeds cells.
     #[error("the loaded model is a Cell-JEPA: it embeds cells and predicts no perturbations")]
     PredictsNothing,
@@ -152,6 +155,7 @@ impl EngineError {
             Self::Export(_) => "Keep fewer cells (bounds on the histograms, or fewer cells to read), then save again.",
             Self::Device(_) => "Update the browser or its graphics driver; without a GPU the page computes on the CPU.",
             Self::Evaluation(_) => "Choose the labels under Load, other held-out perturbations, or a model of these cells.",
+            Self::Cells(_) => "Choose other cells: all control cells, another group, or a lasso around some of them.",
             Self::PredictsNothing => {
                 "Look at its map and scores in step 2, or load a BioJEPA-AC (the built-in example is one) to predict."
             }

@@ -46,6 +46,13 @@ impl Known<'_> {
     pub async fn uncertainty(&self, query: &Query) -> Result<Uncertainty, EngineError> {
         let header = self.predictor.header();
         let unknown = |reason: String| Ok(Uncertainty::Unknown { reason });
+        if !query.with.is_empty() {
+            return unknown(
+                "No interval: it would be made of errors on held-out combinations, and the errors on single genes say \
+                 nothing of those."
+                    .into(),
+            );
+        }
         if header.seen.contains(&query.target) {
             return unknown(
                 "No interval: the model learnt from this response, and errors on held-out ones say nothing of it."
@@ -143,30 +150,61 @@ impl Sides<'_> {
     /// # Errors
     /// Where others are too few for the promise.
     pub fn looked_at(&self, promised: f64) -> Result<(Level, Vec<Option<f64>>), Undefined> {
-        let n = self.predicted.len();
-        let n_parts = if n <= MOST_ALONE { n } else { 10 };
-        let mut by_target = vec![None; n];
+        let mut by_target = vec![None; self.predicted.len()];
         let (mut inside, mut n_looked, mut width) = (0.0, 0.0, 0.0);
-        for part in 0..n_parts {
-            let (out, kept): (Vec<usize>, Vec<usize>) = (0..n).partition(|at| at % n_parts == part);
-            let of = |places: &[usize]| -> (Vec<&[f32]>, Vec<&[f32]>) {
-                (
-                    places.iter().map(|&at| self.predicted[at]).collect(),
-                    places.iter().map(|&at| self.measured[at]).collect(),
-                )
-            };
-            let ((kept_p, kept_m), (out_p, out_m)) = (of(&kept), of(&out));
-            let coverage = Widths::calibrate(&kept_p, &kept_m, promised)?.coverage(&out_p, &out_m)?;
+        self.in_parts(promised, |out, widths| {
+            let (predicted, measured) = self.of(out);
+            let coverage = widths.coverage(&predicted, &measured)?;
             for (&at, &share) in out.iter().zip(&coverage.by_target) {
                 by_target[at] = Some(share).filter(|share| share.is_finite());
             }
             inside += coverage.overall * out.len() as f64;
             width += coverage.mean_half_width * out.len() as f64;
             n_looked += out.len() as f64;
-        }
+            Ok(())
+        })?;
         if n_looked == 0.0 {
             return Err(Undefined::TooFewTargets);
         }
         Ok((Level { promised, found: inside / n_looked, half_width: width / n_looked }, by_target))
+    }
+
+    /// Every half width with the absolute error of its prediction, widths from other perturbations.
+    ///
+    /// # Errors
+    /// As [`Sides::looked_at`].
+    pub fn widths_and_errors(&self, promised: f64) -> Result<Vec<(f64, f64)>, Undefined> {
+        let mut both = Vec::new();
+        self.in_parts(promised, |out, widths| {
+            for &at in out {
+                let sides = self.predicted[at].iter().zip(self.measured[at]);
+                for (&width, (&predicted, &measured)) in widths.half_widths.iter().zip(sides) {
+                    let error = (f64::from(predicted) - f64::from(measured)).abs();
+                    both.extend((width.is_finite() && error.is_finite()).then_some((width, error)));
+                }
+            }
+            Ok(())
+        })?;
+        Ok(both)
+    }
+
+    /// Tells of each part and of the widths that all others make.
+    fn in_parts(
+        &self,
+        promised: f64,
+        mut tell: impl FnMut(&[usize], &Widths) -> Result<(), Undefined>,
+    ) -> Result<(), Undefined> {
+        let n = self.predicted.len();
+        let n_parts = if n <= MOST_ALONE { n } else { 10 };
+        for part in 0..n_parts {
+            let (out, kept): (Vec<usize>, Vec<usize>) = (0..n).partition(|at| at % n_parts == part);
+            let (predicted, measured) = self.of(&kept);
+            tell(&out, &Widths::calibrate(&predicted, &measured, promised)?)?;
+        }
+        Ok(())
+    }
+
+    fn of(&self, places: &[usize]) -> (Vec<&[f32]>, Vec<&[f32]>) {
+        places.iter().map(|&at| (self.predicted[at], self.measured[at])).unzip()
     }
 }

@@ -6,6 +6,8 @@
 
 mod backwards;
 mod checkpoint;
+mod chosen;
+mod combination;
 pub mod conservation;
 pub mod evaluate;
 mod export;

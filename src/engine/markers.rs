@@ -31,10 +31,11 @@ pub struct AllMarkers {
 }
 
 /// Groups of the kept cells.
-struct Groups {
-    names: Vec<String>,
+pub(crate) struct Groups {
+    /// Their names.
+    pub names: Vec<String>,
     /// By place among the kept cells.
-    of_cell: Vec<Option<usize>>,
+    pub of_cell: Vec<Option<usize>>,
     warnings: Vec<String>,
 }
 
@@ -140,7 +141,11 @@ impl AllMarkers {
     }
 }
 
-fn groups(population: &Population, looked: &Looked, grouping: &Grouping) -> Result<Groups, EngineError> {
+/// The groups of the kept cells.
+///
+/// # Errors
+/// Where there are no such clusters or labels.
+pub(crate) fn groups(population: &Population, looked: &Looked, grouping: &Grouping) -> Result<Groups, EngineError> {
     let kept = population.kept_rows();
     let (names, of_cell) = match grouping {
         Grouping::Clusters { representation } => {

@@ -190,8 +190,9 @@ impl Session {
             Request::Predict { query } => {
                 let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
                 let checkpoint = self.model.as_ref().ok_or(LOADED_FIRST)?.asked()?;
-                let prediction = crate::perturb::predict(task, population, checkpoint, query).await?;
-                self.predictions.retain(|known| known.query != prediction.query);
+                let prediction =
+                    Box::pin(crate::perturb::predict(task, population, &self.looked, checkpoint, query)).await?;
+                self.predictions.retain(|known| known.query.label() != prediction.query.label());
                 self.predictions.push(prediction.clone());
                 Event::Predicted { prediction }
             }

@@ -99,10 +99,10 @@ async fn shift(
     let prediction = predictions
         .iter()
         .find(|known| known.query == *query)
-        .ok_or_else(|| EngineError::Query(format!("{} {} was not predicted yet", query.target, query.mode.label())))?;
+        .ok_or_else(|| EngineError::Query(format!("{} was not predicted yet", query.label())))?;
     let length = prediction.delta.iter().map(|&change| f64::from(change).powi(2)).sum::<f64>().sqrt();
     if !(length > 0.0 && length.is_finite()) {
-        return Err(EngineError::Query(format!("the predicted change of {} has no direction", query.target)));
+        return Err(EngineError::Query(format!("the predicted change of {} has no direction", query.name())));
     }
     let mut direction = vec![0.0; population.symbols.len()];
     let place_of: std::collections::HashMap<&str, usize> =

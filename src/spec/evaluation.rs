@@ -3,11 +3,13 @@
 //! The engine computes an [`Evaluation`] (`engine::evaluate`); the screen draws it, the command line prints it, and both
 //! write it as JSON. Nothing in it is NaN: what has no number is none.
 
+mod cell_tests;
 mod report;
 
+pub use cell_tests::{CellTests, CellTestsConfig, OverBaseline};
 pub use report::{
     Audit, Calibration, DataSummary, Evaluation, FoldReport, Level, MethodKind, MethodNote, NullRow, Profile,
-    SampleNull, TargetSupport,
+    SampleNull, TargetSupport, WidthBin,
 };
 
 use serde::{Deserialize, Serialize};
@@ -58,6 +60,9 @@ pub struct EvaluationConfig {
     pub n_pairs: usize,
     /// Share of measured changes that the conformal intervals are to hold. Default: 0.9.
     pub coverage: f64,
+    /// Measures of tests of cells, in a table of their own, of cells made of the predictions. Default: none, as they take
+    /// long.
+    pub cell_tests: Option<CellTestsConfig>,
     /// Column of `obs` with the batch of each cell, for the audit. Default: none.
     pub batch_column: Option<String>,
     /// Seed of every draw. Default: 0.
@@ -74,6 +79,7 @@ impl Default for EvaluationConfig {
             n_halves: 20,
             n_pairs: 1000,
             coverage: 0.9,
+            cell_tests: None,
             batch_column: None,
             seed: 0,
         }
@@ -102,7 +108,14 @@ impl EvaluationConfig {
         if self.metrics.is_empty() {
             return Err("no measure is chosen; choose at least one".into());
         }
-        for (name, value) in [("min_cells", self.min_cells), ("n_draws", self.n_draws)] {
+        let of_tests = self.cell_tests.unwrap_or_default();
+        for (name, value) in [
+            ("min_cells", self.min_cells),
+            ("n_draws", self.n_draws),
+            ("n_cells of the tests of cells", of_tests.n_cells),
+            ("n_reference of the tests of cells", of_tests.n_reference),
+            ("n_energy of the tests of cells", of_tests.n_energy),
+        ] {
             if value == 0 {
                 return Err(format!("{name} is 0; it must be at least 1"));
             }

@@ -276,6 +276,23 @@ impl Metric {
         Self::ALL.iter().copied().filter(|metric| !metric.needs_predicted_cells()).collect()
     }
 
+    /// What is reported of tests of cells; the first three are the profile of the Virtual Cell Challenge.
+    pub const OF_CELL_TESTS: &'static [Self] = &[
+        Self::OverlapAtN,
+        Self::CellEvalMae,
+        Self::DiscriminationL1,
+        Self::OverlapAt50,
+        Self::OverlapAt100,
+        Self::PrecisionAtN,
+        Self::SpearmanLfc,
+        Self::DirectionMatch,
+        Self::SignificantRecall,
+        Self::PrAuc,
+        Self::RocAuc,
+        Self::SpearmanCounts,
+        Self::PearsonEDistance,
+    ];
+
     /// What is reported where nothing else is asked: the measures of change, retrieval and direction on means of cells.
     pub const REPORTED: &'static [Self] = &[
         Self::GearsMse,

@@ -4,11 +4,13 @@
 //! [`State::apply`] is the only place where an event changes the state, [`State::take_posts`] the only place where a
 //! request leaves it. Files are named by a [`FileSet`] here and held by the link, because a `File` is no plain data.
 
+mod address;
 mod answered;
 mod asked;
 mod backwards;
 mod job;
 mod pathways;
+mod perturb;
 mod population;
 mod shared;
 mod trained;
@@ -28,6 +30,7 @@ use spec::prediction::{Prediction, Support, TargetInfo};
 use spec::prepare::{CellFilter, MapConfig};
 use spec::recipe::Recipe;
 
+pub use address::{Address, Layout, Looks};
 pub use job::{FileSet, Job, Post, Progress, Running};
 pub use pathways::Side;
 pub use population::{Population, Unfolding};
@@ -36,6 +39,7 @@ pub use training::{Live, Planned, Setup, Tries, is_run};
 
 use backwards::AskingBackwards;
 use pathways::Pathways;
+use perturb::Asking;
 use training::Training;
 
 /// Requests that the browser counted.
@@ -199,12 +203,16 @@ pub struct State {
     pub variable_genes: Option<Shared<VariableGenesTable>>,
     /// Maps of the prepared cells.
     pub maps: Option<Shared<Vec<EmbeddingMap>>>,
+    /// What is shown of them.
+    pub looks: Looks,
     /// Layouts, clusters, markers and scores of them.
     pub population: Population,
     /// The gene that was picked.
     pub target: String,
     /// The mode that was picked.
     pub mode: Option<Mode>,
+    /// What else a question has, and what was answered.
+    pub asking: Asking,
     /// The last answer.
     pub prediction: Option<Shared<Prediction>>,
     /// How an evaluation is made.
@@ -233,6 +241,8 @@ pub struct State {
     pub training: Training,
     /// Where the loaded checkpoint came from.
     pub model_from: Option<ModelSource>,
+    /// The view that a link asks for, until there are cells and a model.
+    visiting: Option<Address>,
     /// What does not wait its turn.
     urgent: Vec<Request>,
     last_id: u32,
@@ -300,6 +310,7 @@ impl State {
             Event::Cancelled => self.drop_dependents(&job),
             answer => self.accept(job, answer),
         }
+        self.arrive();
     }
 
     /// Takes in the end of the engine itself and lines up what brings back what was there.

@@ -3,13 +3,14 @@
 use js_sys::Array;
 use spec::backwards::Backwards;
 use spec::enrichment::Enrichment;
-use spec::evaluation::Evaluation;
+use spec::evaluation::{Evaluation, MethodNote};
 use spec::genes::VariableGenesTable;
-use spec::metrics::Interval;
-use spec::prediction::{Prediction, Uncertainty};
+use spec::metrics::{Interval, MetricTable};
+use spec::prediction::{Prediction, Query, Uncertainty};
 use wasm_bindgen::prelude::{JsCast, JsValue};
 use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, Url};
 
+use crate::app::Shared;
 use crate::format::plural;
 use crate::views::picker::explanation;
 
@@ -20,9 +21,8 @@ const COLUMNS: &str = "gene,control_mean_log1p,predicted_change_log1p,interval_h
 pub fn csv(prediction: &Prediction) -> String {
     let query = &prediction.query;
     let mut out = format!(
-        "# Waddington response model: predicted response to {} {}\n# {}\n# mean change against {}, log1p units\n",
-        query.target,
-        query.mode.label(),
+        "# Waddington response model: predicted response to {}\n# {}\n# mean change against {}, log1p units\n",
+        one_line(&query.label()),
         explanation(prediction.support).replace('’', "'"),
         controls(prediction)
     );
@@ -50,10 +50,24 @@ pub fn csv(prediction: &Prediction) -> String {
     for warning in &prediction.warnings {
         out.push_str(&format!("# {}\n", one_line(warning)));
     }
+    if let Some(additive) = &prediction.additive {
+        let (measured, source) = (additive.measured.join(", "), one_line(&additive.source));
+        out.push_str(&format!("# additive: the measured changes of {measured} alone, added ({source})\n"));
+        if !additive.assumed.is_empty() {
+            let assumed = additive.assumed.join(", ");
+            out.push_str(&format!("# additive: {assumed} not measured alone, counts as the mean of training\n"));
+        }
+    }
     out.push_str(COLUMNS);
+    if prediction.additive.is_some() {
+        out.push_str(",additive_change_log1p");
+    }
+    for part in &prediction.parts {
+        out.push_str(&format!(",predicted_change_of_{}_alone_log1p", part.target.replace([',', '"'], "_")));
+    }
     out.push('\n');
     let measured = prediction.measured.as_ref();
-    let columns = [
+    let mut columns = vec![
         Some(&prediction.control_mean),
         Some(&prediction.delta),
         prediction.uncertainty.intervals().map(|intervals| &intervals.half_width),
@@ -61,13 +75,45 @@ pub fn csv(prediction: &Prediction) -> String {
         measured.map(|measured| &measured.delta),
         measured.map(|measured| &measured.standard_error),
     ];
+    columns.extend(prediction.additive.as_ref().map(|additive| Some(&additive.delta)));
+    columns.extend(prediction.parts.iter().map(|part| Some(&part.delta)));
     for (i, gene) in prediction.genes.iter().enumerate() {
         out.push_str(&quoted(gene));
-        for column in columns {
+        for column in &columns {
             out.push(',');
             if let Some(value) = column.and_then(|column| column.get(i)).filter(|value| value.is_finite()) {
                 out.push_str(&value.to_string());
             }
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// What a file about a question may be called: letters, digits and marks that every system takes.
+pub fn stem(query: &Query) -> String {
+    let is_safe = |c: char| c.is_alphanumeric() || matches!(c, '+' | '-' | '.');
+    query.label().chars().map(|c| if is_safe(c) { c } else { '_' }).collect()
+}
+
+/// Several answers beside each other: a line a gene, a column a question.
+pub fn compared_csv(answers: &[Shared<Prediction>]) -> String {
+    let mut out = String::from("# mean change against control cells, log1p units\ngene");
+    let mut columns: Vec<&[f32]> = Vec::new();
+    for answer in answers {
+        out.push_str(&format!(",{}", quoted(&format!("predicted, {}", answer.query.label()))));
+        columns.push(&answer.delta);
+        if let Some(measured) = &answer.measured {
+            out.push_str(&format!(",{}", quoted(&format!("measured, {}", answer.query.label()))));
+            columns.push(&measured.delta);
+        }
+    }
+    out.push('\n');
+    for (at, gene) in answers.first().map_or(&[][..], |answer| answer.genes.as_slice()).iter().enumerate() {
+        out.push_str(&quoted(gene));
+        for column in &columns {
+            let value = column.get(at).filter(|value| value.is_finite());
+            out.push_str(&value.map_or_else(|| ",".into(), |value| format!(",{value}")));
         }
         out.push('\n');
     }
@@ -123,8 +169,17 @@ pub fn evaluation_csv(report: &Evaluation) -> String {
     out.push_str(
         "method,kind,measure,reference_name,mean,low_95,high_95,best,n_perturbations,gain,against,gain_low_95,gain_high_95,p\n",
     );
+    push_table(&mut out, &report.table, &report.methods, &report.best);
+    if let Some(tests) = &report.cell_tests {
+        push_table(&mut out, &tests.table, &tests.methods, &tests.best);
+    }
+    out
+}
+
+/// Methods by measures, a line for each of both.
+fn push_table(out: &mut String, table: &MetricTable, methods: &[MethodNote], best: &[Option<usize>]) {
     let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
-    for (at, (row, note)) in report.table.rows.iter().zip(&report.methods).enumerate() {
+    for (at, (row, note)) in table.rows.iter().zip(methods).enumerate() {
         for (column, cell) in row.cells.iter().enumerate() {
             let card = cell.metric.card();
             let interval =
@@ -138,7 +193,7 @@ pub fn evaluation_csv(report: &Evaluation) -> String {
                 quoted(card.name),
                 number(cell.mean),
                 interval(cell.interval),
-                report.best[column] == Some(at),
+                best[column] == Some(at),
                 cell.values.iter().flatten().count(),
                 number(paired.map(|paired| paired.gain)),
                 quoted(paired.map_or("", |paired| &paired.baseline)),
@@ -147,7 +202,6 @@ pub fn evaluation_csv(report: &Evaluation) -> String {
             ));
         }
     }
-    out
 }
 
 /// Every perturbation by every measure: a line for each with each method.
@@ -249,11 +303,12 @@ pub fn save_blob(name: &str, blob: &Blob) {
 #[cfg(test)]
 mod tests {
     use spec::model::Mode;
-    use spec::prediction::{Intervals, Prediction, Query, Support, Uncertainty};
+    use spec::prediction::{Additive, CellChoice, Intervals, Part, Prediction, Query, Support, Uncertainty};
 
     use spec::genes::VariableGenesTable;
 
-    use super::{csv, genes_csv};
+    use super::{compared_csv, csv, genes_csv, stem};
+    use crate::app::Shared;
 
     #[test]
     fn every_gene_is_a_line() {
@@ -271,7 +326,7 @@ mod tests {
     #[test]
     fn every_gene_has_every_column() {
         let prediction = Prediction {
-            query: Query { target: "STAT1".into(), mode: Mode::Knockout },
+            query: Query::of("STAT1", Mode::Knockout),
             support: Support::NeverMeasured,
             nearest: None,
             genes: vec!["A".into(), "B,1".into()],
@@ -285,6 +340,8 @@ mod tests {
                 half_width: vec![0.5, f32::NAN],
             }),
             training_mean: Some(vec![0.0, 0.5]),
+            parts: Vec::new(),
+            additive: None,
             measured: None,
             agreement: vec![],
             warnings: Vec::new(),
@@ -296,5 +353,53 @@ mod tests {
         let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
         assert_eq!(lines[1..], ["A,1,-0.25,0.5,0,,", "\"B,1\",2.5,,,0.5,,"]);
         assert_eq!(lines[0].split(',').count(), 7);
+    }
+
+    #[test]
+    fn a_combination_brings_its_parts_and_the_sum_of_what_was_measured() {
+        let part = |target: &str, delta: f32| Part {
+            target: target.into(),
+            support: Support::Seen,
+            nearest: None,
+            delta: vec![delta],
+        };
+        let grouping = spec::map::Grouping::Column { name: "donor/age".into() };
+        let cells = CellChoice::Group { grouping, group: "old".into() };
+        let prediction = Prediction {
+            query: Query { with: vec!["JAK2".into()], cells, ..Query::of("STAT1", Mode::Knockout) },
+            support: Support::NeverMeasured,
+            nearest: None,
+            genes: vec!["A".into()],
+            control_mean: vec![1.0],
+            delta: vec![-0.75],
+            uncertainty: Uncertainty::Unknown { reason: "none".into() },
+            training_mean: None,
+            parts: vec![part("JAK2", -0.5), part("STAT1", -0.25)],
+            additive: Some(Additive {
+                delta: vec![-1.5],
+                measured: vec!["STAT1".into()],
+                assumed: vec!["JAK2".into()],
+                source: "a screen".into(),
+            }),
+            measured: None,
+            agreement: vec![],
+            warnings: Vec::new(),
+            n_control_cells: 3,
+            n_control_rows: 3,
+            elapsed_secs: 0.0,
+        };
+        let text = csv(&prediction);
+        assert!(
+            text.starts_with("# Waddington response model: predicted response to STAT1+JAK2 knockout in old"),
+            "{text}"
+        );
+        let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert!(lines[0].ends_with(
+            ",additive_change_log1p,predicted_change_of_JAK2_alone_log1p,predicted_change_of_STAT1_alone_log1p"
+        ));
+        assert_eq!(lines[1], "A,1,-0.75,,,,,-1.5,-0.5,-0.25");
+        assert_eq!(stem(&prediction.query), "STAT1+JAK2_knockout_in_old__donor_age_");
+        let both = compared_csv(&[Shared::new(prediction)]);
+        assert_eq!(both.lines().last(), Some("A,-0.75"));
     }
 }

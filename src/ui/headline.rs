@@ -37,7 +37,8 @@ pub struct Headline {
 
 /// Judges a prediction; `card` says how the model does elsewhere.
 pub fn headline(prediction: &Prediction, card: Option<&Card>) -> Headline {
-    let target = &prediction.query.target;
+    let name = prediction.query.name();
+    let target = name.as_str();
     let (Some(_), Some(model)) = (&prediction.measured, find(&prediction.agreement, "model")) else {
         return unchecked(target, card);
     };
@@ -210,7 +211,7 @@ mod tests {
         let measured =
             Measured { source: "t".into(), n_cells: 9, n_control_cells: 9, delta: vec![], standard_error: vec![] };
         Prediction {
-            query: Query { target: "STAT1".into(), mode: Mode::Knockout },
+            query: Query::of("STAT1", Mode::Knockout),
             support,
             nearest: None,
             genes: vec![],
@@ -218,6 +219,8 @@ mod tests {
             delta: vec![],
             uncertainty: Uncertainty::Unknown { reason: String::new() },
             training_mean: None,
+            parts: Vec::new(),
+            additive: None,
             measured: Some(measured),
             agreement: vec![
                 score("model", Some(model.0), model.1),

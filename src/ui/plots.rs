@@ -5,5 +5,7 @@ pub mod bars;
 pub mod cloud;
 pub mod curve;
 pub mod field;
+pub mod heat;
 pub mod histogram;
 pub mod scatter;
+pub mod volcano;

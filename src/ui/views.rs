@@ -1,6 +1,6 @@
 //! What is on screen, one file per part. Tests find the parts by their `data-testid`s, which are listed here.
 
-// shell: `nav-load`, `nav-look`, `nav-perturb`, `nav-train`, `nav-evaluate`, `device-chip`, `privacy-chip`, `theme-toggle`,
+// shell: `nav-load`, `nav-look`, `nav-perturb`, `nav-train`, `nav-evaluate`, `device-chip`, `privacy-chip`, `theme-toggle`, `copy-link`,
 //   `progress`, `cancel`, `pause`, `error`, `notice` (each with `-dismiss`).
 // load: `drop-zone`, `file-input`, `folder-input`, `open-example`, `opened-summary`, `matrix-select`, `values`,
 //   `perturbation-column`, `control-label`, `library-size-column`, `genes-to-read`, `genes-named`, `gene-join`,
@@ -17,8 +17,12 @@
 //   `n-neighbours`, `n-pcs`, `resolution`, `min-dist`, `map-seed`, `map-cells`, `map-cells-latent`, `markers`,
 //   `marker-groups`, `marker-reference`, `marker-test`, `find-markers`, `marker-group`, `marker-table`, `marker-row`,
 //   `markers-csv`, `scores`, `score-column`, `score`, `score-table`, `scores-csv`, `save-methods`, `save-snippet`.
-// perturb: `target-input`, `target-option`, `target-support`, `mode-select`, `predict`, `card`, `model-summary`,
-//   `n-heads`, `cannot-answer`, `prediction-headline`, `prediction-support`, `prediction-warnings`, `bar-plot`, `agreement-table`,
+// perturb: `target-input`, `target-option`, `target-support`, `together-gene`, `together-remove`, `add-gene`,
+//   `target-twice`, `cells-select`, `cells-note`, `mode-select`, `predict`, `card`, `model-summary`,
+//   `n-heads`, `cannot-answer`, `prediction-headline`, `prediction-support`, `prediction-warnings`, `prediction-interval`,
+//   `combination-parts`, `additive`, `tab-bars`, `tab-volcano`, `tab-compared`, `bar-plot`, `volcano`, `volcano-of`,
+//   `volcano-note`, `volcano-svg`, `heat-map`, `heat-measured`, `heat-csv`, `heat-svg`, `compared-answer`,
+//   `compared-show`, `compared-forget`, `compared-clear`, `agreement-table`,
 //   `gene-filter`, `gene-table`, `gene-row`, `download-csv`, `predicts-nothing`.
 // evaluate: `evaluate-empty`, `evaluate-folds`, `evaluate-batches`, `evaluate-min-cells`, `evaluate`,
 //   `evaluate-headline`, `evaluate-problems`, `evaluate-csv`, `evaluate-targets-csv`, `evaluate-json`,
@@ -43,7 +47,9 @@ pub mod backwards;
 pub mod before_after;
 pub mod card;
 pub mod cell_jepa;
+pub mod changes;
 pub mod choices;
+pub mod compared;
 pub mod evaluate;
 pub mod file_button;
 pub mod genes;
@@ -59,7 +65,9 @@ pub mod privacy;
 pub mod quality;
 pub mod result;
 pub mod selection;
+pub mod share;
 pub mod shell;
 pub mod table;
 pub mod task;
 pub mod train;
+pub mod which_cells;

@@ -233,6 +233,30 @@ fn predictions_are_those_of_the_engine_in_both_formats() {
 }
 
 #[test]
+fn a_combination_is_the_sum_of_what_is_predicted_of_its_genes() {
+    let folder = Folder::new("combination");
+    folder.succeed(&format!("{TRAIN} model.safetensors"));
+    let (jak2, stat1) = (folder.ask_engine("JAK2"), folder.ask_engine("STAT1"));
+    folder.succeed(&format!("{PREDICT} --target STAT1+JAK2 --out both.csv"));
+    let text = String::from_utf8(folder.read("both.csv")).expect("csv is text");
+    let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(rows[0].last(), Some(&"additive_change_log1p"));
+    let sum = |gene: usize| jak2.delta[gene] + stat1.delta[gene];
+    let measured = [&jak2, &stat1].map(|one| &one.measured.as_ref().expect("it is in the data").delta);
+    for (gene, row) in rows[1..].iter().enumerate() {
+        assert_eq!(row[2].parse(), Ok(sum(gene)), "{}", GENES[gene]);
+        assert_eq!(row[7].parse(), Ok(measured[0][gene] + measured[1][gene]), "{}", GENES[gene]);
+        assert_eq!((row[3], row[5]), ("", ""), "neither an interval nor a measurement");
+    }
+    for (target, expected) in
+        [("STAT1+STAT1", "STAT1 is named twice"), ("STAT1+", "both sides"), ("STAT1+X", "no vector of X")]
+    {
+        let refused = folder.run(&format!("{PREDICT} --target {target} --out bad.csv")).expect_err(target);
+        assert!(refused.contains(expected), "{target}: {refused}");
+    }
+}
+
+#[test]
 fn bare_parameters_predict_as_the_checkpoint_they_are_from() {
     let folder = Folder::new("bare");
     folder.succeed(&format!("{TRAIN} model.safetensors"));

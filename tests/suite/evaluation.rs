@@ -11,7 +11,7 @@ use jepa::train::assemble::Material;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use spec::device::BackendChoice;
-use spec::evaluation::{Evaluation, EvaluationConfig, Folds, MethodKind};
+use spec::evaluation::{CellTestsConfig, Evaluation, EvaluationConfig, Folds, MethodKind};
 use spec::genes::Pathway;
 use spec::metrics::{Metric, Undefined};
 use spec::train::{StageConfig, TrainConfig};
@@ -273,4 +273,92 @@ fn what_cannot_be_evaluated_says_why() {
     check(&all, &EvaluationConfig { coverage: 1.0, ..usual.clone() }, "coverage is 1");
     let subject = Subject { name: "made here", material: &all, missing: &[] };
     assert!(matches!(block_on(evaluate(&subject, None, None, &usual, &mut Stops)), Err(EngineError::Cancelled)));
+}
+
+/// Cells that express a gene in seven of ten, with noise: perturbations raise or silence some of twenty genes.
+fn noisy(sizes: &[(&str, usize)]) -> Material {
+    let mut draws = ChaCha8Rng::seed_from_u64(11);
+    let (mut rows, mut labels) = (Vec::new(), Vec::new());
+    for (label, n) in sizes {
+        for _ in 0..*n {
+            let mut row: Vec<f32> =
+                (0..20).map(|_| if draws.random::<f32>() < 0.7 { 0.5 + draws.random::<f32>() } else { 0.0 }).collect();
+            // A gene that no control cell expresses.
+            row[19] = if *label == "A" { 1.0 } else { 0.0 };
+            if *label != "control" {
+                let shift = label.as_bytes()[0] as usize % 3;
+                (0..4).for_each(|gene| row[gene + shift] *= 1.8);
+            }
+            rows.push(row);
+            labels.push(*label);
+        }
+    }
+    material(&rows, &labels)
+}
+
+#[test]
+fn tests_of_cells_are_of_cells_made_by_the_declared_rule() {
+    let material = noisy(&[("control", 400), ("A", 90), ("B", 80), ("C", 80), ("D", 12)]);
+    let config = EvaluationConfig { cell_tests: Some(CellTestsConfig::default()), ..quick(Folds::LeaveOneTargetOut) };
+    let found = evaluated(&material, Some(&bank()), None, &config);
+    let tests = found.cell_tests.as_ref().expect("it was asked for");
+    assert_eq!(tests.table.metrics, Metric::OF_CELL_TESTS);
+    assert_eq!(tests.table.targets, ["A", "B", "C", "D"]);
+    assert_eq!(tests.methods.len(), tests.table.rows.len());
+    let cell = |method: &str, metric: Metric| {
+        let row = tests.table.rows.iter().find(|row| row.method == method).expect(method);
+        row.cells.iter().find(|cell| cell.metric == metric).expect("a measure of tests").clone()
+    };
+    // Control cells against control cells: hardly a gene is significant, so none is found.
+    let still = cell("no change", Metric::SignificantRecall).mean.expect("some genes are significant");
+    assert!(still < 0.2, "no change finds {still} of the significant genes");
+    // What all perturbations share is found by their mean; half of the cells finds most of it.
+    let mean = cell("training mean", Metric::SignificantRecall).mean.expect("defined");
+    let ceiling = cell("ceiling", Metric::OverlapAtN);
+    assert!(mean > 0.3 && mean > still + 0.2, "the mean finds {mean}, no change {still}");
+    let (still, ceiling_mean) = (cell("no change", Metric::OverlapAtN).mean, ceiling.mean.expect("defined"));
+    assert!(ceiling_mean > 0.4 && ceiling_mean > still.expect("0 at least") + 0.2, "{ceiling:?}, no change {still:?}");
+    // Two halves of twelve cells have fewer than ten each.
+    assert_eq!(ceiling.undefined.last().map(|counted| counted.n_targets), Some(1), "{:?}", ceiling.undefined);
+    let row = tests.over_baseline.iter().find(|of| of.method == "mean of groups").expect("cell-eval's baseline");
+    assert_eq!(row.score, 0.0, "nothing is better than itself");
+    assert!(tests.over_baseline.iter().all(|of| of.score >= 0.0 && of.of_measures.len() == 3));
+    let rule = tests.rule.join(" ");
+    assert!(rule.contains("90 at most") || rule.contains("200 at most"), "{rule}");
+    assert!(rule.contains("the same 200 other control cells"), "{rule}");
+
+    // Without the option nothing is computed; the first table is the same.
+    let without = evaluated(&material, Some(&bank()), None, &quick(Folds::LeaveOneTargetOut));
+    assert!(without.cell_tests.is_none());
+    assert_eq!(without.table, found.table);
+}
+
+#[test]
+fn widths_are_set_beside_errors_in_bins_of_equal_number() {
+    let sizes = [("control", 60), ("A", 20), ("B", 20), ("C", 20), ("D", 20), ("E", 20), ("F", 20)];
+    let config = EvaluationConfig { coverage: 0.8, ..quick(Folds::LeaveOneTargetOut) };
+    let found = evaluated(&noisy(&sizes), None, None, &config);
+    let of = &found.calibrations[0];
+    assert_eq!(of.by_width.iter().map(|bin| bin.n_values).sum::<usize>(), 6 * 20, "every gene of every perturbation");
+    assert!(of.by_width.windows(2).all(|two| two[0].half_width <= two[1].half_width), "{:?}", of.by_width);
+    let level = of.levels.iter().find(|level| level.promised == 0.8).expect("asked for");
+    let inside: f64 = of.by_width.iter().map(|bin| bin.inside * bin.n_values as f64).sum::<f64>() / 120.0;
+    assert!((inside - level.found).abs() < 1e-9, "{inside} inside, {} found", level.found);
+    assert!(of.width_order.is_some_and(|order| order > 0.2), "{of:?}");
+}
+
+#[test]
+fn tests_of_cells_that_cannot_be_made_say_why() {
+    let config = EvaluationConfig { cell_tests: Some(CellTestsConfig::default()), ..quick(Folds::LeaveOneTargetOut) };
+    let few = evaluated(&noisy(&[("control", 15), ("A", 20), ("B", 20)]), None, None, &config);
+    assert!(few.cell_tests.is_none() && few.problems.iter().any(|p| p.contains("half of the 15 control cells")));
+    let cells = noisy(&[("control", 40), ("A", 20), ("B", 20)]);
+    let meta = Material { cells_per_row: Some(vec![3.0; 80]), ..cells.clone() };
+    let found = evaluated(&meta, None, None, &config);
+    assert!(found.cell_tests.is_none() && found.problems.iter().any(|p| p.contains("tests need single ones")));
+    let none = CellTestsConfig { n_cells: 0, ..CellTestsConfig::default() };
+    let config = EvaluationConfig { cell_tests: Some(none), ..config };
+    let subject = Subject { name: "made here", material: &cells, missing: &[] };
+    let error = block_on(evaluate(&subject, None, None, &config, &mut Deaf)).expect_err("no cells").to_string();
+    assert!(error.contains("n_cells"), "{error}");
 }

@@ -3,6 +3,7 @@
 
 mod asked;
 mod cell_encoder;
+mod chosen;
 mod intervals;
 mod looked;
 mod mapped;
@@ -167,7 +168,7 @@ fn from_file_to_prediction() {
     assert_eq!(maps.len(), 2);
     assert!(maps.iter().all(|map| map.x.len() == 12 && map.x.iter().all(|x| x.is_finite())));
 
-    let query = Query { target: "JAK2".into(), mode: Mode::Knockout };
+    let query = Query::of("JAK2", Mode::Knockout);
     let predicted = person.ask(Request::Predict { query: query.clone() }, vec![]);
     let Event::Predicted { prediction } = predicted else { panic!("{predicted:?}") };
     assert_eq!(prediction.support, Support::HeldOut);
@@ -190,7 +191,7 @@ fn from_file_to_prediction() {
 #[test]
 fn a_target_of_the_training_screen_is_not_looked_up() {
     let mut person = Person::with_model_and_cells();
-    let query = Query { target: "STAT1".into(), mode: Mode::Knockout };
+    let query = Query::of("STAT1", Mode::Knockout);
     let predicted = person.ask(Request::Predict { query }, vec![]);
     let Event::Predicted { prediction } = predicted else { panic!("{predicted:?}") };
     assert_eq!(prediction.support, Support::Seen);
@@ -200,9 +201,8 @@ fn a_target_of_the_training_screen_is_not_looked_up() {
 #[test]
 fn what_cannot_be_asked_is_named() {
     let mut person = Person::with_model_and_cells();
-    let mut ask = |target: &str, mode: Mode| {
-        failure(person.ask(Request::Predict { query: Query { target: target.into(), mode } }, vec![]))
-    };
+    let mut ask =
+        |target: &str, mode: Mode| failure(person.ask(Request::Predict { query: Query::of(target, mode) }, vec![]));
     assert!(ask("stat1", Mode::Knockout).contains("did you mean STAT1?"));
     assert!(ask("STAT1", Mode::Crispra).contains("saw no CRISPRa in training; it saw knockout"));
 }
@@ -224,7 +224,7 @@ fn a_bad_file_loses_nothing() {
     let bad = NamedSource::from_bytes("notes.h5ad", b"dear diary".to_vec());
     let message = failure(person.ask(Request::OPEN, vec![bad]));
     assert!(message.contains("notes.h5ad") || message.contains("HDF5"), "{message}");
-    let query = Query { target: "TP53".into(), mode: Mode::Knockout };
+    let query = Query::of("TP53", Mode::Knockout);
     let predicted = person.ask(Request::Predict { query }, vec![]);
     assert!(matches!(predicted, Event::Predicted { .. }), "{predicted:?}");
 }
@@ -274,7 +274,7 @@ fn bare_parameters_are_a_model_with_what_is_beside_them() {
     person.ask(Request::Prepare { options: options.clone() }, vec![]);
     let embedded = person.ask(embed(), vec![]);
     assert!(matches!(&embedded, Event::Embedded { maps, .. } if maps.len() == 2), "{embedded:?}");
-    let query = Query { target: "STAT1".into(), mode: Mode::Crispri };
+    let query = Query::of("STAT1", Mode::Crispri);
     let said = failure(person.ask(Request::Predict { query: query.clone() }, vec![]));
     assert!(said.contains("without perturbation vectors"), "{said}");
 
@@ -334,7 +334,7 @@ fn a_broken_checkpoint_is_named() {
 fn another_checkpoint_wants_the_cells_prepared_again() {
     let mut person = Person::with_model_and_cells();
     person.ask(LOAD, checkpoint_files());
-    let query = Query { target: "STAT1".into(), mode: Mode::Knockout };
+    let query = Query::of("STAT1", Mode::Knockout);
     let message = failure(person.ask(Request::Predict { query }, vec![]));
     assert!(message.contains("prepare them again"), "{message}");
 }

@@ -2,8 +2,8 @@
 
 use std::io::{Result, Write};
 
-use spec::evaluation::{Evaluation, MethodKind};
-use spec::metrics::{Better, Cell};
+use spec::evaluation::{CellTests, Evaluation, MethodKind, MethodNote};
+use spec::metrics::{Better, Cell, MetricTable};
 
 /// Prints it.
 pub fn print(found: &Evaluation, out: &mut dyn Write) -> Result<()> {
@@ -32,7 +32,10 @@ pub fn print(found: &Evaluation, out: &mut dyn Write) -> Result<()> {
         "of its lead says so. Gains are against the baseline that is best by that measure; positive is better."
     )?;
     for column in 0..found.table.metrics.len() {
-        measure(found, column, out)?;
+        measure((&found.table, &found.methods, &found.best), column, out)?;
+    }
+    if let Some(tests) = &found.cell_tests {
+        cell_tests(tests, out)?;
     }
     null(found, out)?;
     calibrations(found, out)?;
@@ -49,18 +52,43 @@ pub fn print(found: &Evaluation, out: &mut dyn Write) -> Result<()> {
     Ok(())
 }
 
-fn measure(found: &Evaluation, column: usize, out: &mut dyn Write) -> Result<()> {
-    let table = &found.table;
+/// A table with what its rows are and which is best.
+type Rows<'a> = (&'a MetricTable, &'a [MethodNote], &'a [Option<usize>]);
+
+fn measure((table, methods, best): Rows<'_>, column: usize, out: &mut dyn Write) -> Result<()> {
     let card = table.metrics[column].card();
     let way = if card.better == Better::Higher { "higher is better" } else { "lower is better" };
     let unit = if card.unit.label().is_empty() { String::new() } else { format!(", {}", card.unit.label()) };
     writeln!(out, "\n{} ({way}{unit})", card.label)?;
-    for (row, note) in found.methods.iter().enumerate() {
+    for (row, note) in methods.iter().enumerate() {
         let cell = &table.rows[row].cells[column];
-        let mark = if found.best[column] == Some(row) { "*" } else { " " };
+        let mark = if best[column] == Some(row) { "*" } else { " " };
         let kind = if note.kind == MethodKind::Baseline { String::new() } else { format!(" ({})", note.kind.label()) };
         let name = format!("{}{kind}", note.name);
         let line = format!("{mark} {name:<44} {:>9}  {:<20} {}", number(cell.mean), interval(cell), against(cell));
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+/// Measures of tests of cells, and the score over the baseline.
+fn cell_tests(tests: &CellTests, out: &mut dyn Write) -> Result<()> {
+    writeln!(out, "\n== Tests of cells ({:.1} s) ==", tests.elapsed_secs)?;
+    for sentence in &tests.rule {
+        writeln!(out, "{sentence}")?;
+    }
+    for column in 0..tests.table.metrics.len() {
+        measure((&tests.table, &tests.methods, &tests.best), column, out)?;
+    }
+    let measures = tests.over_baseline.first().map_or(&[][..], |of| &of.of_measures);
+    let labels: Vec<&str> = measures.iter().map(|(metric, _)| metric.card().label).collect();
+    writeln!(out, "\nScore over cell-eval's baseline (0 is no better, 1 perfect; mean of {})", labels.join(", "))?;
+    for of in &tests.over_baseline {
+        let range = of
+            .interval
+            .map_or_else(String::new, |range| format!("[{}, {}]", number(Some(range.low)), number(Some(range.high))));
+        let each: Vec<String> = of.of_measures.iter().map(|(_, score)| number(Some(*score))).collect();
+        let line = format!("  {:<44} {:>9}  {range:<20} {}", of.method, number(Some(of.score)), each.join(" "));
         writeln!(out, "{}", line.trim_end())?;
     }
     Ok(())
@@ -124,6 +152,20 @@ fn calibrations(found: &Evaluation, out: &mut dyn Write) -> Result<()> {
         };
         let levels: Vec<String> = calibration.levels.iter().map(level).collect();
         writeln!(out, "  {}: {}", calibration.method, levels.join("; "))?;
+        if let (Some(first), Some(last)) = (calibration.by_width.first(), calibration.by_width.last()) {
+            writeln!(
+                out,
+                "    half width against error: rank correlation {}; narrowest tenth ±{:.3} error {:.3}, widest ±{:.3} error {:.3} \
+                 (medians of {} and {})",
+                number(calibration.width_order),
+                first.half_width,
+                first.error,
+                last.half_width,
+                last.error,
+                first.n_values,
+                last.n_values
+            )?;
+        }
         if let Some(problem) = &calibration.problem {
             writeln!(out, "    {problem}")?;
         }

@@ -61,6 +61,7 @@ pub(super) async fn scored<W: Watch>(
             ranking: Some(&target.ranking),
             scores: Some(&target.scores),
             cells: Some(&cells[place]),
+            tested: None,
             training_mean: training[at].as_deref(),
         }
     };
@@ -77,7 +78,7 @@ pub(super) async fn scored<W: Watch>(
             name: &answer.note.name,
             is_baseline: answer.note.kind == MethodKind::Baseline,
             means: means.iter().map(Vec::as_slice).collect(),
-            cells: None,
+            ..Method::default()
         })
         .collect();
     // Laying out cells is for the ceiling, and for measures that look at them.
@@ -113,14 +114,14 @@ pub(super) async fn scored<W: Watch>(
 }
 
 /// The control profile; NaN for genes that the file lacks.
-fn control(screen: &Screen<'_>) -> Vec<f32> {
+pub(super) fn control(screen: &Screen<'_>) -> Vec<f32> {
     let mut control = screen.control.mean.clone();
     screen.subject.missing.iter().for_each(|&gene| control[gene] = f32::NAN);
     control
 }
 
 /// What a method says as a profile; what it did not say is no number.
-fn profile(control: &[f32], change: Option<&[f32]>) -> Vec<f32> {
+pub(super) fn profile(control: &[f32], change: Option<&[f32]>) -> Vec<f32> {
     match change {
         Some(change) => control.iter().zip(change).map(|(control, change)| control + change).collect(),
         None => vec![f32::NAN; control.len()],
@@ -128,7 +129,7 @@ fn profile(control: &[f32], change: Option<&[f32]>) -> Vec<f32> {
 }
 
 /// Mean profile of the perturbations learnt from where each was held out.
-fn training_profiles(screen: &Screen<'_>, folds: &[Fold]) -> Vec<Option<Vec<f32>>> {
+pub(super) fn training_profiles(screen: &Screen<'_>, folds: &[Fold]) -> Vec<Option<Vec<f32>>> {
     let mut profiles = vec![None; screen.targets.len()];
     for fold in folds {
         let mean = profile(&screen.control.mean, Some(&training_mean(screen, fold, Weighting::Perturbations)));

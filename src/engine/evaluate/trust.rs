@@ -2,9 +2,10 @@
 //! and every perturbation as it was predicted and measured.
 
 use jepa::eval::mean_squared_error;
+use jepa::eval::pairs::{quantile, spearman};
 use jepa::eval::significance::conformal::Intervals;
 use jepa::eval::support::{support as stand, usual};
-use spec::evaluation::{Calibration, EvaluationConfig, MethodKind, MethodNote, Profile, TargetSupport};
+use spec::evaluation::{Calibration, EvaluationConfig, MethodKind, MethodNote, Profile, TargetSupport, WidthBin};
 use spec::metrics::{Better, Metric, MetricTable, Undefined};
 
 use super::Answers;
@@ -17,6 +18,8 @@ use crate::intervals::Sides;
 const LEVELS: [f64; 6] = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95];
 /// Up to so many genes a profile has all of them; beyond, the surest.
 const MOST_GENES: usize = 2000;
+/// Bins of the widths of intervals.
+const N_WIDTHS: usize = 10;
 const N_SUREST: usize = 500;
 
 /// The measure by which methods are ranked where there must be one: Pearson of change, else the table's first.
@@ -98,6 +101,8 @@ pub(super) fn calibration(
         levels: Vec::new(),
         by_target: Vec::new(),
         half_widths: Vec::new(),
+        by_width: Vec::new(),
+        width_order: None,
         problem: None,
     };
     let mut levels: Vec<f64> = LEVELS.into_iter().chain([config.coverage]).collect();
@@ -119,7 +124,31 @@ pub(super) fn calibration(
         let width = |width: &f64| Some(*width).filter(|width| width.is_finite());
         calibration.half_widths = widths.half_widths.iter().map(width).collect();
     }
+    if let Ok(mut both) = sides.widths_and_errors(config.coverage) {
+        let (widths, errors): (Vec<f64>, Vec<f64>) = both.iter().copied().unzip();
+        calibration.width_order = spearman(&widths, &errors).ok();
+        calibration.by_width = by_width(&mut both);
+    }
     calibration
+}
+
+/// Values in bins of equal number, by falling trust in them.
+fn by_width(both: &mut [(f64, f64)]) -> Vec<WidthBin> {
+    both.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let n_bins = N_WIDTHS.min(both.len());
+    let of = |bin: usize| {
+        let values = &both[bin * both.len() / n_bins..(bin + 1) * both.len() / n_bins];
+        let mut errors: Vec<f64> = values.iter().map(|(_, error)| *error).collect();
+        errors.sort_by(f64::total_cmp);
+        let widths: Vec<f64> = values.iter().map(|(width, _)| *width).collect();
+        WidthBin {
+            n_values: values.len(),
+            half_width: quantile(&widths, 0.5),
+            error: quantile(&errors, 0.5),
+            inside: values.iter().filter(|(width, error)| error <= width).count() as f64 / values.len() as f64,
+        }
+    };
+    (0..n_bins).map(of).collect()
 }
 
 fn problem(reason: Undefined, promised: f64) -> String {

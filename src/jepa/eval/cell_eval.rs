@@ -2,19 +2,22 @@
 //! differential expression, E-distance, the score over a baseline.
 //!
 //! Predicted and measured side each have control cells of their own. Differential expression is pdex's ([`differential`]).
-//! Caution: a predictor that gives one cell many times makes nearly every gene significant; sample around its mean, or
-//! leave the measures of tests alone.
+//! Caution: a predictor that gives one cell many times makes nearly every gene significant; [`made`] has the cells that
+//! stand for a predicted mean.
 
 pub mod differential;
+pub mod made;
 mod tests_of_genes;
 
 pub use tests_of_genes::{
     Tests, count_correlation, direction_match, fold_change_order, overlap, pr_auc, precision, recall, roc, roc_auc,
 };
 
-use spec::metrics::{Better, Undefined};
+use rand::Rng;
+use spec::metrics::{Better, Interval, Undefined};
 
 use super::pairs::{self, Score};
+use super::significance::draws;
 
 /// How far two responses are apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,6 +128,46 @@ pub fn over_baseline(value: Score, baseline: Score, better: Better) -> f64 {
     };
     // NaN counts as 0; infinity stays, as it does there.
     if score.is_nan() { 0.0 } else { score.max(0.0) }
+}
+
+/// One measure of a method and of its baseline: values by perturbation, and which way is better.
+pub type BesideBaseline<'a> = (&'a [Option<f64>], &'a [Option<f64>], Better);
+
+/// Interval of the mean of [`over_baseline`] over measures, by drawing perturbations again, the same for all of them.
+///
+/// # Errors
+/// Fewer than two perturbations, no measures, no draws.
+pub fn over_baseline_interval(
+    measures: &[BesideBaseline<'_>],
+    confidence: f64,
+    n_draws: usize,
+    seed: u64,
+) -> Result<Interval, Undefined> {
+    let n = measures.iter().map(|(own, theirs, _)| own.len().min(theirs.len())).min().unwrap_or(0);
+    if n < 2 || n_draws == 0 {
+        return Err(Undefined::TooFewTargets);
+    }
+    let mut draws = draws(seed);
+    let mut drawn = vec![0usize; n];
+    let mean = |values: &[Option<f64>], drawn: &[usize]| -> Score {
+        let defined: Vec<f64> = drawn.iter().filter_map(|&at| values[at]).collect();
+        if defined.is_empty() { Err(Undefined::TooFewTargets) } else { Ok(pairs::mean(&defined)) }
+    };
+    let mut scores = Vec::with_capacity(n_draws);
+    for _ in 0..n_draws {
+        drawn.iter_mut().for_each(|at| *at = draws.random_range(0..n));
+        let sum: f64 = measures
+            .iter()
+            .map(|(own, theirs, better)| over_baseline(mean(own, &drawn), mean(theirs, &drawn), *better))
+            .sum();
+        scores.push(sum / measures.len() as f64);
+    }
+    if scores.iter().any(|score| !score.is_finite()) {
+        return Err(Undefined::NotFinite);
+    }
+    scores.sort_by(f64::total_cmp);
+    let tail = (1.0 - confidence) / 2.0;
+    Ok(Interval { low: pairs::quantile(&scores, tail), high: pairs::quantile(&scores, 1.0 - tail) })
 }
 
 /// Agreement of clusters of measured and of predicted responses: adjusted mutual information, the best of several

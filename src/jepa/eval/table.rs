@@ -10,12 +10,13 @@ mod prepared;
 mod seeds;
 mod values;
 
-pub use ceiling::ceiling;
+pub use ceiling::{Half, ceiling, ceiling_of_tests};
 pub use seeds::over_seeds;
 
 use spec::metrics::{Better, Card, Cell, Counted, MethodRow, Metric, MetricTable, Paired, Undefined};
 use thiserror::Error;
 
+use super::cell_eval::{Tests, differential::differential, energy_distance};
 use super::pairs::{self, Score};
 use super::significance::{bootstrap, paired::sign_flips};
 use prepared::{Prepared, Side};
@@ -37,6 +38,8 @@ pub struct Target<'a> {
     pub scores: Option<&'a [f64]>,
     /// Its cells; for ranges, tests and E-distance.
     pub cells: Option<&'a [&'a [f32]]>,
+    /// What tests of its cells say, in place of the cells.
+    pub tested: Option<&'a Tested>,
     /// Mean of the profiles of those perturbations that were trained on where this one was held out, each counting the
     /// same; for Systema's and the weighted R².
     pub training_mean: Option<&'a [f32]>,
@@ -64,6 +67,34 @@ pub struct Method<'a> {
     pub means: Vec<&'a [f32]>,
     /// Cells per perturbation; for tests and E-distance. The control cells are the measured ones.
     pub cells: Option<Vec<&'a [&'a [f32]]>>,
+    /// What tests of them say, in place of the cells.
+    pub tested: Option<Vec<Tested>>,
+}
+
+/// What tests of the cells of one perturbation say, on the genes that are compared: computed beforehand where cells of all
+/// perturbations and methods would not fit into memory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tested {
+    /// Every gene against the reference cells.
+    pub tests: Result<Tests, Undefined>,
+    /// Energy distance from them.
+    pub energy: Score,
+}
+
+impl Tested {
+    /// Of cells against reference cells; the energy distance of the first `n_energy` of each side.
+    pub fn of(cells: &[&[f32]], reference: &[&[f32]], n_energy: usize) -> Self {
+        let first = |rows: &[&'_ [f32]]| rows.len().min(n_energy);
+        Self {
+            tests: differential(cells, reference),
+            energy: energy_distance(&cells[..first(cells)], &reference[..first(reference)]),
+        }
+    }
+
+    /// Where there is nothing to test.
+    pub fn none(reason: Undefined) -> Self {
+        Self { tests: Err(reason), energy: Err(reason) }
+    }
 }
 
 /// What to compute.

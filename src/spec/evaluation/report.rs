@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::EvaluationConfig;
+use super::{CellTests, EvaluationConfig};
 use crate::metrics::MetricTable;
 use crate::split::Finding;
 
@@ -25,6 +25,8 @@ pub struct Evaluation {
     pub table: MetricTable,
     /// Per measure, the row that is best of model and baselines, where the interval of its lead over the next one says so.
     pub best: Vec<Option<usize>>,
+    /// Measures of tests of cells; none where they were not asked for, or cannot be made.
+    pub cell_tests: Option<CellTests>,
     /// What every perturbation was predicted and measured to do, in the table's order.
     pub profiles: Vec<Profile>,
     /// The measure of single cells, beside what knows nothing; none where rows are not single cells.
@@ -167,8 +169,26 @@ pub struct Calibration {
     /// Half widths per gene (log1p units) at the level asked for, from all perturbations; empty where it cannot be
     /// promised.
     pub half_widths: Vec<Option<f64>>,
+    /// Half widths against errors at the level asked for: values in bins of equal number, the narrowest intervals first;
+    /// empty where it cannot be promised.
+    pub by_width: Vec<WidthBin>,
+    /// Rank correlation of half width and absolute error over all values; none where one of them is the same everywhere.
+    pub width_order: Option<f64>,
     /// Why there is nothing; none where there is.
     pub problem: Option<String>,
+}
+
+/// Changes whose intervals are about as wide as each other, each looked at with widths from other perturbations.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct WidthBin {
+    /// Genes of perturbations, counted each by itself.
+    pub n_values: usize,
+    /// Median half width (log1p units).
+    pub half_width: f64,
+    /// Median absolute error of the prediction (log1p units).
+    pub error: f64,
+    /// Share of measured changes inside.
+    pub inside: f64,
 }
 
 /// One level of confidence.

@@ -55,8 +55,9 @@ impl State {
             Event::Predicted { prediction } => {
                 self.failure = None;
                 self.failed_starts = 0;
-                self.prediction = Some(Shared::new(prediction));
-                self.look_at_new_answer();
+                let answer = Shared::new(prediction);
+                self.keep_answer(&answer);
+                self.show_answer(answer);
             }
             Event::AskedBackwards { found } => self.backwards.found = Some(Shared::new(*found)),
             Event::Evaluated { report } => {
@@ -90,7 +91,9 @@ impl State {
         if self.checkpoint.as_ref().is_some_and(|old| old.header != checkpoint.header) {
             self.prediction = None;
             self.evaluation = None;
+            self.forget_question();
         }
+        self.keep_known_genes(|gene| checkpoint.support(gene).is_some());
         self.choose_first_question(&checkpoint.header, &checkpoint.targets);
         self.checkpoint = Some(Shared::new(checkpoint));
         self.prepare_again();

@@ -5,21 +5,12 @@ use spec::evaluation::EvaluationConfig;
 use spec::labels::{LabelOptions, LabelTable, Reading};
 use spec::message::Request;
 use spec::metrics::Metric;
-use spec::prediction::Query;
 use spec::prepare::{CellFilter, MapConfig};
 use spec::recipe::Recipe;
 
 use super::{FileSet, Job, Shared, State};
 
 impl State {
-    /// Asks for the response to the picked gene and mode; a question that still waits is replaced.
-    pub fn ask(&mut self) {
-        let Some(mode) = self.mode else { return };
-        let query = Query { target: self.target.clone(), mode };
-        self.queue.retain(|job| !matches!(job.request, Request::Predict { .. }));
-        self.enqueue(Job::new(Request::Predict { query }));
-    }
-
     /// Asks for an evaluation with every measure that predicted means allow; one that still waits is replaced.
     pub fn evaluate(&mut self) {
         let config = EvaluationConfig { metrics: Metric::of_means(), ..self.evaluation_config.clone() };

@@ -32,7 +32,7 @@ impl State {
         let there = prediction.genes.iter().zip(delta).filter(|(_, value)| value.is_finite());
         let (genes, weights) = there.map(|(gene, value)| (gene.clone(), *value)).unzip();
         let query = &prediction.query;
-        let name = format!("{} to {} {}", side.label(), query.target, query.mode.label());
+        let name = format!("{} to {}", side.label(), query.label());
         self.look_back(Signature { name, genes, weights });
     }
 

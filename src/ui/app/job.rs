@@ -46,7 +46,7 @@ impl Job {
             Request::Score { column, .. } => format!("Scoring clusters against {column}"),
             Request::CellValues { .. } => "Reading the colours".into(),
             Request::GeneSymbols => "Listing the genes".into(),
-            Request::Predict { query } => format!("Predicting {} {}", query.target, query.mode.label()),
+            Request::Predict { query } => format!("Predicting {}", query.label()),
             Request::AskBackwards { signature, .. } => format!("Asking backwards from {}", signature.name),
             Request::Evaluate { .. } => "Evaluating".into(),
             Request::Export { kind } => format!("Writing {}", kind.label()),

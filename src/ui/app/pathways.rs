@@ -65,7 +65,7 @@ impl State {
         // A gene that the file lacks was read as 0: nothing is known of it.
         let values = delta.iter().zip(&prediction.control_mean);
         let asked = GeneValues {
-            name: format!("{} to {} {}", side.label(), query.target, query.mode.label()),
+            name: format!("{} to {}", side.label(), query.label()),
             genes: prediction.genes.clone(),
             values: values.map(|(delta, control)| if control.is_finite() { *delta } else { f32::NAN }).collect(),
         };

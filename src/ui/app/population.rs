@@ -143,6 +143,7 @@ impl State {
     pub(super) fn forget_population(&mut self) {
         let config = std::mem::take(&mut self.population.config);
         self.population = Population { config, ..Population::default() };
+        self.forget_question();
         let is_of_cells = |request: &Request| {
             matches!(
                 request,

@@ -1,5 +1,6 @@
 //! The state alone: what an event changes, what is kept, what is asked next.
 
+mod asking;
 mod population;
 mod training;
 
@@ -15,7 +16,7 @@ use spec::train::Baseline;
 
 use super::{
     Backend, BackendChoice, CheckpointHeader, DeviceReport, Event, FileSet, Job, Mode, Opened, Phase, Post,
-    PrepareOptions, Prepared, Request, Side, State, Support, TargetInfo,
+    PrepareOptions, Prepared, Request, Screen, Shared, Side, State, Support, TargetInfo,
 };
 
 fn ready() -> Event {
@@ -71,13 +72,15 @@ fn prepared() -> Event {
 
 fn prediction() -> Prediction {
     Prediction {
-        query: Query { target: "STAT1".into(), mode: Mode::Knockout },
+        query: Query::of("STAT1", Mode::Knockout),
         support: Support::HeldOut,
         genes: vec!["A".into(), "B".into()],
         control_mean: vec![1.0, f32::NAN],
         delta: vec![0.5, -0.5],
         uncertainty: Uncertainty::Unknown { reason: String::new() },
         training_mean: None,
+        parts: Vec::new(),
+        additive: None,
         measured: None,
         agreement: Vec::new(),
         nearest: None,

@@ -23,6 +23,8 @@ pub struct BarRow {
     pub half_width: Option<f64>,
     /// The mean change over the training perturbations.
     pub training_mean: Option<f64>,
+    /// Of a combination, the sum of the changes that were measured for its genes alone.
+    pub additive: Option<f64>,
     /// The measured change with its standard error.
     pub measured: Option<(f64, f64)>,
 }
@@ -37,6 +39,9 @@ impl BarRow {
         if let Some(mean) = self.training_mean {
             text.push_str(&format!(", training mean {}", signed(mean)));
         }
+        if let Some(additive) = self.additive {
+            text.push_str(&format!(", sum of single changes {}", signed(additive)));
+        }
         if let Some((measured, error)) = self.measured {
             text.push_str(&format!(", measured {} ± {}", signed(measured), signed(error).trim_start_matches('+')));
         }
@@ -49,7 +54,7 @@ fn extent(rows: &[BarRow]) -> (f64, f64) {
     let values = rows.iter().flat_map(|row| {
         let whisker = row.measured.map_or([None, None], |(m, e)| [Some(m - e), Some(m + e)]);
         let band = row.half_width.map_or([None, None], |w| [Some(row.predicted - w), Some(row.predicted + w)]);
-        [Some(row.predicted), row.training_mean, whisker[0], whisker[1], band[0], band[1]]
+        [Some(row.predicted), row.training_mean, row.additive, whisker[0], whisker[1], band[0], band[1]]
     });
     let (low, high) = values
         .flatten()
@@ -97,6 +102,10 @@ fn draw(row: &BarRow, y: f64, x: impl Fn(f64) -> f64) -> AnyView {
         let points = diamond(x(mean), y);
         view! { <polygon class="mean" points=points /> }
     });
+    let sum = row.additive.map(|additive| {
+        let points = diamond(x(additive), y);
+        view! { <polygon class="sum" points=points /> }
+    });
     let measured = row.measured.map(|(measured, error)| {
         let (left, right) = (x(measured - error), x(measured + error));
         view! {
@@ -114,6 +123,7 @@ fn draw(row: &BarRow, y: f64, x: impl Fn(f64) -> f64) -> AnyView {
             {band}
             <rect class="predicted" x=from y=y - 5.0 width=(to - from).max(0.8) height="10" />
             {mean}
+            {sum}
             {measured}
         </g>
     }
@@ -126,7 +136,7 @@ fn diamond(x: f64, y: f64) -> String {
 
 /// What the marks mean.
 #[component]
-pub fn BarLegend(interval: Option<f64>, has_mean: bool, has_measured: bool) -> impl IntoView {
+pub fn BarLegend(interval: Option<f64>, has_mean: bool, has_sum: bool, has_measured: bool) -> impl IntoView {
     let band = interval.map(|promised| {
         view! {
             <li>
@@ -137,6 +147,9 @@ pub fn BarLegend(interval: Option<f64>, has_mean: bool, has_measured: bool) -> i
     });
     let mean = has_mean.then(|| {
         view! { <li><svg viewBox="0 0 12 12" aria-hidden="true"><polygon class="mean" points=diamond(6.0, 6.0) /></svg>"training mean"</li> }
+    });
+    let sum = has_sum.then(|| {
+        view! { <li><svg viewBox="0 0 12 12" aria-hidden="true"><polygon class="sum" points=diamond(6.0, 6.0) /></svg>"single changes added"</li> }
     });
     let measured = has_measured.then(|| {
         view! {
@@ -156,6 +169,7 @@ pub fn BarLegend(interval: Option<f64>, has_mean: bool, has_measured: bool) -> i
             <li><svg viewBox="0 0 12 12" aria-hidden="true"><rect class="predicted" x="0" y="2" width="12" height="8" /></svg>"predicted"</li>
             {band}
             {mean}
+            {sum}
             {measured}
             <li><svg viewBox="0 0 12 12" aria-hidden="true"><line class="zero" x1="6" x2="6" y1="0" y2="12" /></svg>"0 = no change"</li>
         </ul>
@@ -173,6 +187,7 @@ mod tests {
             predicted: 0.2,
             half_width,
             training_mean: None,
+            additive: None,
             measured: Some((0.5, 0.1)),
         };
         let (low, high) = extent(&[row(None)]);

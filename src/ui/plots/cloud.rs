@@ -1,40 +1,32 @@
 //! A map of cells on a canvas: pan, zoom, lasso, hover, labels, a million dots.
 //!
-//! `splat` paints dots on the CPU, `camera` says what is seen, `lasso` what was chosen, `labels` where names go,
-//! `picture` brings pixels to the canvas and away as a file. While a person moves a large map, every n-th dot is painted;
-//! at rest, all are. Maps that share a [`Linked`] mark the same cell and the same selection.
+//! `splat` paints dots on the CPU, `camera` says what is seen, `lasso` what was chosen, `labels` where names go, `gestures`
+//! what a pointer does, `picture` brings pixels to the canvas and away as a file. While a person moves a large map or
+//! chooses what it shows, every n-th dot is painted; at rest, all are. Maps that share a [`Linked`] mark the same cell and
+//! the same selection.
 
 pub mod camera;
+mod gestures;
 pub mod labels;
 pub mod lasso;
 pub mod picture;
 pub mod splat;
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
-use leptos::ev::{KeyboardEvent, PointerEvent, WheelEvent};
 use leptos::html;
 use leptos::prelude::*;
 
 use crate::app::Shared;
 use crate::plots::cloud::camera::{Camera, Extent, Seen};
+use crate::plots::cloud::gestures::Drag;
 use crate::plots::cloud::labels::Names;
-use crate::plots::cloud::lasso::Lasso;
 use crate::plots::cloud::picture::{Look, show};
-use crate::plots::cloud::splat::Dots;
+use crate::plots::cloud::splat::{Dots, Scene};
 use crate::views::shell::Theme;
 
-/// How near a pointer has to come to a dot (pixels).
-const REACH: f64 = 12.0;
-/// How far an arrow key moves what is seen (pixels).
-const KEY_STEP: f64 = 48.0;
 /// How much a key or a button zooms.
 pub const ZOOM_STEP: f64 = 1.5;
-/// After this long without a movement, all dots are painted.
-const REST: Duration = Duration::from_millis(160);
-/// A press that moved less than this is a click (pixels).
-const CLICK: f64 = 4.0;
 
 /// Coordinates of the dots; NaN for cells without a place.
 #[derive(Debug, Clone, PartialEq)]
@@ -162,13 +154,6 @@ impl Frame {
     }
 }
 
-/// What a pressed pointer is doing.
-#[derive(Debug, Clone, PartialEq)]
-enum Drag {
-    Pan { last: (f64, f64), moved: f64 },
-    Lasso(Lasso),
-}
-
 /// All that one map is made of.
 #[derive(Clone, Copy)]
 struct Map {
@@ -215,12 +200,6 @@ pub fn Cloud(
         is_moving: RwSignal::new(false),
     };
     keep_painted(canvas, map, theme);
-    let wheel = move |event: WheelEvent| {
-        event.prevent_default();
-        let lines = if event.delta_mode() == 0 { 1.0 } else { 30.0 };
-        let factor = (-event.delta_y() * lines * 0.0016).exp();
-        map.see(|seen, camera| seen.zoomed(camera, factor, (f64::from(event.offset_x()), f64::from(event.offset_y()))));
-    };
     let tip = move || {
         let cell = linked.hovered.get()?;
         let (x, y) = points.with(|points| Some((*points.x.get(cell)?, *points.y.get(cell)?)))?;
@@ -253,7 +232,7 @@ pub fn Cloud(
                 on:pointerup=move |_| map.released()
                 on:pointercancel=move |_| map.drag.set(None)
                 on:pointerleave=move |_| linked.hovered.set(None)
-                on:wheel=wheel
+                on:wheel=move |event| map.wheel(&event)
                 on:keydown=move |event| map.key(&event)
             ></canvas>
             <Names points coloured linked camera />
@@ -263,129 +242,19 @@ pub fn Cloud(
     }
 }
 
-impl Map {
-    /// Changes what is seen, and notes that it moves.
-    fn see(self, how: impl FnOnce(Seen, &Camera) -> Seen) {
-        let seen = self.frame.seen.get_untracked().unwrap_or_else(|| self.extent.get_untracked().whole());
-        self.is_moving.set(true);
-        self.moves.update(|n| *n = n.wrapping_add(1));
-        self.frame.seen.set(Some(how(seen, &self.camera.get_untracked())));
-        let at = self.moves.get_untracked();
-        set_timeout(
-            move || {
-                if self.moves.try_get_untracked() == Some(at) {
-                    self.is_moving.set(false);
-                }
-            },
-            REST,
-        );
-    }
-
-    fn pressed(self, event: &PointerEvent) {
-        if event.button() != 0 {
-            return;
-        }
-        let at = place(event);
-        let is_lasso = event.shift_key() || self.linked.tool.get_untracked() == Tool::Lasso;
-        self.drag.set(Some(match is_lasso {
-            true => Drag::Lasso(Lasso::from(at)),
-            false => Drag::Pan { last: at, moved: 0.0 },
-        }));
-        self.linked.hovered.set(None);
-        if let Some(canvas) = event.current_target().and_then(|target| picture::element(&target)) {
-            // A pointer that is gone already cannot be held.
-            let _ = canvas.set_pointer_capture(event.pointer_id());
-        }
-    }
-
-    fn moved(self, event: &PointerEvent) {
-        let at = place(event);
-        let drag = self.drag.get_untracked();
-        match drag {
-            None => {
-                let camera = self.camera.get_untracked();
-                let found = self.points.with_untracked(|points| camera.nearest(points, at, REACH));
-                let found = found.filter(|&cell| self.is_shown(cell));
-                if self.linked.hovered.get_untracked() != found {
-                    self.linked.hovered.set(found);
-                }
-            }
-            Some(Drag::Pan { last, moved }) => {
-                let by = (at.0 - last.0, at.1 - last.1);
-                self.drag.set(Some(Drag::Pan { last: at, moved: moved + by.0.hypot(by.1) }));
-                self.see(|seen, camera| seen.panned(camera, by));
-            }
-            Some(Drag::Lasso(_)) => self.drag.update(|drag| {
-                if let Some(Drag::Lasso(lasso)) = drag {
-                    lasso.reach(at);
-                }
-            }),
-        }
-    }
-
-    fn released(self) {
-        match self.drag.get_untracked() {
-            Some(Drag::Lasso(lasso)) => {
-                let camera = self.camera.get_untracked();
-                let (rows, n) = self.points.with_untracked(|points| {
-                    (lasso.within(points, &camera, |cell| self.is_shown(cell)), points.x.len())
-                });
-                // A line around nothing chooses nothing: all are shown again.
-                let selection = (!rows.is_empty()).then(|| Shared::new(Selection::new(rows, n)));
-                self.linked.selected.set(selection);
-            }
-            Some(Drag::Pan { moved, .. }) if moved < CLICK && self.linked.selected.with_untracked(Option::is_some) => {
-                self.linked.selected.set(None);
-            }
-            Some(Drag::Pan { .. }) | None => {}
-        }
-        self.drag.set(None);
-    }
-
-    /// Whether a cell has a colour that is not hidden.
-    fn is_shown(self, cell: usize) -> bool {
-        let level = self.coloured.with_untracked(|coloured| coloured.paint.level_of_cell.get(cell).copied());
-        level.is_some_and(|level| {
-            level != splat::UNPAINTED && self.linked.hidden.with_untracked(|hidden| !hidden.contains(&level))
-        })
-    }
-
-    fn key(self, event: &KeyboardEvent) {
-        let (width, height) = self.frame.size.get_untracked();
-        let middle = (width / 2.0, height / 2.0);
-        let pan = |x: f64, y: f64| self.see(|seen, camera| seen.panned(camera, (x, y)));
-        match event.key().as_str() {
-            "ArrowLeft" => pan(KEY_STEP, 0.0),
-            "ArrowRight" => pan(-KEY_STEP, 0.0),
-            "ArrowUp" => pan(0.0, KEY_STEP),
-            "ArrowDown" => pan(0.0, -KEY_STEP),
-            "+" | "=" => self.see(|seen, camera| seen.zoomed(camera, ZOOM_STEP, middle)),
-            "-" => self.see(|seen, camera| seen.zoomed(camera, 1.0 / ZOOM_STEP, middle)),
-            "0" => self.frame.seen.set(None),
-            "Escape" => {
-                self.drag.set(None);
-                self.linked.selected.set(None);
-            }
-            _ => return,
-        }
-        event.prevent_default();
-        event.stop_propagation();
-    }
-}
-
-fn place(event: &PointerEvent) -> (f64, f64) {
-    (f64::from(event.offset_x()), f64::from(event.offset_y()))
-}
-
-/// Sorts the dots when their places or colours change, and paints them when anything does, once a frame.
+/// Sorts the dots when their places or colours change, and paints them when anything does, once a frame: a draft at once
+/// where they are many, all of them at rest.
 fn keep_painted(canvas: NodeRef<html::Canvas>, map: Map, theme: Signal<Theme>) {
     let dots = Memo::new(move |_| {
         let (points, coloured) = (map.points.get(), map.coloured.get());
-        let selected = map.linked.selected.get();
-        let is_selected = selected.as_ref().map(|selection| selection.is_selected.as_slice());
-        map.linked.hidden.with(|hidden| {
-            Shared::new(Dots::new(&points, &coloured.paint, |level| hidden.contains(&level), is_selected))
-        })
+        Shared::new(Dots::new(&points, &coloured.paint))
+    });
+    Effect::new(move |before: Option<()>| {
+        map.linked.hidden.track();
+        map.linked.selected.track();
+        if before.is_some() {
+            map.sketch();
+        }
     });
     let resized = RwSignal::new(0_u32);
     let handle = window_event_listener(leptos::ev::resize, move |_| {
@@ -399,6 +268,7 @@ fn keep_painted(canvas: NodeRef<html::Canvas>, map: Map, theme: Signal<Theme>) {
         dots.track();
         map.camera.track();
         map.is_moving.track();
+        map.moves.track();
         if canvas.get().is_none() || is_due.get_value() {
             return;
         }
@@ -413,7 +283,10 @@ fn keep_painted(canvas: NodeRef<html::Canvas>, map: Map, theme: Signal<Theme>) {
             }
             let (dots, coloured) = (dots.get_untracked(), map.coloured.get_untracked());
             let look = Look { camera: map.camera.get_untracked(), is_moving: map.is_moving.get_untracked() };
-            show(&canvas, &dots, &coloured.palette, look, map.frame.seen.get_untracked());
+            let (hidden, selected) = (map.linked.hidden.get_untracked(), map.linked.selected.get_untracked());
+            let is_selected = selected.as_ref().map(|selection| selection.is_selected.as_slice());
+            let dots = Scene { dots: &dots, hidden: &hidden, is_selected };
+            show(&canvas, dots, &coloured.palette, look, map.frame.seen.get_untracked());
         });
     });
 }

@@ -17,9 +17,9 @@ use std::collections::BTreeSet;
 use leptos::prelude::*;
 use spec::map::Representation;
 
-use crate::app::{Dataset, Shared};
+use crate::app::{Dataset, Layout, Shared};
 use crate::control::Control;
-use crate::plots::cloud::{Coloured, Frame, Linked, Tool};
+use crate::plots::cloud::{Coloured, Frame, Linked, Selection, Tool};
 use crate::views::atlas::colour::{ColourBy, ColourChoice, Known, coloured};
 use crate::views::atlas::gene::GeneSearch;
 use crate::views::atlas::legend::Legend;
@@ -30,15 +30,6 @@ use crate::views::atlas::tools::{SelectionLine, Tools};
 use crate::views::atlas::views::MapPair;
 use crate::views::shell::use_control;
 
-/// Which layout a view shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Layout {
-    /// The first two principal components.
-    Pca,
-    /// UMAP.
-    Umap,
-}
-
 /// What the parts of the map share; every part has a copy.
 #[derive(Clone, Copy)]
 pub struct Atlas {
@@ -47,30 +38,26 @@ pub struct Atlas {
     /// What both views share.
     pub linked: Linked,
     /// What dots are coloured by.
-    pub colour_by: RwSignal<ColourBy>,
+    pub colour_by: Memo<ColourBy>,
     /// Their colours.
     pub coloured: Memo<Shared<Coloured>>,
     /// What each view shows.
     pub frames: [Frame; 2],
     /// Which layout each view shows.
-    pub layouts: [RwSignal<Layout>; 2],
+    pub layouts: [Memo<Layout>; 2],
 }
 
 impl Atlas {
     /// Colours the dots by something else, and asks for it where it is not known.
     pub fn colour(self, by: ColourBy) {
-        if let Some(quantity) = by.quantity() {
-            self.control.change(|state| state.ask_for_values(quantity));
-        }
         self.linked.hidden.set(BTreeSet::new());
-        self.colour_by.set(by);
+        self.control.change(|state| state.looks.colour = Some(by.key()));
     }
 
     /// Shows a layout; where there is none yet, it is asked for.
     pub fn show(self, representation: Representation, layout: Layout) {
-        let shown = self.layouts[representation as usize];
-        if shown.get_untracked() != layout {
-            shown.set(layout);
+        if self.layouts[representation as usize].get_untracked() != layout {
+            self.control.change(|state| state.looks.layouts[representation as usize] = layout);
             self.frames[representation as usize].seen.set(None);
         }
         let is_known = self.control.state.with_untracked(|state| state.population.mapped(representation).is_some());
@@ -80,18 +67,37 @@ impl Atlas {
     }
 }
 
+/// The cells that were selected when the map was left.
+fn kept_selection(control: Control, dataset: &Dataset) -> Option<Shared<Selection>> {
+    let rows = control.state.with_untracked(|state| state.asking.selected.clone())?;
+    let n_cells = dataset.quality.total_counts.len();
+    Some(Shared::new(Selection::new(rows.to_vec(), n_cells)))
+}
+
 /// The panel.
 #[component]
 pub fn AtlasPanel(dataset: Shared<Dataset>) -> impl IntoView {
     let control = use_control();
     let linked = Linked {
         hovered: RwSignal::new(None),
-        selected: RwSignal::new(None),
+        selected: RwSignal::new(kept_selection(control, &dataset)),
         hidden: RwSignal::new(BTreeSet::new()),
         tool: RwSignal::new(Tool::Pan),
         names_labels: RwSignal::new(true),
     };
-    let colour_by = RwSignal::new(ColourBy::first(&dataset));
+    let colour_by = {
+        let dataset = dataset.clone();
+        control.part(move |state| {
+            let query = state.prediction.as_ref().map(|prediction| &prediction.query);
+            let chosen = state.looks.colour.as_deref().and_then(|key| ColourBy::of_key(key, &dataset, query));
+            chosen.unwrap_or_else(|| ColourBy::first(&dataset))
+        })
+    };
+    Effect::new(move |_| {
+        if let Some(quantity) = colour_by.with(ColourBy::quantity) {
+            control.change(|state| state.ask_for_values(quantity));
+        }
+    });
     let known = control.part(Known::of);
     let colours = {
         let dataset = dataset.clone();
@@ -111,8 +117,18 @@ pub fn AtlasPanel(dataset: Shared<Dataset>) -> impl IntoView {
         colour_by,
         coloured: colours,
         frames: [Frame::new(), Frame::new()],
-        layouts: [RwSignal::new(Layout::Pca), RwSignal::new(Layout::Pca)],
+        layouts: [0, 1].map(|representation| control.part(move |state| state.looks.layouts[representation])),
     };
+    // What is selected can be asked about on another screen, and is there again when one comes back.
+    Effect::new(move |_| {
+        let rows = linked.selected.get().map(|selection| Shared::new(selection.rows.clone()));
+        control.change(|state| {
+            let is_known = state.asking.selected.as_deref() == rows.as_deref();
+            if !is_known {
+                state.asking.selected = rows;
+            }
+        });
+    });
     view! {
         <section class="panel atlas" aria-label="Map of the cells">
             <div class="row">

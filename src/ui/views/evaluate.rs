@@ -26,7 +26,7 @@ use audit::{AuditPanel, NullPanel};
 use headroom::Headroom;
 use measured::PredictedMeasured;
 use setup::Setup;
-use table::MethodTable;
+use table::{CellTestsTable, MethodTable};
 use trust::Trust;
 
 /// The screen of step 5.
@@ -104,6 +104,7 @@ fn Report(report: Shared<Evaluation>) -> impl IntoView {
             <Saves report=report.clone() />
         </div>
         <MethodTable report=report.clone() />
+        <CellTestsTable report=report.clone() />
         <div class="evaluate-pair">
             <Headroom report=report.clone() />
             <PredictedMeasured report=report.clone() />

@@ -4,13 +4,15 @@ use leptos::prelude::*;
 use spec::message::Request;
 use spec::model::Mode;
 
-use crate::app::{Checkpoint, Shared};
+use crate::app::{Checkpoint, Shared, State};
 use crate::views::backwards::BackwardsPanel;
 use crate::views::card::CardPanel;
+use crate::views::changes::keep_tab;
 use crate::views::load::Warnings;
 use crate::views::picker::Picker;
 use crate::views::result::PredictionView;
 use crate::views::shell::use_control;
+use crate::views::which_cells::CellsChoice;
 
 /// Modes offered: those that perturb, in the order of their codes.
 const MODES: [Mode; 8] = [
@@ -28,6 +30,7 @@ const MODES: [Mode; 8] = [
 #[component]
 pub fn Perturb() -> impl IntoView {
     let control = use_control();
+    keep_tab();
     let checkpoint = control.part(|state| state.checkpoint.clone());
     let has_model = move || checkpoint.with(Option::is_some);
     let lacks = control.part(|state| {
@@ -101,10 +104,7 @@ fn NoAnswer() -> impl IntoView {
 #[component]
 fn Question() -> impl IntoView {
     let control = use_control();
-    let ready = control.part(|state| {
-        let knows = |checkpoint: &Checkpoint| checkpoint.support(&state.target).is_some();
-        state.dataset.is_some() && state.mode.is_some() && state.checkpoint.as_ref().is_some_and(|c| knows(c))
-    });
+    let ready = control.part(State::can_ask);
     let dataset = control.part(|state| state.dataset.as_ref().map(|dataset| dataset.name.clone()));
     let on_what = move || dataset.get().map(|name| format!("Asked of the control cells of {name}."));
     view! {
@@ -120,6 +120,7 @@ fn Question() -> impl IntoView {
             <h2>"Perturb"</h2>
             <Picker />
             <ModeChoice />
+            <CellsChoice />
             <button type="submit" class="primary wide" data-testid="predict" disabled=move || !ready.get()>
                 "Predict"
             </button>

@@ -6,7 +6,10 @@
 use leptos::ev::KeyboardEvent;
 use leptos::prelude::*;
 use spec::prediction::{Support, TargetInfo};
+use wasm_bindgen::prelude::JsCast;
+use web_sys::HtmlElement;
 
+use crate::app::State;
 use crate::control::Control;
 use crate::format::count;
 use crate::search::Wanted;
@@ -124,6 +127,7 @@ pub fn Picker() -> impl IntoView {
     let Picking { text, is_typed, is_open, active, .. } = picking;
     let checkpoint = control.part(|state| state.checkpoint.clone());
     let target = control.part(|state| state.target.clone());
+    let together = control.part(|state| state.asking.with.len());
     Effect::new(move |_| picking.follow(target.get()));
     let found = Memo::new(move |_| {
         let wanted = if is_typed.get() { text.get() } else { String::new() };
@@ -131,7 +135,9 @@ pub fn Picker() -> impl IntoView {
     });
     view! {
         <div class="choice picker">
-            <label for="target">"Gene"</label>
+            <label for="target">{move || if together.get() == 0 { "Gene" } else { "Genes, perturbed together" }}</label>
+            <Together />
+            <div class="listed">
             <input
                 id="target"
                 type="text"
@@ -152,8 +158,71 @@ pub fn Picker() -> impl IntoView {
             <ul id="targets" role="listbox" aria-label="Genes" class:shown=move || is_open.get()>
                 {move || options(found.get(), picking)}
             </ul>
+            </div>
+            <AddGene />
             <SupportNote />
         </div>
+    }
+}
+
+/// The genes of a combination that are picked already, each with a way to leave it out.
+#[component]
+fn Together() -> impl IntoView {
+    let control = use_control();
+    let genes = control.part(|state| state.asking.with.clone());
+    let chip = move |gene: String| {
+        let name = format!("Leave out {gene}");
+        let symbol = gene.clone();
+        let remove = move |_| {
+            control.change(|state| state.remove_gene(&gene));
+            focus_input();
+        };
+        view! {
+            <span class="chip" role="listitem" data-testid="together-gene">
+                {symbol}
+                <button type="button" class="icon" aria-label=name data-testid="together-remove" on:click=remove>"×"</button>
+            </span>
+        }
+    };
+    move || {
+        let chips: Vec<_> = genes.get().into_iter().map(chip).collect();
+        (!chips.is_empty())
+            .then(|| view! { <div class="chips" role="list" aria-label="Genes picked so far">{chips}</div> })
+    }
+}
+
+/// Keeps the picked gene and asks for the next.
+#[component]
+fn AddGene() -> impl IntoView {
+    let control = use_control();
+    let can_add = control.part(State::can_add_gene);
+    let is_twice = control.part(|state| state.asking.with.contains(&state.target));
+    let add = move |_| {
+        control.change(State::add_gene);
+        focus_input();
+    };
+    view! {
+        <button
+            type="button"
+            class="small add-gene"
+            data-testid="add-gene"
+            title="Perturb another gene together with this one"
+            disabled=move || !can_add.get()
+            on:click=add
+        >
+            "+ add a gene"
+        </button>
+        {move || is_twice.get().then(|| view! {
+            <small class="bad" role="status" data-testid="target-twice">"It is in the combination already: pick another gene."</small>
+        })}
+    }
+}
+
+fn focus_input() {
+    let input = document().get_element_by_id("target").and_then(|input| input.dyn_into::<HtmlElement>().ok());
+    if let Some(input) = input {
+        // An input that cannot be focused is left alone.
+        let _ = input.focus();
     }
 }
 
@@ -232,6 +301,7 @@ fn SupportNote() -> impl IntoView {
         let has_none = state.checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.targets.is_empty());
         (support, state.target.is_empty(), has_none)
     });
+    let alone = control.part(|state| state.asking.with.is_empty());
     let near = control.part(|state| {
         let known = state.checkpoint.as_ref().filter(|checkpoint| checkpoint.support(&state.target).is_none());
         let targets = known.filter(|_| !state.target.is_empty()).map(|checkpoint| &checkpoint.targets);
@@ -253,6 +323,7 @@ fn SupportNote() -> impl IntoView {
         let (mark, text) = match support.get() {
             (_, _, true) => (None, "This model cannot be asked for any gene: below is what it lacks."),
             (Some(support), ..) => (Some(badge(support)), explanation(support)),
+            (None, true, _) if !alone.get() => (None, "Type the next gene, or predict those picked so far."),
             (None, true, _) => (None, "Type a gene symbol."),
             (None, false, _) => {
                 (None, "This checkpoint has no vector for a gene of that name, so it cannot be asked for.")

@@ -1,33 +1,27 @@
 //! The answer to a question: what it is worth first, then the change, the agreement and all genes.
 
 use leptos::prelude::*;
-use spec::prediction::{Intervals, Prediction, Uncertainty};
+use spec::prediction::{CellChoice, Nearest, Prediction};
 
 use crate::app::Shared;
-use crate::export::{CSV, controls, csv, download};
-use crate::format::{count, plural, seconds};
+use crate::export::{CSV, controls, csv, download, stem};
+use crate::format::{count, seconds};
 use crate::headline::{Verdict, headline};
-use crate::plots::bars::{BarLegend, BarRow, Bars};
 use crate::views::card::Scores;
+use crate::views::changes::Changes;
 use crate::views::load::Warnings;
 use crate::views::pathways::PathwaysPanel;
 use crate::views::picker::{badge, explanation};
 use crate::views::shell::use_control;
 use crate::views::table::GeneTable;
 
-const N_BARS: usize = 20;
-
 /// All of the answer.
 #[component]
 pub fn PredictionView(prediction: Shared<Prediction>) -> impl IntoView {
     let query = &prediction.query;
     let (name, class) = badge(prediction.support);
-    let title = format!("{} {}", query.target, query.mode.label());
-    let rows = top_rows(&prediction);
-    let n_shown = rows.len();
-    let interval = prediction.uncertainty.intervals().map(|intervals| intervals.promised);
-    let (has_mean, has_measured) = (prediction.training_mean.is_some(), prediction.measured.is_some());
-    let file_name = format!("waddington_{}_{}.csv", query.target, query.mode.label());
+    let title = query.label();
+    let file_name = format!("waddington_{}.csv", stem(query));
     let save = {
         let prediction = prediction.clone();
         move |_| download(&file_name, CSV, csv(&prediction))
@@ -39,17 +33,11 @@ pub fn PredictionView(prediction: Shared<Prediction>) -> impl IntoView {
                 <button type="button" data-testid="download-csv" on:click=save>"Download csv"</button>
             </div>
             <HeadlineView prediction=prediction.clone() />
-            <NearestView prediction=prediction.clone() />
+            {nearest_view(prediction.nearest.as_ref(), None)}
+            <PartsView prediction=prediction.clone() />
             <div data-testid="prediction-warnings"><Warnings warnings=prediction.warnings.clone() /></div>
             <div class="split">
-                <figure class="plot">
-                    <figcaption>
-                        <strong>{format!("The {} with the largest predicted change", plural(n_shown as u64, "gene"))}</strong>
-                        <BarLegend interval has_mean has_measured />
-                    </figcaption>
-                    <Bars rows />
-                    <p class="quiet" data-testid="prediction-interval">{uncertainty(&prediction.uncertainty)}</p>
-                </figure>
+                <Changes prediction=prediction.clone() />
                 <Agreement prediction=prediction.clone() />
             </div>
         </div>
@@ -81,12 +69,12 @@ fn HeadlineView(prediction: Shared<Prediction>) -> impl IntoView {
     }
 }
 
-/// How far the target is from those of training, by their vectors.
-#[component]
-fn NearestView(prediction: Shared<Prediction>) -> impl IntoView {
-    prediction.nearest.clone().map(|nearest| {
+/// How far a target is from those of training, by their vectors; `of` names it where there are several.
+fn nearest_view(nearest: Option<&Nearest>, of: Option<&str>) -> Option<impl IntoView + use<>> {
+    nearest.cloned().map(|nearest| {
         let (target, cosine, usual) = (nearest.target, nearest.cosine, nearest.usual);
-        let alike = format!("{target} is the most similar training target (cosine of the vectors {cosine:.2})");
+        let of = of.map_or_else(String::new, |gene| format!(" to {gene}"));
+        let alike = format!("{target} is the most similar training target{of} (cosine of the vectors {cosine:.2})");
         let (class, text) = match nearest.is_outside {
             true => (
                 "warnings",
@@ -101,52 +89,55 @@ fn NearestView(prediction: Shared<Prediction>) -> impl IntoView {
     })
 }
 
-/// What the shaded intervals are worth, or why there are none.
-fn uncertainty(uncertainty: &Uncertainty) -> String {
-    let Intervals { promised, found, n_targets, source, .. } = match uncertainty {
-        Uncertainty::Intervals(intervals) => intervals,
-        Uncertainty::Unknown { reason } => return reason.clone(),
-    };
-    let percent = |share: f64| format!("{:.0} %", 100.0 * share);
-    let held = found.map_or_else(String::new, |found| {
-        format!(" Tried on each of these with widths from the others, they held {}.", percent(found))
+/// What is known of the genes of a combination, each alone.
+#[component]
+fn PartsView(prediction: Shared<Prediction>) -> impl IntoView {
+    let parts: Vec<_> = prediction
+        .parts
+        .iter()
+        .map(|part| {
+            let (name, class) = badge(part.support);
+            view! {
+                <li>
+                    <strong>{part.target.clone()}</strong>" alone: "
+                    <span class=class title=explanation(part.support)>{name}</span>
+                    {nearest_view(part.nearest.as_ref(), Some(&part.target))}
+                </li>
+            }
+        })
+        .collect();
+    let additive = prediction.additive.as_ref().map(|additive| {
+        let assumed = match additive.assumed.len() {
+            0 => String::new(),
+            _ => format!(
+                "; {} was not measured alone and counts as the mean of the training perturbations",
+                additive.assumed.join(", ")
+            ),
+        };
+        format!(
+            "Additive baseline: the measured changes of {} alone, added{assumed} ({}).",
+            additive.measured.join(", "),
+            additive.source
+        )
     });
-    format!(
-        "Shaded: where {} of measured changes should lie, by the model’s errors on {n_targets} perturbations that it did not \
-         learn from ({source}), asked of the mean control cell.{held} For perturbations or cells unlike those they promise nothing; the target’s own gene has \
-         none.",
-        percent(*promised)
-    )
-}
-
-/// The genes with the largest predicted change, largest first.
-fn top_rows(prediction: &Prediction) -> Vec<BarRow> {
-    let mut order: Vec<usize> = (0..prediction.genes.len().min(prediction.delta.len())).collect();
-    order.sort_by(|a, b| prediction.delta[*b].abs().total_cmp(&prediction.delta[*a].abs()));
-    let at = |values: &[f32], i: usize| values.get(i).copied().map(f64::from);
-    let row = |i: usize| BarRow {
-        gene: prediction.genes[i].clone(),
-        predicted: f64::from(prediction.delta[i]),
-        half_width: prediction
-            .uncertainty
-            .intervals()
-            .and_then(|intervals| at(&intervals.half_width, i))
-            .filter(|width| width.is_finite()),
-        training_mean: prediction.training_mean.as_ref().and_then(|mean| at(mean, i)),
-        measured: prediction
-            .measured
-            .as_ref()
-            .and_then(|measured| Some((at(&measured.delta, i)?, at(&measured.standard_error, i)?)))
-            .filter(|(measured, _)| measured.is_finite()),
-    };
-    // A gene that the file lacks was read as 0, and its predicted change cannot be looked up in it.
-    let is_there = |i: &usize| prediction.delta[*i].is_finite() && prediction.control_mean[*i].is_finite();
-    order.into_iter().filter(is_there).take(N_BARS).map(row).collect()
+    (!parts.is_empty()).then(|| {
+        view! {
+            <ul class="findings" data-testid="combination-parts">{parts}</ul>
+            <p class="quiet" data-testid="additive">
+                {additive.unwrap_or_else(|| "No additive baseline: none of these genes was measured alone.".into())}
+            </p>
+        }
+    })
 }
 
 #[component]
 fn Agreement(prediction: Shared<Prediction>) -> impl IntoView {
-    let asked = format!("Mean over {}, computed in {}.", controls(&prediction), seconds(prediction.elapsed_secs));
+    let among = match &prediction.query.cells {
+        CellChoice::All => String::new(),
+        some => format!(" in {}", some.label()),
+    };
+    let elapsed = seconds(prediction.elapsed_secs);
+    let asked = format!("Mean over {}{among}, computed in {elapsed}.", controls(&prediction));
     let source = match &prediction.measured {
         Some(measured) => format!(
             "Measured in {} perturbed and {} control cells ({}).",

@@ -15,6 +15,7 @@ use crate::views::load::Load;
 use crate::views::look::Look;
 use crate::views::perturb::Perturb;
 use crate::views::privacy::Privacy;
+use crate::views::share::{ShareButton, follow_address};
 use crate::views::task::{ErrorPanel, TaskBar};
 use crate::views::train::Train;
 
@@ -44,13 +45,14 @@ pub fn Shell() -> impl IntoView {
     provide_context(theme);
     listen_for_files(control);
     listen_for_keys(control);
+    follow_address(control);
     let screen = control.part(|state| state.screen);
     let predicts = control.part(|state| state.checkpoint.as_ref().is_none_or(|model| !model.header.is_cell_jepa()));
     view! {
         <header class="top">
             <div class="brand"><h1>"Waddington"</h1><span>"A cell world model in a browser tab"</span></div>
             <Steps />
-            <div class="chips"><DeviceChip /><ThemeToggle theme /></div>
+            <div class="chips"><ShareButton /><DeviceChip /><ThemeToggle theme /></div>
         </header>
         <div class="messages"><Notices /><ErrorPanel /></div>
         <main id="main" tabindex="-1">

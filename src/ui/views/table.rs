@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn rows_are_filtered_and_sorted() {
         let prediction = Prediction {
-            query: Query { target: "A".into(), mode: Mode::Knockout },
+            query: Query::of("A", Mode::Knockout),
             support: Support::Seen,
             nearest: None,
             genes: ["B1", "A1", "B2"].map(String::from).into(),
@@ -254,6 +254,8 @@ mod tests {
             delta: vec![-0.5, 0.1, 0.3],
             uncertainty: Uncertainty::Unknown { reason: String::new() },
             training_mean: None,
+            parts: Vec::new(),
+            additive: None,
             measured: None,
             agreement: vec![],
             warnings: Vec::new(),

@@ -29,6 +29,26 @@ fn silhouettes_are_scikit_learns() {
     close("silhouette", &found.values, &numbers(&case["values"]), 1e-6);
 }
 
+/// `tests/golden/scib.py` says how they were made: one population apart, one that overlaps, one without any types.
+#[test]
+fn scores_of_labels_are_scib_metrics() {
+    let made: serde_json::Value = serde_json::from_str(include_str!("../../golden/scib.json")).unwrap();
+    for case in made["cases"].as_array().unwrap() {
+        let values = numbers(&case["points"]).into_iter().map(|value| value as f32).collect();
+        let rows = Rows::new(values, case["n_columns"].as_u64().unwrap() as usize).unwrap();
+        let (known, clusters) = (labels(&case["labels"]), labels(&case["clusters"]));
+        let number = |name: &str| case[name].as_f64().unwrap();
+        let asw = silhouette(&rows, &known, &SilhouetteConfig::default()).unwrap();
+        let found = AvgBio::new(&[clusters], &known, asw.mean).unwrap();
+        // Counts of labels: the same but for the order of sums in f64.
+        close("NMI, ARI", &[found.nmi, found.ari], &[number("nmi"), number("ari")], 1e-9);
+        // Theirs sums distances in f32, of 90 points: seven digits.
+        let theirs = [number("silhouette"), number("silhouette_rescaled")];
+        close("silhouette", &[asw.mean, asw.scaled()], &theirs, 1e-6);
+        assert!((found.asw - asw.scaled()).abs() < 1e-12, "{found:?}");
+    }
+}
+
 #[test]
 fn scores_of_public_cells_are_scikit_learns() {
     let Some(rows) = pbmc() else { return };

@@ -93,6 +93,7 @@ impl Owned {
             ranking: Some(&self.rankings[t]),
             scores: Some(&self.scores[t]),
             cells: Some(&cells[t]),
+            tested: None,
             training_mean: Some(&self.training_mean),
         });
         let evidence = Evidence { control: &control, control_cells: Some(&control_cells), targets: targets.collect() };
@@ -103,9 +104,10 @@ impl Owned {
             is_baseline: false,
             means: rows(&predicted_means),
             cells: Some(predicted_cells.iter().map(Vec::as_slice).collect()),
+            tested: None,
         };
-        let still =
-            Method { name: "no change", is_baseline: true, means: vec![&control[..]; means.len()], cells: None };
+        let means = vec![&control[..]; means.len()];
+        let still = Method { name: "no change", is_baseline: true, means, ..Method::default() };
         let config = TableConfig { metrics: metrics.to_vec(), n_draws: 200, ..TableConfig::default() };
         table(&evidence, &[model, still], &config).expect("a table")
     }
@@ -246,7 +248,7 @@ fn few_cells_lost_genes_and_lost_predictions_are_named() {
         name,
         is_baseline: false,
         means: means.iter().map(|mean| &mean[..]).collect(),
-        cells: None,
+        ..Method::default()
     };
     let good = method("good", &[[2.0, 1.0, 7.0, 0.5], [1.0, 3.0, 7.0, 1.0], [0.0; 4]]);
     let lost = method("lost", &[[2.0, f32::NAN, 7.0, 0.5], [1.0, 3.0, 7.0, 1.0], [0.0; 4]]);

@@ -82,7 +82,7 @@ fn its_embedding_is_mapped_and_scored_beside_principal_components() {
     assert!(methods.contains("embedded by a Cell-JEPA") && !methods.contains("BioJEPA"), "{methods}");
 
     // It takes the place of a model that predicts, and gives it back.
-    let query = Query { target: "STAT1".into(), mode: Mode::Knockout };
+    let query = Query::of("STAT1", Mode::Knockout);
     let message = failure(person.ask(Request::Predict { query: query.clone() }, vec![]));
     assert!(message.contains("Cell-JEPA") && message.contains("predicts no perturbations"), "{message}");
     person.ask(LOAD, checkpoint_files());

@@ -57,7 +57,7 @@ fn ask(target: &str, n_known: usize, error: impl Fn(usize, usize) -> f32) -> Unc
         control_mean: &control_mean,
         responses: &responses[..n_known],
     };
-    block_on(known.uncertainty(&Query { target: target.into(), mode: Mode::Knockout })).expect("an answer")
+    block_on(known.uncertainty(&Query::of(target, Mode::Knockout))).expect("an answer")
 }
 
 #[test]

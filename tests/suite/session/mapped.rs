@@ -100,7 +100,7 @@ impl Person {
 }
 
 fn stat1() -> Query {
-    Query { target: "STAT1".into(), mode: Mode::Knockout }
+    Query::of("STAT1", Mode::Knockout)
 }
 
 fn table(event: Event) -> MarkerTable {

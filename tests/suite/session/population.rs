@@ -32,7 +32,7 @@ fn a_file_of_ensembl_ids_meets_the_model_that_ships() {
     let prepared = person.ask(Request::Prepare { options: opened.suggested }, vec![]);
     let Event::Prepared { prepared } = prepared else { panic!("{prepared:?}") };
     assert_eq!(prepared.coverage.map(|coverage| coverage.n_found), Some(ids.len()));
-    let query = Query { target: "STAT1".into(), mode: Mode::Knockout };
+    let query = Query::of("STAT1", Mode::Knockout);
     let answer = person.ask(Request::Predict { query }, vec![]);
     assert!(matches!(answer, Event::Predicted { .. }), "{answer:?}");
 }
@@ -43,7 +43,7 @@ fn genes_that_the_file_lacks_are_no_measurement() {
         let mut person = Person::with_model_and_cells();
         let Event::Opened { opened } = person.ask(Request::OPEN, vec![cells_file(genes)]) else { panic!("opened") };
         person.ask(Request::Prepare { options: opened.suggested }, vec![]);
-        let query = Query { target: "JAK2".into(), mode: Mode::Knockout };
+        let query = Query::of("JAK2", Mode::Knockout);
         let Event::Predicted { prediction } = person.ask(Request::Predict { query }, vec![]) else {
             panic!("an answer")
         };
@@ -107,7 +107,7 @@ fn chosen_genes_are_prepared_as_among_all() {
 #[test]
 fn filtered_cells_are_as_if_the_file_had_no_others() {
     let mut person = Person::with_model_and_cells();
-    let ask = |target: &str| Request::Predict { query: Query { target: target.into(), mode: Mode::Knockout } };
+    let ask = |target: &str| Request::Predict { query: Query::of(target, Mode::Knockout) };
     let filter = CellFilter { min_counts: Some(26.0), ..CellFilter::default() };
     let filtered = person.ask(Request::Filter { filter }, vec![]);
     let Event::Prepared { prepared } = filtered else { panic!("{filtered:?}") };
@@ -178,7 +178,7 @@ fn what_is_saved_opens_again_with_all_that_was_found() {
     let filter = CellFilter { min_counts: Some(26.0), ..CellFilter::default() };
     let Event::Prepared { prepared } = person.ask(Request::Filter { filter }, vec![]) else { panic!("filtered") };
     let Event::Embedded { maps, .. } = person.ask(embed(), vec![]) else { panic!("maps") };
-    let query = Query { target: "JAK2".into(), mode: Mode::Knockout };
+    let query = Query::of("JAK2", Mode::Knockout);
     let Event::Predicted { prediction } = person.ask(Request::Predict { query }, vec![]) else { panic!("an answer") };
     let Event::Exported { name, bytes } = person.ask(Request::Export { kind: ExportKind::H5ad }, vec![]) else {
         panic!("a file")

@@ -261,7 +261,7 @@ impl Page {
             ..PrepareOptions::default()
         };
         self.ask(Request::Prepare { options });
-        let query = spec::prediction::Query { target: "STAT1".into(), mode: spec::model::Mode::Knockout };
+        let query = spec::prediction::Query::of("STAT1", spec::model::Mode::Knockout);
         let answer = self.ask(Request::Predict { query });
         let Event::Predicted { prediction } = answer else { panic!("{answer:?}") };
         assert!(prediction.measured.is_some() && prediction.training_mean.is_some(), "it has what was measured");

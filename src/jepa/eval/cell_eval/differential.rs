@@ -41,7 +41,8 @@ pub fn differential(group: &[&[f32]], control: &[&[f32]]) -> Result<Tests, Undef
 
 /// Two-sided p of the rank sum of the `n_own` values marked true; 1 where all values are equal.
 fn mann_whitney(pooled: &mut [(f32, bool)], n_own: usize) -> f64 {
-    pooled.sort_by(|a, b| a.0.total_cmp(&b.0));
+    // Equals share their ranks, so their order does not matter.
+    pooled.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
     let n = pooled.len() as f64;
     let (mut rank_sum, mut ties) = (0.0, 0.0);
     let mut start = 0;

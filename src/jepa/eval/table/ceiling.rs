@@ -5,7 +5,7 @@
 
 use spec::metrics::{MethodRow, Undefined};
 
-use super::{Evidence, Method, TableConfig, TableError, Target, table};
+use super::{Evidence, Method, TableConfig, TableError, Target, Tested, table};
 use crate::eval::significance::{draws, halves, mean_profile};
 
 /// Means over `n_repeats` splits of the table of halves, as one row by the name `ceiling`; its values per perturbation
@@ -47,9 +47,51 @@ pub fn ceiling(evidence: &Evidence<'_>, n_repeats: usize, config: &TableConfig) 
             is_baseline: false,
             means: split.iter().map(|(mean, ..)| mean.as_slice()).collect(),
             cells: with_cells.then(|| split.iter().map(|(_, cells, ..)| cells.as_slice()).collect()),
+            tested: None,
         };
         rows.extend(table(&halved, &[method], config)?.rows);
     }
+    Ok(averaged(rows, evidence, &kept, config))
+}
+
+/// One half of a perturbation's cells: its mean profile, and what tests of its cells say.
+pub type Half = (Vec<f32>, Tested);
+
+/// The same row of halves that were tested beforehand: per perturbation of the evidence and split, the half that stands
+/// for the prediction and the half that it is compared with; no splits for what has too few cells.
+///
+/// # Errors
+/// As [`table`]; no perturbation with halves.
+pub fn ceiling_of_tests(
+    evidence: &Evidence<'_>,
+    splits: &[Vec<(Half, Half)>],
+    config: &TableConfig,
+) -> Result<MethodRow, TableError> {
+    let halved: Vec<(&Target<'_>, &Vec<(Half, Half)>)> =
+        evidence.targets.iter().zip(splits).filter(|(_, splits)| !splits.is_empty()).collect();
+    let n_splits = halved.iter().map(|(_, splits)| splits.len()).min();
+    let n_splits = n_splits.ok_or(TableError::NoTargets { min_cells: 2 * config.min_cells.max(1) })?;
+    let mut rows: Vec<MethodRow> = Vec::with_capacity(n_splits);
+    for split in 0..n_splits {
+        let here: Vec<(&Target<'_>, &(Half, Half))> =
+            halved.iter().map(|&(target, splits)| (target, &splits[split])).collect();
+        let targets = here.iter().map(|(target, (_, (mean, tested)))| Target {
+            mean,
+            tested: Some(tested),
+            cells: None,
+            ..(*target).clone()
+        });
+        let method = Method {
+            name: "ceiling",
+            is_baseline: false,
+            means: here.iter().map(|(_, ((mean, _), _))| mean.as_slice()).collect(),
+            cells: None,
+            tested: Some(here.iter().map(|(_, ((_, tested), _))| tested.clone()).collect()),
+        };
+        let halves = Evidence { targets: targets.collect(), ..evidence.clone() };
+        rows.extend(table(&halves, &[method], config)?.rows);
+    }
+    let kept: Vec<&Target<'_>> = halved.iter().map(|(target, _)| *target).collect();
     Ok(averaged(rows, evidence, &kept, config))
 }
 

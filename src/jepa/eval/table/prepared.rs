@@ -97,8 +97,8 @@ impl Prepared {
             top: ranking.as_ref().map(|ranking| first_of(ranking, &kept, N_TOP)),
             scores: target.scores.map(|scores| self.genes.iter().map(|&gene| scores[gene]).collect()),
             spread: cells.as_ref().and_then(|cells| Spread::of(&as_rows(cells))),
-            tests: self.tested(cells.as_deref()),
-            energy: self.energy(cells.as_deref()),
+            tests: target.tested.map_or_else(|| self.tested(cells.as_deref()), |tested| tested.tests.clone()),
+            energy: target.tested.map_or_else(|| self.energy(cells.as_deref()), |tested| tested.energy),
             ranking,
             mean,
         }
@@ -123,8 +123,9 @@ impl Side {
     pub fn new(method: &Method<'_>, evidence: &Evidence<'_>, prepared: &Prepared) -> Result<Self, TableError> {
         let (expected, n_genes) = (evidence.targets.len(), evidence.control.len());
         let n_cells = method.cells.as_ref().map_or(expected, Vec::len);
-        if method.means.len() != expected || n_cells != expected {
-            let found = method.means.len().min(n_cells);
+        let n_tested = method.tested.as_ref().map_or(expected, Vec::len);
+        if method.means.len() != expected || n_cells != expected || n_tested != expected {
+            let found = method.means.len().min(n_cells).min(n_tested);
             return Err(TableError::Predictions { method: method.name.into(), found, expected });
         }
         let cells = method.cells.iter().flatten().flat_map(|cells| cells.iter().copied());
@@ -138,12 +139,16 @@ impl Side {
             .iter()
             .map(|&at| method.cells.as_ref().map(|cells| all_chosen(cells[at], &prepared.genes)))
             .collect();
-        Ok(Self {
-            changes: means.iter().map(|mean| minus(mean, &prepared.control)).collect(),
-            tests: cells.iter().map(|cells| prepared.tested(cells.as_deref())).collect(),
-            energies: cells.iter().map(|cells| prepared.energy(cells.as_deref())).collect(),
-            means,
-        })
+        let (tests, energies) = match &method.tested {
+            Some(tested) => prepared.kept.iter().map(|&at| (tested[at].tests.clone(), tested[at].energy)).unzip(),
+            None => {
+                let both = |cells: &Option<Vec<Vec<f32>>>| {
+                    (prepared.tested(cells.as_deref()), prepared.energy(cells.as_deref()))
+                };
+                cells.iter().map(both).unzip()
+            }
+        };
+        Ok(Self { changes: means.iter().map(|mean| minus(mean, &prepared.control)).collect(), tests, energies, means })
     }
 }
 

@@ -225,7 +225,7 @@ fn another_preset_keeps_what_is_not_its_own() {
 #[test]
 fn steering_overtakes_the_queue() {
     let (mut state, id) = training();
-    let query = Query { target: "STAT1".into(), mode: Mode::Knockout };
+    let query = Query::of("STAT1", Mode::Knockout);
     state.enqueue(Job::new(Request::Predict { query: query.clone() }));
     assert!(state.take_posts().is_empty(), "what is asked meanwhile waits");
     state.steer(Steering::Pause);

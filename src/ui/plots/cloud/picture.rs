@@ -9,7 +9,7 @@ use web_sys::{Blob, CanvasRenderingContext2d, Element, EventTarget, HtmlCanvasEl
 
 use super::camera::{Camera, Seen};
 use super::labels::{Name, placed};
-use super::splat::{Dots, Style};
+use super::splat::{Scene, Style};
 use super::{Coloured, Palette};
 
 /// Up to so many dots, all are painted while a map is moved.
@@ -71,17 +71,17 @@ pub fn element(target: &EventTarget) -> Option<Element> {
 }
 
 /// Paints the dots onto the canvas.
-pub fn show(canvas: &HtmlCanvasElement, dots: &Dots, palette: &Palette, look: Look, seen: Option<Seen>) {
+pub fn show(canvas: &HtmlCanvasElement, dots: Scene<'_>, palette: &Palette, look: Look, seen: Option<Seen>) {
     let Camera { width, height, .. } = look.camera;
     if width < 1.0 || height < 1.0 {
         return;
     }
-    let is_draft = look.is_moving && dots.len() > MAX_DRAFT;
+    let is_draft = look.is_moving && dots.n_shown() > MAX_DRAFT;
     let fine = window().device_pixel_ratio().max(1.0).min((MAX_PIXELS / (width * height)).sqrt()).max(1.0);
     let density = if is_draft { 1.0 } else { fine };
-    let every = if is_draft { dots.len().div_ceil(MAX_DRAFT) } else { 1 };
+    let every = if is_draft { dots.n_shown().div_ceil(MAX_DRAFT) } else { 1 };
     let (table, ground) = colours(canvas, palette);
-    let style = Style { every, ..style(dots.len(), seen, density) };
+    let style = Style { every, ..style(dots.n_shown(), seen, density) };
     let camera = look.camera.scaled(density);
     let (n_columns, n_rows) = (camera.width as usize, camera.height as usize);
     if canvas.width() as usize != n_columns || canvas.height() as usize != n_rows {
@@ -111,7 +111,7 @@ fn painted(
     picture: &mut Vec<u32>,
     (n_columns, n_rows): (usize, usize),
     ground: u32,
-    dots: &Dots,
+    dots: Scene<'_>,
     palette: &Palette,
     camera: &Camera,
     table: &[u32],
@@ -197,8 +197,8 @@ fn hex([red, green, blue]: [u8; 3]) -> String {
 pub struct Saved<'a> {
     /// Its canvas, for the colours of the theme.
     pub canvas: &'a HtmlCanvasElement,
-    /// Its dots, sorted.
-    pub dots: &'a Dots,
+    /// Its dots, and which of them are shown.
+    pub dots: Scene<'a>,
     /// Its colours.
     pub coloured: &'a Coloured,
     /// What is seen of it, in pixels of the page.
@@ -224,7 +224,7 @@ impl Saved<'_> {
         let canvas = fresh_canvas(n_columns, n_rows)?;
         let (table, ground) = colours(self.canvas, &self.coloured.palette);
         let mut picture = Vec::new();
-        let style = style(self.dots.len(), self.seen, times);
+        let style = style(self.dots.n_shown(), self.seen, times);
         let size = (n_columns, n_rows);
         painted(&mut picture, size, ground, self.dots, &self.coloured.palette, &camera, &table, style);
         let image = image(&picture, n_columns).ok()?;
@@ -285,18 +285,18 @@ impl Saved<'_> {
              font-family=\"Helvetica, Arial, sans-serif\">\n<rect width=\"100%\" height=\"100%\" fill=\"{paper}\"/>\n",
             size.0, size.1
         );
-        if self.dots.len() <= MAX_VECTOR && self.coloured.palette != Palette::Density {
+        if self.dots.n_shown() <= MAX_VECTOR && self.coloured.palette != Palette::Density {
             let (table, _) = colours(self.canvas, &self.coloured.palette);
-            let Style { radius, opacity, .. } = style(self.dots.len(), self.seen, 1.0);
+            let Style { radius, opacity, .. } = style(self.dots.n_shown(), self.seen, 1.0);
             svg.push_str(&format!("<g transform=\"translate({left} {top})\" fill-opacity=\"{opacity}\">\n"));
-            for ([x, y], colour) in self.dots.iter() {
+            self.dots.each(1, |[x, y], colour| {
                 let (x, y) = self.camera.place(x, y);
                 if (0.0..=width).contains(&x) && (0.0..=height).contains(&y) {
                     let [red, green, blue, _] = table.get(colour as usize).copied().unwrap_or_default().to_le_bytes();
                     let fill = hex([red, green, blue]);
                     svg.push_str(&format!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius:.1}\" fill=\"{fill}\"/>\n"));
                 }
-            }
+            });
             svg.push_str("</g>\n");
         } else {
             let picture = self.plain(3.0)?.to_data_url().ok()?;

@@ -1,7 +1,10 @@
 //! Paints dots into a picture on the CPU: a million in some milliseconds, without WebGL or WebGPU.
 //!
-//! Dots are sorted once into the order they are painted in ([`Dots`]); every picture after that is one pass over them.
-//! A draft paints every n-th dot of that order, which is a fair sample of each level.
+//! Dots are sorted once into the order they are painted in ([`Dots`]); which of them are hidden or chosen is looked up while
+//! painting ([`Scene`]), so that a click on the legend sorts nothing. A draft paints every n-th dot of that order, which is a
+//! fair sample of each level.
+
+use std::collections::BTreeSet;
 
 use super::camera::Camera;
 use super::{Paint, Points};
@@ -9,11 +12,24 @@ use super::{Paint, Points};
 /// A dot that is not painted.
 pub const UNPAINTED: u16 = u16::MAX;
 
-/// Dots in the order of painting, with the place of each one's colour in a table of colours.
+/// Dots in the order of painting.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Dots {
     places: Vec<[f32; 2]>,
-    colours: Vec<u16>,
+    levels: Vec<u16>,
+    cells: Vec<u32>,
+    n_of_level: Vec<usize>,
+}
+
+/// Dots, and what of them a person wants to see.
+#[derive(Clone, Copy)]
+pub struct Scene<'a> {
+    /// The dots.
+    pub dots: &'a Dots,
+    /// Levels that are not painted.
+    pub hidden: &'a BTreeSet<u16>,
+    /// By cell; those that are not chosen lie below the others, in the colour that follows the levels of the paint.
+    pub is_selected: Option<&'a [bool]>,
 }
 
 /// How dots look.
@@ -28,54 +44,76 @@ pub struct Style {
 }
 
 impl Dots {
-    /// Sorts the dots: those that are not selected first, in the colour that follows the levels of the paint; then by
-    /// level where levels have an order, else mixed, so that no label covers the others. `is_hidden` levels are left out.
-    pub fn new(points: &Points, paint: &Paint, is_hidden: impl Fn(u16) -> bool, is_selected: Option<&[bool]>) -> Self {
+    /// Sorts the dots by level where levels have an order, else mixed, so that no label covers the others.
+    pub fn new(points: &Points, paint: &Paint) -> Self {
         let n = points.x.len().min(points.y.len());
         let n_levels = paint.n_levels();
-        let hidden: Vec<bool> = (0..n_levels as u16).map(is_hidden).collect();
-        // 0: not painted; 1: not selected; then all others, or one a level.
-        let level = |cell: usize| -> usize {
+        let level = |cell: usize| -> Option<usize> {
             let level = paint.level_of_cell.get(cell).copied().unwrap_or(UNPAINTED) as usize;
             let is_placed = points.x[cell].is_finite() && points.y[cell].is_finite();
-            match is_placed && level < n_levels && !hidden[level] {
-                false => 0,
-                true if is_selected.is_some_and(|selected| !selected.get(cell).copied().unwrap_or_default()) => 1,
-                true => 2 + level,
-            }
+            (is_placed && level < n_levels).then_some(level)
         };
-        let place = |level: usize| if paint.is_ordered { level } else { level.min(2) };
-        let mut starts = vec![0_usize; n_levels + 3];
-        (0..n).for_each(|cell| starts[place(level(cell)) + 1] += 1);
-        let n_left_out = starts[1];
-        starts[1] = 0;
-        for at in 1..starts.len() {
-            starts[at] += starts[at - 1];
+        let mut n_of_level = vec![0; n_levels];
+        (0..n).filter_map(level).for_each(|level| n_of_level[level] += 1);
+        let n_painted = n_of_level.iter().sum();
+        let mut starts = vec![0; n_levels];
+        for at in 1..n_levels {
+            starts[at] = starts[at - 1] + n_of_level[at - 1];
         }
-        let mut dots = Self { places: vec![[0.0; 2]; n - n_left_out], colours: vec![0; n - n_left_out] };
+        let mut dots = Self {
+            places: vec![[0.0; 2]; n_painted],
+            levels: vec![0; n_painted],
+            cells: vec![0; n_painted],
+            n_of_level,
+        };
         let step = stride(n);
         let mut cell = 0;
+        let mut mixed = 0;
         for _ in 0..n {
-            let of_cell = level(cell);
-            if of_cell > 0 {
-                let at = &mut starts[place(of_cell)];
-                dots.places[*at] = [points.x[cell], points.y[cell]];
-                dots.colours[*at] = if of_cell == 1 { n_levels as u16 } else { (of_cell - 2) as u16 };
-                *at += 1;
+            if let Some(of_cell) = level(cell) {
+                let start = if paint.is_ordered { &mut starts[of_cell] } else { &mut mixed };
+                dots.places[*start] = [points.x[cell], points.y[cell]];
+                dots.levels[*start] = of_cell as u16;
+                dots.cells[*start] = cell as u32;
+                *start += 1;
             }
             cell = (cell + step) % n;
         }
         dots
     }
+}
 
+impl Scene<'_> {
     /// Dots that are painted.
-    pub fn len(&self) -> usize {
-        self.places.len()
+    pub fn n_shown(&self) -> usize {
+        let levels = self.dots.n_of_level.iter().enumerate();
+        levels.filter(|(level, _)| !self.hidden.contains(&(*level as u16))).map(|(_, n)| n).sum()
     }
 
-    /// Each dot's place and the place of its colour in the table.
-    pub fn iter(&self) -> impl Iterator<Item = ([f32; 2], u16)> {
-        self.places.iter().copied().zip(self.colours.iter().copied())
+    /// Each dot's place and the place of its colour in the table, in the order of painting.
+    pub fn each(&self, every: usize, mut paint: impl FnMut([f32; 2], u16)) {
+        let Dots { places, levels, cells, n_of_level } = self.dots;
+        let shown: Vec<bool> = (0..n_of_level.len() as u16).map(|level| !self.hidden.contains(&level)).collect();
+        let dots = || {
+            places
+                .iter()
+                .zip(levels)
+                .zip(cells)
+                .step_by(every.max(1))
+                .map(|((place, level), cell)| (place, level, cell))
+        };
+        let Some(is_selected) = self.is_selected else {
+            dots().filter(|(_, level, _)| shown[**level as usize]).for_each(|(place, level, _)| paint(*place, *level));
+            return;
+        };
+        let rest = n_of_level.len() as u16;
+        for chosen in [false, true] {
+            for (place, level, cell) in dots() {
+                if shown[*level as usize] && is_selected.get(*cell as usize).copied().unwrap_or_default() == chosen {
+                    paint(*place, if chosen { *level } else { rest });
+                }
+            }
+        }
     }
 
     /// Paints over a picture of `width` pixels a row (red, green, blue, opacity: one byte each, in this order).
@@ -84,11 +122,10 @@ impl Dots {
         let stamp = Stamp::new(style.radius, style.opacity);
         let reach = stamp.reach as i64;
         let inner = |at: i64, size: usize| at >= reach && at + reach < size as i64;
-        let dots = self.places.iter().zip(&self.colours).step_by(style.every.max(1));
-        for (&[x, y], &colour) in dots {
+        self.each(style.every, |[x, y], colour| {
             let (x, y) = camera.place(x, y);
             let (x, y) = (x.floor() as i64, y.floor() as i64);
-            let Some(&colour) = table.get(colour as usize) else { continue };
+            let Some(&colour) = table.get(colour as usize) else { return };
             if inner(x, width) && inner(y, height) {
                 let at = y as usize * width + x as usize;
                 for &(dx, dy, opacity) in &stamp.pixels {
@@ -104,19 +141,19 @@ impl Dots {
                     }
                 }
             }
-        }
+        });
     }
 
     /// Paints how many dots lie about each pixel, from none (untouched) to the most, by the logarithm.
     pub fn paint_density(&self, picture: &mut [u32], width: usize, camera: &Camera, table: &[u32], reach: usize) {
         let height = picture.len() / width.max(1);
         let mut counts = vec![0_u32; picture.len()];
-        for &[x, y] in &self.places {
+        self.each(1, |[x, y], _| {
             let (x, y) = camera.place(x, y);
             if (0.0..width as f64).contains(&x) && (0.0..height as f64).contains(&y) {
                 counts[y as usize * width + x as usize] += 1;
             }
-        }
+        });
         let counts = spread(&spread(&counts, width, reach, true), width, reach, false);
         let most = counts.iter().copied().max().unwrap_or_default();
         let n_levels = table.len().saturating_sub(1);
@@ -198,7 +235,9 @@ fn blended(below: u32, above: u32, opacity: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Dots, Style, UNPAINTED, blended, spread, stride};
+    use std::collections::BTreeSet;
+
+    use super::{Dots, Scene, Style, UNPAINTED, blended, spread, stride};
     use crate::plots::cloud::camera::{Camera, Extent};
     use crate::plots::cloud::{Paint, Points};
 
@@ -214,18 +253,29 @@ mod tests {
         Paint { level_of_cell: vec![1, 0, 1, 1, UNPAINTED], n_levels: 2, is_ordered }
     }
 
+    /// Places and colours in the order of painting.
+    fn painted(dots: &Dots, hidden: &[u16], is_selected: Option<&[bool]>) -> Vec<([f32; 2], u16)> {
+        let hidden: BTreeSet<u16> = hidden.iter().copied().collect();
+        let scene = Scene { dots, hidden: &hidden, is_selected };
+        let mut painted = Vec::new();
+        scene.each(1, |place, colour| painted.push((place, colour)));
+        assert_eq!(scene.n_shown(), painted.len());
+        painted
+    }
+
     #[test]
     fn dots_are_sorted_and_left_out() {
-        let sorted = |dots: Dots| dots.iter().collect::<Vec<_>>();
-        let all = sorted(Dots::new(&points(), &paint(true), |_| false, None));
+        let ordered = Dots::new(&points(), &paint(true));
+        let all = painted(&ordered, &[], None);
         assert_eq!(all.iter().map(|(_, colour)| *colour).collect::<Vec<_>>(), [0, 1, 1]);
         assert_eq!(all[0].0, [1.0, 1.0]);
-        let shown = sorted(Dots::new(&points(), &paint(true), |level| level == 1, None));
-        assert_eq!(shown, [([1.0, 1.0], 0)]);
-        let selected = sorted(Dots::new(&points(), &paint(false), |_| false, Some(&[false, false, true])));
+        assert_eq!(painted(&ordered, &[1], None), [([1.0, 1.0], 0)]);
+        let mixed = Dots::new(&points(), &paint(false));
+        let selected = painted(&mixed, &[], Some(&[false, false, true]));
         assert_eq!(selected.iter().map(|(_, colour)| *colour).collect::<Vec<_>>(), [2, 2, 1], "the others first");
+        assert_eq!(painted(&mixed, &[0], Some(&[false, false, true])).len(), 2);
         let none = Points { x: vec![], y: vec![] };
-        assert_eq!(Dots::new(&none, &paint(true), |_| false, None).len(), 0);
+        assert!(painted(&Dots::new(&none, &paint(true)), &[], None).is_empty());
     }
 
     #[test]
@@ -233,7 +283,8 @@ mod tests {
         let points = points();
         let extent = Extent::of(&points);
         let camera = Camera::new(&extent, extent.whole(), 100.0, 80.0);
-        let dots = Dots::new(&points, &paint(true), |_| false, None);
+        let (dots, hidden) = (Dots::new(&points, &paint(true)), BTreeSet::new());
+        let dots = Scene { dots: &dots, hidden: &hidden, is_selected: None };
         let mut picture = vec![0_u32; 100 * 80];
         let style = Style { radius: 1.5, opacity: 1.0, every: 1 };
         dots.paint(&mut picture, 100, &camera, &[RED, BLUE, FADED], style);
@@ -259,7 +310,9 @@ mod tests {
         let paint = Paint { level_of_cell: vec![0; 91], n_levels: 1, is_ordered: true };
         let mut picture = vec![0_u32; 60 * 20];
         let table: Vec<u32> = (1..=5).collect();
-        Dots::new(&points, &paint, |_| false, None).paint_density(&mut picture, 60, &camera, &table, 1);
+        let (dots, hidden) = (Dots::new(&points, &paint), BTreeSet::new());
+        let scene = Scene { dots: &dots, hidden: &hidden, is_selected: None };
+        scene.paint_density(&mut picture, 60, &camera, &table, 1);
         let at = |x: f32| {
             let (x, y) = camera.place(x, 0.0);
             picture[y as usize * 60 + x as usize]

@@ -54,8 +54,8 @@ impl ColourBy {
         }
     }
 
-    /// As the value of a select box.
-    fn key(&self) -> String {
+    /// As the value of a select box, and in a link.
+    pub fn key(&self) -> String {
         match self {
             Self::Perturbed => "perturbed".into(),
             Self::One(one) => one.to_string(),
@@ -70,6 +70,32 @@ impl ColourBy {
             Self::Asked(CellQuantity::Component { index }) => format!("component {index}"),
             Self::Asked(CellQuantity::Latent { index }) => format!("latent {index}"),
             Self::Asked(CellQuantity::Shift { .. }) => "shift".into(),
+        }
+    }
+
+    /// What a key stands for; none where these cells have no such thing. A predicted change is that of the last `query`.
+    pub fn of_key(key: &str, dataset: &Dataset, query: Option<&Query>) -> Option<Self> {
+        let plain = [
+            Self::TotalCounts,
+            Self::NGenes,
+            Self::Mitochondrial,
+            Self::Density,
+            Self::Clusters(Representation::Expression),
+            Self::Clusters(Representation::Latent),
+        ];
+        if let Some(known) = plain.into_iter().find(|known| known.key() == key) {
+            return Some(known);
+        }
+        let n = dataset.prepared.perturbations.len();
+        match key.split_once(' ') {
+            None if key == "shift" => Some(Self::Asked(CellQuantity::Shift { query: query?.clone() })),
+            None if key == Self::Perturbed.key() => (n > 1).then_some(Self::Perturbed),
+            None => key.parse().ok().filter(|one| (1..n).contains(one)).map(Self::One),
+            Some(("gene", symbol)) => Some(Self::Asked(CellQuantity::Gene { symbol: symbol.into() })),
+            Some(("column", name)) => Some(Self::Asked(CellQuantity::Column { name: name.into() })),
+            Some(("component", index)) => Some(Self::Asked(CellQuantity::Component { index: index.parse().ok()? })),
+            Some(("latent", index)) => Some(Self::Asked(CellQuantity::Latent { index: index.parse().ok()? })),
+            Some(_) => None,
         }
     }
 }
@@ -139,7 +165,7 @@ pub fn title(quantity: &CellQuantity) -> String {
         CellQuantity::Column { name } => name.clone(),
         CellQuantity::Component { index } => format!("principal component {}", index + 1),
         CellQuantity::Latent { index } => format!("latent number {index}"),
-        CellQuantity::Shift { query } => format!("along the predicted change of {}", query.target),
+        CellQuantity::Shift { query } => format!("along the predicted change of {}", query.name()),
     }
 }
 
@@ -329,7 +355,7 @@ fn groups(dataset: &Dataset, offered: &Offered) -> Vec<(&'static str, Vec<(Colou
     quality.extend(offered.numbers.iter().map(column));
     let mut numbers: Vec<(ColourBy, String)> = Vec::new();
     numbers.extend(offered.query.clone().map(|query| {
-        let text = format!("along the predicted change of {}", query.target);
+        let text = format!("along the predicted change of {}", query.name());
         (ColourBy::Asked(CellQuantity::Shift { query }), text)
     }));
     numbers.extend((0..N_OFFERED.min(10)).map(|index| {

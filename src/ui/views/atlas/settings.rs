@@ -4,8 +4,8 @@ use leptos::prelude::*;
 use spec::map::{N_COMPONENTS, PopulationConfig, Representation};
 use spec::message::Request;
 
-use crate::app::State;
-use crate::views::atlas::{Atlas, Layout};
+use crate::app::{Layout, State};
+use crate::views::atlas::Atlas;
 
 /// A setting that is a number.
 struct Number {
@@ -84,9 +84,11 @@ pub fn Settings(atlas: Atlas) -> impl IntoView {
             state.has_job(|request| matches!(request, Request::Map { representation: of, .. } if *of == representation))
         });
         let begin = move |_| {
-            atlas.layouts[representation as usize].set(Layout::Umap);
             atlas.frames[representation as usize].seen.set(None);
-            control.change(|state| state.map_population(representation));
+            control.change(|state| {
+                state.looks.layouts[representation as usize] = Layout::Umap;
+                state.map_population(representation);
+            });
         };
         view! {
             <button type="button" class="small" data-testid=testid disabled=move || is_waiting.get() || !has_maps.get() on:click=begin>

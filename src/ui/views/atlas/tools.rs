@@ -12,7 +12,7 @@ use crate::format::{count, percent};
 use crate::plots::cloud::camera::{Camera, Extent};
 use crate::plots::cloud::labels::names;
 use crate::plots::cloud::picture::Saved;
-use crate::plots::cloud::splat::{Dots, UNPAINTED};
+use crate::plots::cloud::splat::{Dots, Scene, UNPAINTED};
 use crate::plots::cloud::{Points, Selection, Tool};
 use crate::views::atlas::Atlas;
 
@@ -160,14 +160,14 @@ pub fn Pictures(
         let selected = atlas.linked.selected.get_untracked();
         let is_selected = selected.as_ref().map(|selection| selection.is_selected.as_slice());
         let hidden = atlas.linked.hidden.get_untracked();
-        let dots = Dots::new(&points, &coloured.paint, |level| hidden.contains(&level), is_selected);
+        let dots = Dots::new(&points, &coloured.paint);
         let mut written =
             if atlas.linked.names_labels.get_untracked() { names(&points, &coloured) } else { Vec::new() };
         written.retain(|name| !hidden.contains(&name.level));
         let (title, axes) = (untrack(title), untrack(axes));
         let saved = Saved {
             canvas: &canvas,
-            dots: &dots,
+            dots: Scene { dots: &dots, hidden: &hidden, is_selected },
             coloured: &coloured,
             camera: Camera::new(&extent, seen.unwrap_or_else(|| extent.whole()), width, height),
             seen,

@@ -5,13 +5,13 @@ use spec::labels::UNLABELLED;
 use spec::map::Representation;
 use spec::message::{EmbeddingMap, Request};
 
-use crate::app::{Dataset, Shared, State};
+use crate::app::{Dataset, Layout, Shared, State};
 use crate::format::count;
 use crate::plots::cloud::camera::Extent;
 use crate::plots::cloud::{Cloud, Points, ZOOM_STEP};
+use crate::views::atlas::Atlas;
 use crate::views::atlas::colour::{Known, said};
 use crate::views::atlas::tools::Pictures;
-use crate::views::atlas::{Atlas, Layout};
 use crate::views::shell::Theme;
 
 /// Both maps, as far as they are there.

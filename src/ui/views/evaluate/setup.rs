@@ -1,7 +1,7 @@
 //! What is held out, and by what the cells may differ besides.
 
 use leptos::prelude::*;
-use spec::evaluation::Folds;
+use spec::evaluation::{CellTestsConfig, Folds};
 use spec::message::Request;
 
 use crate::format::plural;
@@ -30,6 +30,7 @@ pub fn Setup() -> impl IntoView {
                 <FoldChoice />
                 <BatchChoice />
                 <FewestCells />
+                <CellTestsChoice />
                 <div class="choice">
                     <button type="submit" class="primary" data-testid="evaluate" disabled=move || is_asking.get()>
                         {move || if is_asking.get() { "Evaluating" } else { "Evaluate" }}
@@ -135,5 +136,32 @@ fn FewestCells() -> impl IntoView {
             <input type="number" min="1" step="1" data-testid="evaluate-min-cells" prop:value=move || value.get().to_string() on:change=change />
             <small>"Perturbations with fewer cells are left out, and named."</small>
         </label>
+    }
+}
+
+#[component]
+fn CellTestsChoice() -> impl IntoView {
+    let control = use_control();
+    let is_on = control.part(|state| state.evaluation_config.cell_tests.is_some());
+    let change = move |event| {
+        let asked = event_target_checked(&event).then(CellTestsConfig::default);
+        control.change(|state| state.evaluation_config.cell_tests = asked);
+    };
+    view! {
+        <div class="choice">
+            <label class="check">
+                <input
+                    type="checkbox"
+                    data-testid="evaluate-cell-tests-choice"
+                    aria-describedby="cell-tests-note"
+                    prop:checked=move || is_on.get()
+                    on:change=change
+                />
+                "Tests of cells"
+            </label>
+            <small id="cell-tests-note">
+                "Which genes are significant, and does the prediction find them? Cells are made of predicted means. Takes minutes."
+            </small>
+        </div>
     }
 }

@@ -1,8 +1,8 @@
 //! Methods by measures, with intervals: sorted by any measure, measures chosen by their meaning.
 
 use leptos::prelude::*;
-use spec::evaluation::{Evaluation, MethodKind};
-use spec::metrics::{Better, Cell, Metric};
+use spec::evaluation::{CellTests, Evaluation, MethodKind, MethodNote, OverBaseline};
+use spec::metrics::{Better, Cell, Metric, MetricTable};
 
 use crate::app::Shared;
 use crate::format::significant;
@@ -20,10 +20,85 @@ const FIRST: [Metric; 6] = [
 /// By which measure rows are ordered, and whether the best is first.
 type Order = Option<(Metric, bool)>;
 
-/// The table with its chooser.
+/// Of tests of cells, those shown at first.
+const FIRST_OF_CELLS: [Metric; 6] = [
+    Metric::OverlapAtN,
+    Metric::PrecisionAtN,
+    Metric::SpearmanLfc,
+    Metric::DirectionMatch,
+    Metric::RocAuc,
+    Metric::PearsonEDistance,
+];
+
+/// A table with what its rows are and which is best.
+#[derive(Debug)]
+struct Grid {
+    table: MetricTable,
+    methods: Vec<MethodNote>,
+    best: Vec<Option<usize>>,
+}
+
+/// The measures of means.
 #[component]
 pub fn MethodTable(report: Shared<Evaluation>) -> impl IntoView {
-    let first: Vec<Metric> = FIRST.into_iter().filter(|metric| report.table.metrics.contains(metric)).collect();
+    let (table, methods, best) = (report.table.clone(), report.methods.clone(), report.best.clone());
+    let grid = Shared::new(Grid { table, methods, best });
+    view! { <GridTable report=grid title="Methods by measures" testid="evaluate-table" first=&FIRST /> }
+}
+
+/// The measures of tests of cells, how the cells were made, and the score over the baseline; none where not asked for.
+#[component]
+pub fn CellTestsTable(report: Shared<Evaluation>) -> impl IntoView {
+    report.cell_tests.as_ref().map(|tests| {
+        let CellTests { table, methods, best, rule, over_baseline, .. } = tests.clone();
+        let grid = Shared::new(Grid { table, methods, best });
+        let rule = rule.into_iter().map(|sentence| view! { <p class="quiet">{sentence}</p> }).collect_view();
+        view! {
+            <GridTable report=grid title="Tests of cells" testid="evaluate-cell-table" first=&FIRST_OF_CELLS />
+            <div class="panel">
+                <details data-testid="evaluate-cell-rule" open=true>
+                    <summary>"How predicted cells were made"</summary>
+                    {rule}
+                </details>
+                <OverBaselines of=over_baseline />
+            </div>
+        }
+    })
+}
+
+#[component]
+fn OverBaselines(of: Vec<OverBaseline>) -> impl IntoView {
+    let heads: Vec<_> = of.first().map_or(&[][..], |of| &of.of_measures).to_vec();
+    let heads = heads.into_iter().map(|(metric, _)| view! { <th scope="col">{metric.card().label}</th> });
+    let heads = heads.collect_view();
+    let rows = of.into_iter().map(|of| {
+        let range = of.interval.map(|range| format!("{} to {}", number(range.low), number(range.high)));
+        let each = of.of_measures.into_iter().map(|(_, score)| view! { <td>{number(score)}</td> }).collect_view();
+        view! { <tr><th scope="row" class="name">{of.method}</th><td>{number(of.score)}<small>{range}</small></td>{each}</tr> }
+    });
+    let rows = rows.collect_view();
+    view! {
+        <details>
+            <summary>"Score over cell-eval’s baseline: 0 is no better, 1 is perfect"</summary>
+            <div class="scroll methods" tabindex="0" role="region" aria-label="Score over cell-eval’s baseline">
+                <table data-testid="evaluate-over-baseline">
+                    <thead><tr><th scope="col" class="name">"Method"</th><th scope="col">"Score"</th>{heads}</tr></thead>
+                    <tbody>{rows}</tbody>
+                </table>
+            </div>
+        </details>
+    }
+}
+
+/// A table with its chooser.
+#[component]
+fn GridTable(
+    report: Shared<Grid>,
+    title: &'static str,
+    testid: &'static str,
+    first: &'static [Metric],
+) -> impl IntoView {
+    let first: Vec<Metric> = first.iter().copied().filter(|metric| report.table.metrics.contains(metric)).collect();
     let shown = RwSignal::new(if first.is_empty() { report.table.metrics.clone() } else { first });
     let order = RwSignal::new(None as Order);
     let heads = move || shown.get().into_iter().map(|metric| view! { <Head metric order /> }).collect_view();
@@ -40,15 +115,15 @@ pub fn MethodTable(report: Shared<Evaluation>) -> impl IntoView {
     view! {
         <div class="panel">
             <div class="row between">
-                <h3>"Methods by measures"</h3>
+                <h3>{title}</h3>
                 <p class="quiet">
                     "Means over perturbations, 95 % intervals by drawing perturbations again. ★ marks the best of model and "
                     "baselines where the interval of its lead leaves out 0."
                 </p>
             </div>
-            <Chooser report=report.clone() shown />
-            <div class="scroll methods" tabindex="0" role="region" aria-label="Methods by measures">
-                <table data-testid="evaluate-table">
+            <Chooser report=report.clone() shown testid />
+            <div class="scroll methods" tabindex="0" role="region" aria-label=title>
+                <table data-testid=testid>
                     <thead><tr><th scope="col" class="name">"Method"</th>{heads}</tr></thead>
                     <tbody>{body}</tbody>
                 </table>
@@ -58,7 +133,7 @@ pub fn MethodTable(report: Shared<Evaluation>) -> impl IntoView {
 }
 
 /// Rows in order: as the report has them, or by a measure; without a value last.
-fn rows(report: &Evaluation, order: Order) -> Vec<usize> {
+fn rows(report: &Grid, order: Order) -> Vec<usize> {
     let mut rows: Vec<usize> = (0..report.table.rows.len()).collect();
     let Some((metric, best_first)) = order else { return rows };
     let Some(column) = report.table.metrics.iter().position(|one| *one == metric) else { return rows };
@@ -102,7 +177,7 @@ fn Head(metric: Metric, order: RwSignal<Order>) -> impl IntoView {
 }
 
 #[component]
-fn MethodRow(report: Shared<Evaluation>, row: usize, metrics: Vec<Metric>) -> impl IntoView {
+fn MethodRow(report: Shared<Grid>, row: usize, metrics: Vec<Metric>) -> impl IntoView {
     let note = &report.methods[row];
     let kind = match note.kind {
         MethodKind::Baseline => "",
@@ -159,7 +234,7 @@ fn explanation(cell: &Cell) -> String {
 }
 
 #[component]
-fn Chooser(report: Shared<Evaluation>, shown: RwSignal<Vec<Metric>>) -> impl IntoView {
+fn Chooser(report: Shared<Grid>, shown: RwSignal<Vec<Metric>>, testid: &'static str) -> impl IntoView {
     let all = report.table.metrics.clone();
     let boxes = {
         let all = all.clone();
@@ -182,7 +257,7 @@ fn Chooser(report: Shared<Evaluation>, shown: RwSignal<Vec<Metric>>) -> impl Int
         })
     };
     view! {
-        <details class="measures" data-testid="evaluate-measures">
+        <details class="measures" data-testid=testid.replace("table", "measures")>
             <summary>{format!("Choose among {} measures", all.len())}</summary>
             <div class="measure-list">{boxes.collect_view()}</div>
         </details>

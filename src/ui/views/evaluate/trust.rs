@@ -1,7 +1,7 @@
 //! Whether intervals hold what they promise, and whether what is far from training is predicted worse.
 
 use leptos::prelude::*;
-use spec::evaluation::{Calibration, Evaluation, Level, TargetSupport};
+use spec::evaluation::{Calibration, Evaluation, Level, TargetSupport, WidthBin};
 
 use crate::app::Shared;
 use crate::format::{correlation, significant};
@@ -19,7 +19,7 @@ const FIELD: Field = Field { left: LEFT, right: RIGHT, top: TOP, bottom: BOTTOM 
 /// Classes of the methods' colours, in their order.
 const COLOURS: [&str; 3] = ["one", "two", "three"];
 
-/// Both plots and the table of coverage.
+/// The plots and the table of coverage.
 #[component]
 pub fn Trust(report: Shared<Evaluation>) -> impl IntoView {
     let problems: Vec<String> =
@@ -41,7 +41,11 @@ pub fn Trust(report: Shared<Evaluation>) -> impl IntoView {
                     <Levels report=report.clone() />
                     {problems}
                 </div>
-                <div class="column"><Distance report=report.clone() />{outside}</div>
+                <div class="column">
+                    <Widths report=report.clone() />
+                    <Distance report=report.clone() />
+                    {outside}
+                </div>
             </div>
         </div>
     }
@@ -129,6 +133,76 @@ fn Levels(report: Shared<Evaluation>) -> impl IntoView {
             <p class="quiet">"Each perturbation is looked at with widths from the others."</p>
         }
     })
+}
+
+/// Whether wide intervals stand where errors are large.
+#[component]
+fn Widths(report: Shared<Evaluation>) -> impl IntoView {
+    let with: Vec<&Calibration> = report.calibrations.iter().filter(|c| !c.by_width.is_empty()).collect();
+    if with.is_empty() {
+        return ().into_any();
+    }
+    let all = || with.iter().flat_map(|calibration| &calibration.by_width);
+    let wide = all().map(|bin| bin.half_width).fold(1e-6, f64::max);
+    let most = all().map(|bin| bin.error).fold(1e-6, f64::max);
+    let x = move |value: f64| LEFT + value / wide * (RIGHT - LEFT);
+    let y = move |value: f64| BOTTOM - value / most * (BOTTOM - TOP);
+    let lines: Vec<_> = with
+        .iter()
+        .zip(COLOURS)
+        .map(|(calibration, colour)| {
+            let place = |bin: &WidthBin| format!("{:.1},{:.1}", x(bin.half_width), y(bin.error));
+            let points: Vec<String> = calibration.by_width.iter().map(place).collect();
+            let dots: Vec<_> = calibration
+                .by_width
+                .iter()
+                .map(|bin| {
+                    let title = format!(
+                        "{}: {} values, median half width {}, median error {} log1p units, {:.0} % inside",
+                        calibration.method,
+                        bin.n_values,
+                        significant(bin.half_width),
+                        significant(bin.error),
+                        100.0 * bin.inside
+                    );
+                    view! { <circle class=format!("dot {colour}") cx=x(bin.half_width) cy=y(bin.error) r="3.5"><title>{title}</title></circle> }
+                })
+                .collect();
+            view! { <polyline class=format!("curve {colour}") points=points.join(" ") />{dots} }
+        })
+        .collect();
+    let legend: Vec<_> = with
+        .iter()
+        .zip(COLOURS)
+        .map(|(calibration, colour)| {
+            let said = format!("{} (rank correlation {})", calibration.method, correlation(calibration.width_order));
+            view! { <li><i class=format!("swatch {colour}")></i>{said}</li> }
+        })
+        .collect();
+    let note = format!(
+        "Intervals of {:.0} %: genes of perturbations in {} bins of equal number, {} to {} in each; medians.",
+        100.0 * report.config.coverage,
+        with[0].by_width.len(),
+        all().map(|bin| bin.n_values).min().unwrap_or(0),
+        all().map(|bin| bin.n_values).max().unwrap_or(0)
+    );
+    view! {
+        <figure class="plot">
+            <figcaption>
+                <strong>"Half width against error"</strong>
+                <ul class="legend">{legend}</ul>
+                <SaveSvg testid="widths-svg" name="waddington_widths_error.svg" />
+            </figcaption>
+            <svg class="drawn" viewBox=format!("0 0 {WIDTH} {HEIGHT}") role="img" aria-label="Median absolute error of predictions against the median half width of their intervals" data-testid="widths">
+                {FIELD.columns(ticks(0.0, wide, 4), x)}
+                {FIELD.rows(ticks(0.0, most, 4), y)}
+                {lines}
+                {FIELD.names("half width of the interval (log1p units)", "absolute error (log1p units)")}
+            </svg>
+            <p class="quiet">{note}</p>
+        </figure>
+    }
+    .into_any()
 }
 
 #[component]

@@ -1,0 +1,131 @@
+//! The question as it is put together: genes that are added and left out, cells that are chosen, answers beside each other.
+
+use spec::map::{Grouping, Representation};
+use spec::message::{Event, Request};
+use spec::model::Mode;
+use spec::prediction::{CellChoice, Prediction, Query};
+
+use super::{Screen, Shared, State, checkpoint, prediction, prepared, started, step};
+use crate::app::{Address, Layout};
+
+fn asked(state: &mut State) -> Query {
+    state.ask();
+    let posts = state.take_posts();
+    let [post] = &posts[..] else { panic!("one request: {posts:?}") };
+    let Request::Predict { query } = &post.request else { panic!("a question: {post:?}") };
+    let answer = Prediction { query: query.clone(), ..prediction() };
+    state.apply(post.id, Event::Predicted { prediction: answer });
+    query.clone()
+}
+
+#[test]
+fn genes_are_added_and_left_out() {
+    let mut state = started();
+    assert!(state.can_ask() && state.can_add_gene());
+    state.add_gene();
+    assert_eq!((state.asking.with.len(), state.target.as_str()), (1, ""));
+    assert!(state.can_ask() && !state.can_add_gene(), "one gene is there, the next is not picked");
+    assert_eq!(state.question(), Some(Query::of("STAT1", Mode::Knockout)));
+    state.target = "STAT1".into();
+    assert!(!state.can_ask() && !state.can_add_gene(), "the same gene twice");
+    state.target = "NOSUCH".into();
+    assert!(!state.can_ask() && !state.can_add_gene(), "a gene without a vector");
+    state.target = "IRF1".into();
+    assert!(state.can_ask());
+    assert_eq!(asked(&mut state), Query { with: vec!["IRF1".into()], ..Query::of("STAT1", Mode::Knockout) });
+    state.remove_gene("STAT1");
+    assert_eq!(asked(&mut state), Query::of("IRF1", Mode::Knockout));
+    // Of two that are kept, the one left is the picked gene again.
+    state.add_gene();
+    state.target = "STAT1".into();
+    state.add_gene();
+    state.remove_gene("IRF1");
+    assert_eq!((state.asking.with.len(), state.target.as_str()), (0, "STAT1"));
+}
+
+#[test]
+fn a_selection_is_that_of_the_map_when_it_is_asked_about() {
+    let mut state = started();
+    state.asking.cells = CellChoice::Selection { rows: Vec::new() };
+    assert_eq!(asked(&mut state).cells, CellChoice::Selection { rows: Vec::new() }, "a lasso around nothing");
+    state.asking.selected = Some(Shared::new(vec![3, 5]));
+    assert_eq!(asked(&mut state).cells, CellChoice::Selection { rows: vec![3, 5] });
+    let grouping = Grouping::Clusters { representation: Representation::Expression };
+    state.asking.cells = CellChoice::Group { grouping, group: "2".into() };
+    assert_eq!(asked(&mut state).label(), "STAT1 knockout in cluster 2 of expression");
+    // Other cells have other clusters and nothing selected.
+    state.prepare();
+    step(&mut state, prepared());
+    assert_eq!((&state.asking.cells, &state.asking.selected), (&CellChoice::All, &None));
+    assert!(state.asking.compared.is_empty());
+}
+
+#[test]
+fn answers_stand_beside_each_other_once() {
+    let mut state = started();
+    asked(&mut state);
+    state.target = "IRF1".into();
+    asked(&mut state);
+    asked(&mut state);
+    let labels = |state: &State| state.asking.compared.iter().map(|one| one.query.label()).collect::<Vec<_>>();
+    assert_eq!(labels(&state), ["STAT1 knockout", "IRF1 knockout"]);
+    let first = state.asking.compared[0].clone();
+    state.show_answer(first.clone());
+    assert!(state.prediction.as_ref() == Some(&first));
+    state.forget_answers(Some("STAT1 knockout"));
+    assert_eq!(labels(&state), ["IRF1 knockout"]);
+    state.forget_answers(None);
+    assert!(labels(&state).is_empty());
+
+    // What another model said is not kept, nor are genes that it does not know.
+    asked(&mut state);
+    state.target = "IRF1".into();
+    state.add_gene();
+    let Event::CheckpointLoaded { header, card, mut targets, n_parameters, n_vectors, heads_unknown, warnings } =
+        checkpoint()
+    else {
+        panic!("a checkpoint")
+    };
+    let header = Box::new(spec::checkpoint::CheckpointHeader { modes: Vec::new(), ..*header });
+    targets.retain(|target| target.symbol != "IRF1");
+    let event = Event::CheckpointLoaded { header, card, targets, n_parameters, n_vectors, heads_unknown, warnings };
+    state.enqueue(super::Job::with_files(Request::LoadCheckpoint { n_heads: None }, 7));
+    step(&mut state, event);
+    assert!(labels(&state).is_empty() && state.asking.with.is_empty());
+    assert_eq!(state.target, "STAT1");
+}
+
+#[test]
+fn a_link_leads_to_its_view_once_there_is_something_to_see() {
+    let link = "step=perturb&gene=NOSUCH&gene=IRF1&gene=STAT1&mode=knockout&map=umap&resolution=0.5";
+    let address = Address::read(link).unwrap_or_default();
+    let mut fresh = State::default();
+    fresh.visit(address.clone());
+    assert!(fresh.is_arriving() && fresh.screen == Screen::Load);
+
+    let mut state = started();
+    state.maps = None;
+    state.visit(address);
+    assert!(!state.is_arriving());
+    assert_eq!(
+        (state.screen, state.target.as_str(), &state.asking.with[..]),
+        (Screen::Perturb, "STAT1", &["IRF1".into()][..])
+    );
+    assert_eq!((state.looks.layouts[0], state.population.config.resolution), (Layout::Umap, 0.5));
+    assert!(state.notices.iter().any(|notice| notice.contains("NOSUCH")), "{:?}", state.notices);
+    let waiting: Vec<_> = state.queue.iter().map(|job| &job.request).collect();
+    assert!(matches!(waiting[..], [Request::Embed { .. }, Request::Map { .. }]), "{waiting:?}");
+
+    // An answer that is on screen is part of the link, and asked for where it leads.
+    state.queue.clear();
+    asked(&mut state);
+    let shown = Address::of(&state);
+    assert!(shown.is_answered && shown.fragment().contains("gene=IRF1&gene=STAT1"), "{}", shown.fragment());
+    let mut other = started();
+    other.visit(shown);
+    assert!(other.has_job(|request| matches!(request, Request::Predict { query } if query.with == ["STAT1"])));
+    // In cells that were chosen there is no such link.
+    state.asking.cells = CellChoice::Selection { rows: Vec::new() };
+    asked(&mut state);
+    assert!(!Address::of(&state).is_answered);
+}
