@@ -84,7 +84,10 @@ struct Target {
 }
 
 pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<()> {
-    ensure!(arguments.steps > 0 && arguments.batch > 0 && arguments.genes > 0, "--steps, --batch and --genes must be above 0");
+    ensure!(
+        arguments.steps > 0 && arguments.batch > 0 && arguments.genes > 0,
+        "--steps, --batch and --genes must be above 0"
+    );
     ensure!(arguments.rate.is_finite() && arguments.rate > 0.0, "--rate must be above 0");
     let held_out = match &arguments.split {
         Some(split) => crate::split::held_out(split)?,
@@ -269,6 +272,9 @@ fn print(scores: &[Score], arguments: &Arguments, learned: &[Target], out: &mut 
             writeln!(out, "{:<20} {name:<16} {:>18} {:>18}", score.target, number(value), number(delta))?;
         }
     }
-    writeln!(out, "Values are alike in all cells of a kind, so that no change scores high on them: look at the change.")?;
+    writeln!(
+        out,
+        "Values are alike in all cells of a kind, so that no change scores high on them: look at the change."
+    )?;
     Ok(())
 }
