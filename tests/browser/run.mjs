@@ -16,6 +16,7 @@ await import("./hidden.test.mjs");
 await import("./evaluate.test.mjs");
 await import("./asked.test.mjs");
 await import("./combined.test.mjs");
+await import("./link.test.mjs");
 await import("./models.test.mjs");
 await import("./cell_jepa.test.mjs");
 await import("./bad_input.test.mjs");
