@@ -138,9 +138,6 @@ const FACTOR: std::ops::Range<f64> = 0.93..1.25;
 
 #[test]
 fn the_memory_a_training_takes_is_what_it_says() {
-    if std::env::var("CELLS").is_ok() {
-        return cells_are_counted();
-    }
     for shape in SHAPES {
         for stage in [Stage::Pretrain, Stage::Action, Stage::Decoder] {
             let config = config(shape, stage);
@@ -151,9 +148,6 @@ fn the_memory_a_training_takes_is_what_it_says() {
             assert!(FACTOR.contains(&factor), "{shape:?} {stage:?}: {said:?} for {peak} bytes, {factor:.3}");
             assert_eq!(said.largest_buffer as usize, largest, "{shape:?} {stage:?}");
         }
-    }
-    if std::env::var("CELLS").is_ok() {
-        return cells_are_counted();
     }
     sets_and_anchors_are_counted();
     cells_are_counted();
@@ -236,7 +230,7 @@ const USUAL_CELLS: CellShape = CellShape {
 };
 
 /// From small ones to 600 tokens of 32 cells, where attention is computed in chunks.
-const CELL_SHAPES: [CellShape; 10] = [
+const CELL_SHAPES: [CellShape; 11] = [
     USUAL_CELLS,
     CellShape { n_layers: 1, ..USUAL_CELLS },
     CellShape { n_layers: 4, ..USUAL_CELLS },
@@ -244,6 +238,7 @@ const CELL_SHAPES: [CellShape; 10] = [
     CellShape { feed_forward: 128, ..USUAL_CELLS },
     CellShape { dropout: 0.0, ..USUAL_CELLS },
     CellShape { n_genes: 5000, ..USUAL_CELLS },
+    CellShape { d_model: 128, feed_forward: 128, n_heads: 2, max_genes: 60, n_layers: 3, batch_size: 4, ..USUAL_CELLS },
     CellShape { batch_size: 4, accumulate: 4, ..USUAL_CELLS },
     CellShape {
         n_genes: 610,
@@ -287,6 +282,11 @@ fn cell_run(shape: CellShape) -> (TrainConfig, TrainingCells) {
     (config, TrainingCells::new(counts, &[Role::Unlabelled; 40], None, Vec::new()).expect("rows of one kind"))
 }
 
+/// What the estimate may be over what is measured. How many copies of a chunk of attention weights stand at once is a matter
+/// of moments (three or four: runs differ by 6 %), and gradients of a large table are not alive at the same moment; the
+/// estimate counts the worst of both.
+const FACTOR_OF_CELLS: std::ops::Range<f64> = 0.93..1.55;
+
 /// What a Cell-JEPA's run says it takes is what it takes.
 fn cells_are_counted() {
     for shape in CELL_SHAPES {
@@ -294,11 +294,9 @@ fn cells_are_counted() {
         let said = StageMemory::of(&config, Stage::Pretrain);
         let (peak, largest) = measure(&config, cells);
         let factor = said.total() as f64 / peak as f64;
-        println!(
-            "CELL {shape:?}: {} said, {peak} measured, {factor:.3}; largest {} said, {largest} measured; fixed {}",
-            said.total(),
-            said.largest_buffer,
-            said.total() - said.activations
-        );
+        println!("{shape:?}: {} said, {peak} measured, {factor:.3}", said.total());
+        assert!(FACTOR_OF_CELLS.contains(&factor), "{shape:?}: {said:?} for {peak} bytes, {factor:.3}");
+        let share = largest as f64 / said.largest_buffer as f64;
+        assert!((0.95..=1.0).contains(&share), "{shape:?}: {said:?}, largest {largest}");
     }
 }

@@ -3,6 +3,7 @@
 //! A checkpoint is judged on what it held out. With `--train` a configuration is trained in every fold, by the loop of
 //! `waddington train`. The table goes to `out`, all that was found to `--json`.
 
+mod effects;
 mod print;
 
 use std::io::Write;
@@ -15,7 +16,8 @@ use engine::evaluate::{Contender, Subject, Watch, evaluate, usual_folds};
 use engine::jepa::query::Predictor;
 use futures_lite::future::block_on;
 use indicatif::ProgressBar;
-use spec::evaluation::{CellTestsConfig, EvaluationConfig, Folds};
+use spec::evaluation::{CellTestsConfig, EvaluationConfig, Folds, ReferenceConfig};
+use spec::genes::Pathway;
 use spec::metrics::Metric;
 use spec::train::TrainConfig;
 
@@ -64,6 +66,15 @@ pub struct Arguments {
     /// Add the measures of tests of cells (DES and the like), of cells made of the predictions. Takes long.
     #[arg(long)]
     cell_tests: bool,
+    /// Add BioJEPA-AC's evaluations 1 to 8 of the model, as published and corrected.
+    #[arg(long)]
+    reference_evaluations: bool,
+    /// Gene sets (.gmt) for the evaluations of pathways and of mechanisms of action.
+    #[arg(long, value_name = "FILE", requires = "reference_evaluations")]
+    gene_sets: Option<PathBuf>,
+    /// Effects of losing genes (csv with columns gene and effect, as DepMap has them) for that of essential genes.
+    #[arg(long, value_name = "FILE", requires = "reference_evaluations")]
+    gene_effect: Option<PathBuf>,
     /// Seed of folds, intervals and tests.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -105,6 +116,7 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<()> {
         min_cells: arguments.min_cells,
         batch_column: arguments.batches.clone(),
         cell_tests: arguments.cell_tests.then(CellTestsConfig::default),
+        reference: arguments.reference_evaluations.then(|| reference(arguments)).transpose()?,
         seed: arguments.seed,
         ..EvaluationConfig::default()
     };
@@ -164,9 +176,21 @@ fn load(arguments: &Arguments, model: Option<&Predictor>, training: Option<&Trai
 
 fn folds(arguments: &Arguments) -> Result<Option<Folds>> {
     let Some(path) = &arguments.pathways else { return Ok(arguments.folds.clone()) };
-    let file = crate::file::open(std::slice::from_ref(path))?.remove(0);
-    let pathways = engine::cells::genes::pathways::read(&file)?;
-    Ok(Some(Folds::Pathways { pathways }))
+    Ok(Some(Folds::Pathways { pathways: gene_sets(path)? }))
+}
+
+fn gene_sets(path: &Path) -> Result<Vec<Pathway>> {
+    let file = crate::file::open(&[path.to_owned()])?.remove(0);
+    Ok(engine::cells::genes::pathways::read(&file)?)
+}
+
+/// What the reference's evaluations need.
+fn reference(arguments: &Arguments) -> Result<ReferenceConfig> {
+    Ok(ReferenceConfig {
+        pathways: arguments.gene_sets.as_deref().map(gene_sets).transpose()?.unwrap_or_default(),
+        gene_effects: arguments.gene_effect.as_deref().map(effects::read).transpose()?.unwrap_or_default(),
+        ..ReferenceConfig::default()
+    })
 }
 
 fn parse_folds(text: &str) -> Result<Folds, String> {

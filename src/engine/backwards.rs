@@ -1,9 +1,13 @@
 //! Asking backwards: every candidate's predicted change is held against a signature.
 //!
 //! Beside the answer stand what chance finds among as many candidates, and how well the
-//! perturbation is found whose measured response is the signature.
+//! perturbation is found whose measured response is the signature. `beside` has what else the sweep is good for: the vector
+//! that would meet the signature best, measured responses like it, and what is worth measuring next.
+
+mod beside;
 
 use jepa::query::backwards::{Changes, NO_SCORE};
+use jepa::query::sweep::Sweep;
 use spec::backwards::{Backwards, Candidates, Match, PairMatch, Retrieval, Signature};
 use spec::model::Mode;
 use spec::prediction::Support;
@@ -23,9 +27,14 @@ const N_PAIRED: usize = 20;
 const N_SHUFFLES: usize = 100;
 
 /// What every candidate would do.
-struct Predicted {
+struct Predicted<'a> {
     candidates: Vec<String>,
+    vectors: Vec<Vec<f32>>,
     changes: Changes,
+    /// Lengths of the predicted changes.
+    strengths: Vec<f64>,
+    /// The mean control cell, to be asked again.
+    sweep: Sweep<'a>,
 }
 
 /// Looks for the perturbations that lead towards the signature.
@@ -54,9 +63,26 @@ pub async fn ask_backwards(
         |(at, score): ([usize; 2], f64)| PairMatch { targets: at.map(|at| predicted.candidates[at].clone()), score };
     let pairs = predicted.changes.pairs(best, &wanted).into_iter().take(N_PAIRED).map(named).collect();
     let chance = chance(task, &predicted, &wanted).await?;
-    let accuracy = accuracy(checkpoint, &predicted);
+    let accuracy = accuracy(checkpoint, &predicted, |measured| Some(predicted.changes.scores(measured)));
+    let optimised = beside::optimised(task, checkpoint, &predicted, &wanted).await?;
+    let mechanism = beside::mechanism(population, checkpoint, &wanted)?;
+    let priorities = beside::priorities(checkpoint, &predicted);
     let n_candidates = predicted.candidates.len();
-    Ok(Backwards { signature, mode, n_known, unknown, n_candidates, towards, away, pairs, chance, accuracy })
+    Ok(Backwards {
+        signature,
+        mode,
+        n_known,
+        unknown,
+        n_candidates,
+        towards,
+        away,
+        pairs,
+        chance,
+        accuracy,
+        optimised,
+        mechanism,
+        priorities,
+    })
 }
 
 /// The signature over the model's genes, 0 where it says nothing, and its genes that the model does not know.
@@ -87,13 +113,13 @@ fn on_genes(signature: &Signature, genes: &[String]) -> Result<(Vec<f32>, Vec<St
     Ok((wanted, unknown))
 }
 
-async fn sweep(
+async fn sweep<'a>(
     task: &mut Task,
     population: &Population,
-    checkpoint: &Checkpoint,
+    checkpoint: &'a Checkpoint,
     mode: Mode,
     which: Candidates,
-) -> Result<Predicted, EngineError> {
+) -> Result<Predicted<'a>, EngineError> {
     let bank = checkpoint.bank.as_ref().ok_or_else(|| {
         EngineError::Query(
             "this checkpoint came without perturbation vectors: load it with its bank.safetensors".into(),
@@ -119,17 +145,19 @@ async fn sweep(
     let n_genes = header.genes.len();
     let mut changes = Vec::with_capacity(candidates.len() * n_genes);
     let mut stretch = task.begin("Asking about every perturbation", "perturbations", candidates.len()).await?;
-    for chunk in candidates.chunks(sweep.capacity()) {
-        let with_vector = |symbol: &'_ String| bank.vector(symbol).unwrap_or_default();
-        let asked: Vec<(&str, Vec<f32>)> = chunk.iter().map(|symbol| (symbol.as_str(), with_vector(symbol))).collect();
+    let vectors: Vec<Vec<f32>> = candidates.iter().map(|symbol| bank.vector(symbol).unwrap_or_default()).collect();
+    for (chunk, vectors) in candidates.chunks(sweep.capacity()).zip(vectors.chunks(sweep.capacity())) {
+        let asked: Vec<(&str, Vec<f32>)> = chunk.iter().map(String::as_str).zip(vectors.iter().cloned()).collect();
         changes.extend(sweep.ask(&asked).await?);
         stretch.reached(changes.len() / n_genes.max(1)).await?;
     }
-    Ok(Predicted { candidates, changes: Changes::new(changes, n_genes) })
+    let length = |change: &[f32]| change.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
+    let strengths = changes.chunks_exact(n_genes.max(1)).map(length).collect();
+    Ok(Predicted { candidates, vectors, changes: Changes::new(changes, n_genes), strengths, sweep })
 }
 
 /// The match that 95 % of shuffled signatures do not reach with any candidate.
-async fn chance(task: &mut Task, predicted: &Predicted, wanted: &[f32]) -> Result<f64, EngineError> {
+async fn chance(task: &mut Task, predicted: &Predicted<'_>, wanted: &[f32]) -> Result<f64, EngineError> {
     let mut best = Vec::with_capacity(N_SHUFFLES);
     let mut stretch = task.begin("Shuffling the signature", "signatures", N_SHUFFLES).await?;
     for n_done in 1..=N_SHUFFLES {
@@ -140,8 +168,12 @@ async fn chance(task: &mut Task, predicted: &Predicted, wanted: &[f32]) -> Resul
     Ok(best[N_SHUFFLES * 95 / 100 - 1])
 }
 
-/// Where each measured perturbation is found when its own response is the signature.
-fn accuracy(checkpoint: &Checkpoint, predicted: &Predicted) -> Vec<Retrieval> {
+/// Where each measured perturbation is found when its own response is the signature, by scores of the candidates.
+fn accuracy(
+    checkpoint: &Checkpoint,
+    predicted: &Predicted<'_>,
+    scored: impl Fn(&[f32]) -> Option<Vec<f64>>,
+) -> Vec<Retrieval> {
     let Some(table) = &checkpoint.measured else { return Vec::new() };
     let mut found = Vec::new();
     for support in [Support::HeldOut, Support::Seen] {
@@ -150,7 +182,7 @@ fn accuracy(checkpoint: &Checkpoint, predicted: &Predicted) -> Vec<Retrieval> {
             let Some(at) = predicted.candidates.iter().position(|name| *name == response.target) else { continue };
             let measured: Vec<f32> =
                 response.delta.iter().map(|delta| if delta.is_finite() { *delta } else { 0.0 }).collect();
-            let scores = predicted.changes.scores(&measured);
+            let Some(scores) = scored(&measured) else { continue };
             let n_better = scores.iter().filter(|score| **score > scores[at]).count();
             ranks.push(n_better as f64 / (scores.len() - 1) as f64);
         }

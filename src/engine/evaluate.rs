@@ -4,7 +4,7 @@
 //! Perturbations are held out in folds; in each, every simple method learns from what is left, and so does the model, if
 //! it is trained here. What all say of what was held out is scored in one table, on means over cells, against measured
 //! controls. Reading order: `screen` (what was measured), `folds`, `baselines`, `contender` (the model), `evidence` (the
-//! table and its ceiling), `cell_tests` (a second one, where it is asked for), then what says how far to trust it: `null`, `trust`, `audit`, `headline`.
+//! table and its ceiling), `cell_tests` and `reference` (where they are asked for), then what says how far to trust it: `null`, `trust`, `audit`, `headline`.
 
 mod asked;
 mod audit;
@@ -15,6 +15,7 @@ mod evidence;
 mod folds;
 mod headline;
 mod null;
+mod reference;
 mod screen;
 mod trust;
 
@@ -105,6 +106,17 @@ pub async fn evaluate<W: Watch>(
     let cell_tests = cell_tests::cell_tests(&screen, &folds, &answers, asked, (watch, &mut problems)).await?;
     let shown = trust::shown(&answers, &table, &methods);
     let null = null::null(&screen, &folds, told.as_ref(), contender, config);
+    let reference = match told.as_ref().zip(contender) {
+        Some((told, contender)) => {
+            let (screen, folds, null) = (&screen, &folds[..], null.as_ref());
+            let judged = reference::Judged { screen, folds, told, contender, null, config };
+            Box::pin(reference::evaluations(&judged, &answers, watch)).await?
+        }
+        None => Vec::new(),
+    };
+    if config.reference.is_some() && reference.is_empty() {
+        problems.push("The reference's evaluations are of a model, and none was judged.".into());
+    }
     let mut evaluation = Evaluation {
         headline: String::new(),
         problems,
@@ -124,6 +136,7 @@ pub async fn evaluate<W: Watch>(
         methods,
         table,
         cell_tests,
+        reference,
         null,
         audit,
         elapsed_secs: 0.0,

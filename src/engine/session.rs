@@ -218,6 +218,11 @@ impl Session {
                 {
                     pathways.extend_from_slice(self.pathways.as_ref().ok_or(PATHWAYS_FIRST)?.sets());
                 }
+                if let (Some(reference), Some(pathways)) = (&mut config.reference, &self.pathways)
+                    && reference.pathways.is_empty()
+                {
+                    reference.pathways.extend_from_slice(pathways.sets());
+                }
                 let checkpoint = self.model.as_ref().and_then(Loaded::responses);
                 Box::pin(crate::evaluate::asked(task, population, checkpoint, *config)).await?
             }

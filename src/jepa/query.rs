@@ -6,9 +6,11 @@
 //! checkpoint was trained with: the control's own tokens, as the reference, or the predicted tokens without a
 //! perturbation. With an anchor that difference only corrects what the anchor says. Where training averaged cells into
 //! one example, a query averages as many before the model reads them. [`sweep`] asks one cell about many perturbations,
-//! [`backwards`] which of them meets a signature.
+//! [`backwards`] which of them meets a signature, [`inside`] what a model has within.
 
 pub mod backwards;
+pub mod inside;
+pub mod inverse;
 pub mod sweep;
 
 use burn::tensor::{Device, Tensor, TensorData};

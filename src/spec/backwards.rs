@@ -53,6 +53,51 @@ pub struct Backwards {
     pub chance: f64,
     /// How well the way back is found where it is known; none where nothing was measured.
     pub accuracy: Vec<Retrieval>,
+    /// The vector that would meet it best; none where no vector leads anywhere.
+    pub optimised: Option<Optimised>,
+    /// Measured responses that are like it; none where nothing was measured.
+    pub mechanism: Option<Mechanism>,
+    /// Candidates that were not measured, those worth measuring next first; empty without vectors of training.
+    pub priorities: Vec<Priority>,
+}
+
+/// The action vector that would meet a signature best, and the genes whose vectors are like it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Optimised {
+    /// As [`Match::score`], of the model asked with that vector.
+    pub score: f64,
+    /// Genes by the cosine of their vector with it (about the mean of all candidates), which is their score.
+    pub nearest: Vec<Match>,
+    /// How well genes are found this way where they are known.
+    pub accuracy: Vec<Retrieval>,
+}
+
+/// Measured perturbations whose responses are like a signature.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Mechanism {
+    /// Where the responses were measured.
+    pub source: String,
+    /// Responses compared.
+    pub n: usize,
+    /// Best first; the score is Pearson's with what sets a measured response apart from the mean of all.
+    pub nearest: Vec<Match>,
+    /// The best score that 95 % of shuffled signatures stay below.
+    pub chance: f64,
+}
+
+/// How much would be learnt from measuring a perturbation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Priority {
+    /// Its gene.
+    pub target: String,
+    /// What the checkpoint knows of it.
+    pub support: Support,
+    /// One less the cosine of its vector with the nearest of training: how unsure the model must be.
+    pub distance: f64,
+    /// One less the highest correlation of its predicted change with that of a training perturbation: how unlike the known.
+    pub distinct: f64,
+    /// Length of its predicted change from control (log1p units).
+    pub strength: f64,
 }
 
 /// How a perturbation meets the signature.

@@ -4,9 +4,11 @@
 //! write it as JSON. Nothing in it is NaN: what has no number is none.
 
 mod cell_tests;
+mod reference;
 mod report;
 
 pub use cell_tests::{CellTests, CellTestsConfig, OverBaseline};
+pub use reference::{Form, ReferenceConfig, ReferenceEvaluation, ReferenceRow};
 pub use report::{
     Audit, Calibration, DataSummary, Evaluation, FoldReport, Level, MethodKind, MethodNote, NullRow, Profile,
     SampleNull, TargetSupport, WidthBin,
@@ -63,6 +65,8 @@ pub struct EvaluationConfig {
     /// Measures of tests of cells, in a table of their own, of cells made of the predictions. Default: none, as they take
     /// long.
     pub cell_tests: Option<CellTestsConfig>,
+    /// BioJEPA-AC's evaluations 1 to 8 of the model. Default: none.
+    pub reference: Option<ReferenceConfig>,
     /// Column of `obs` with the batch of each cell, for the audit. Default: none.
     pub batch_column: Option<String>,
     /// Seed of every draw. Default: 0.
@@ -80,6 +84,7 @@ impl Default for EvaluationConfig {
             n_pairs: 1000,
             coverage: 0.9,
             cell_tests: None,
+            reference: None,
             batch_column: None,
             seed: 0,
         }

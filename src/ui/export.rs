@@ -272,6 +272,21 @@ pub fn backwards_csv(found: &Backwards) -> String {
     for pair in &found.pairs {
         out.push_str(&format!("towards,{},{}\n", quoted(&pair.targets.join(" + ")), pair.score));
     }
+    let optimised =
+        found.optimised.iter().flat_map(|of| &of.nearest).map(|one| ("nearest to the optimised vector", one));
+    let measured = found.mechanism.iter().flat_map(|of| &of.nearest).map(|one| ("measured response like it", one));
+    for (direction, one) in optimised.chain(measured) {
+        out.push_str(&format!("{direction},{},{}\n", quoted(&one.target), one.score));
+    }
+    out
+}
+
+/// Candidates that were not measured, those worth measuring next first.
+pub fn priorities_csv(found: &Backwards) -> String {
+    let mut out = String::from("gene,distance_from_training,unlike_the_known,predicted_change_log1p\n");
+    for one in &found.priorities {
+        out.push_str(&format!("{},{},{},{}\n", quoted(&one.target), one.distance, one.distinct, one.strength));
+    }
     out
 }
 

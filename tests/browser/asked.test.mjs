@@ -27,6 +27,11 @@ test("an answer is looked up in gene sets, and asked backwards", {}, async ({ ap
   await app.noError();
   holds(/chance: 50 %/.test(await app.text("backwards-accuracy")), await app.text("backwards-accuracy"));
   equal(await page.getByTestId("backwards-match").count(), 20, "matches on both sides");
+  // What else the same sweep says: measured responses like it, the optimised vector, what to measure next.
+  holds(/Of \d+ responses measured in .*, \d+ are more like it/.test(await app.text("backwards-mechanism")), "the mechanism");
+  holds(/chance: 50 %/.test(await app.text("backwards-optimised-accuracy")), "accuracy of the optimised vector");
+  equal(await page.getByTestId("backwards-nearest").count(), 10, "genes near the optimised vector");
+  equal(await page.getByTestId("backwards-priority").count(), 10, "candidates to measure next");
   for (const [width, height] of [[1280, 720], [1920, 1080]]) {
     await page.setViewportSize({ width, height });
     await page.screenshot({ path: `${screenshots}/asked-${width}x${height}-light.png`, fullPage: true });

@@ -70,6 +70,22 @@ test("the built-in example is judged on what its model held out", {}, async ({ a
   holds(/no perturbation is in training and in the test/i.test(await app.text("audit")), await app.text("audit"));
 });
 
+test("the model is measured as its reference measures it", {}, async ({ app, page }) => {
+  await app.openExample();
+  await app.at("nav-evaluate").click();
+  await app.at("evaluate-reference-choice").check();
+  await evaluate(app);
+  const panel = app.at("evaluate-reference");
+  await panel.locator("summary").click();
+  equal(await panel.locator("h4").count(), 8, "evaluations");
+  const rows = await page.getByTestId("reference-row").allInnerTexts();
+  holds(rows.some((row) => /Up, down or none at 0.25\s+as published\s+\S+\s+always none: /.test(row)), rows.slice(0, 30).join("\n"));
+  // Metacells are no single cells, and nobody gave effects of losing genes.
+  const missing = (await page.getByTestId("reference-missing").allInnerTexts()).join(" ");
+  holds(/Single cells/.test(missing) && /gene-effect/.test(missing), missing);
+  await page.screenshot({ path: `${screenshots}/evaluate-reference.png`, fullPage: true });
+});
+
 test("a dropped screen is judged by the simple methods, with the null of single cells", {}, async ({ app, page }) => {
   await app.openExample();
   await app.prepare(made("screen.h5ad"));
@@ -79,6 +95,16 @@ test("a dropped screen is judged by the simple methods, with the null of single 
   const rows = await page.getByTestId("null-row").allInnerTexts();
   holds(rows.some((row) => /the mean training cell\s+nothing/.test(row)), `${rows}`);
   holds(rows.some((row) => /shuffled: no effect at all/.test(row)), `${rows}`);
+
+  // Tests of cells are a table of their own, and only where they are asked for.
+  equal(await app.at("evaluate-cell-table").count(), 0, "tests of cells that nobody asked for");
+  await app.at("evaluate-cell-tests-choice").check();
+  await evaluate(app);
+  await app.at("evaluate-cell-table").waitFor();
+  holds((await app.text("evaluate-cell-rule")).includes("other control cells"), await app.text("evaluate-cell-rule"));
+  const { text } = await saved(app, "evaluate-csv");
+  holds(text.includes("overlap_at_N") && text.includes("mean of groups"), text.slice(0, 300));
+  await page.screenshot({ path: `${screenshots}/evaluate-cells.png`, fullPage: true });
 });
 
 test("the evaluation looks right and can be used without a mouse or sight", {}, async ({ app, page }) => {

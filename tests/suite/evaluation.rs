@@ -1,6 +1,8 @@
 //! Evaluation over folds: what it says of data without any effect, of perturbations with too few cells, of constant and
 //! missing predictions, and of combinations.
 
+mod reference;
+
 use cells::counts::Counts;
 use cells::data::Labels;
 use engine::EngineError;

@@ -2,6 +2,7 @@
 //! browser and every other leaf rely on, without either.
 
 mod asked;
+mod backwards;
 mod cell_encoder;
 mod chosen;
 mod intervals;

@@ -2,7 +2,7 @@
 
 use std::io::{Result, Write};
 
-use spec::evaluation::{CellTests, Evaluation, MethodKind, MethodNote};
+use spec::evaluation::{CellTests, Evaluation, MethodKind, MethodNote, ReferenceEvaluation};
 use spec::metrics::{Better, Cell, MetricTable};
 
 /// Prints it.
@@ -37,6 +37,7 @@ pub fn print(found: &Evaluation, out: &mut dyn Write) -> Result<()> {
     if let Some(tests) = &found.cell_tests {
         cell_tests(tests, out)?;
     }
+    reference(&found.reference, out)?;
     null(found, out)?;
     calibrations(found, out)?;
     support(found, out)?;
@@ -90,6 +91,26 @@ fn cell_tests(tests: &CellTests, out: &mut dyn Write) -> Result<()> {
         let each: Vec<String> = of.of_measures.iter().map(|(_, score)| number(Some(*score))).collect();
         let line = format!("  {:<44} {:>9}  {range:<20} {}", of.method, number(Some(of.score)), each.join(" "));
         writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+/// BioJEPA-AC's evaluations.
+fn reference(found: &[ReferenceEvaluation], out: &mut dyn Write) -> Result<()> {
+    if !found.is_empty() {
+        writeln!(out, "\n== As the reference measures it (BioJEPA-AC's evaluations 1 to 8) ==")?;
+    }
+    for evaluation in found {
+        writeln!(out, "\n{}. {}\n   {}", evaluation.number, evaluation.title, evaluation.flaw)?;
+        if let Some(missing) = &evaluation.missing {
+            writeln!(out, "   {missing}")?;
+        }
+        for row in &evaluation.rows {
+            let beside =
+                row.beside.as_ref().map_or_else(String::new, |(what, value)| format!("{what}: {}", number(*value)));
+            let value = row.problem.clone().unwrap_or_else(|| number(row.value));
+            writeln!(out, "   {:<58} {:<12} {value:>9}  {beside}", row.measure, row.form.label())?;
+        }
     }
     Ok(())
 }

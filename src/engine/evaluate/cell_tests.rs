@@ -236,8 +236,8 @@ impl<'a> Bench<'a> {
             ),
             format!("E-distances are of {} cells of each side at most.", self.asked.n_energy),
             format!(
-                "The ceiling is the mean of {} splits of the measured cells; each half has half the cells, and finds fewer \
-                 genes.",
+                "The ceiling is the mean of {} splits of the measured cells into halves, of {n_most} cells at most; a half has \
+                 fewer cells and finds fewer genes.",
                 self.asked.n_halves
             ),
         ]

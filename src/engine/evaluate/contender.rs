@@ -57,7 +57,7 @@ pub enum Contender<'a> {
 /// What the model said.
 pub(super) struct Told {
     pub seeds: Vec<u64>,
-    of_seeds: Vec<Answers>,
+    pub of_seeds: Vec<Answers>,
     exchanged: Answers,
     silent: Answers,
     anchor: Answers,

@@ -17,6 +17,8 @@ pub const NO_SCORE: f64 = -2.0;
 pub struct Changes {
     /// Row-major `[candidates, genes]`.
     own: Vec<f32>,
+    /// What all would do on average.
+    mean: Vec<f64>,
     n_genes: usize,
 }
 
@@ -32,7 +34,7 @@ impl Changes {
         for row in changes.chunks_exact_mut(n_genes) {
             row.iter_mut().zip(&mean).for_each(|(value, mean)| *value -= *mean as f32);
         }
-        Self { own: changes, n_genes }
+        Self { own: changes, mean, n_genes }
     }
 
     /// Candidates.
@@ -43,6 +45,16 @@ impl Changes {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// What sets each candidate's change apart.
+    pub fn rows(&self) -> impl Iterator<Item = &[f32]> {
+        self.own.chunks_exact(self.n_genes)
+    }
+
+    /// What sets a change that is none of the candidates' apart from the mean of theirs.
+    pub fn apart(&self, change: &[f32]) -> Vec<f32> {
+        change.iter().zip(&self.mean).map(|(value, mean)| value - *mean as f32).collect()
     }
 
     /// How each candidate meets a signature over all genes: Pearson correlation, [`NO_SCORE`] where either does not vary.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CellTests, EvaluationConfig};
+use super::{CellTests, EvaluationConfig, ReferenceEvaluation};
 use crate::metrics::MetricTable;
 use crate::split::Finding;
 
@@ -27,6 +27,8 @@ pub struct Evaluation {
     pub best: Vec<Option<usize>>,
     /// Measures of tests of cells; none where they were not asked for, or cannot be made.
     pub cell_tests: Option<CellTests>,
+    /// BioJEPA-AC's evaluations of the model; empty where they were not asked for, or no model was judged.
+    pub reference: Vec<ReferenceEvaluation>,
     /// What every perturbation was predicted and measured to do, in the table's order.
     pub profiles: Vec<Profile>,
     /// The measure of single cells, beside what knows nothing; none where rows are not single cells.

@@ -146,7 +146,7 @@ impl StageMemory {
         let best = if keeps_best { moved } else { 0 };
         let sizes = Sizes::of(config, stage);
         let (activations, largest) = match &config.cell_jepa {
-            Some(recipe) => cell_jepa::step(recipe, &config.pretrain, config.accumulate, config.model.n_genes),
+            Some(recipe) => cell_jepa::step(recipe, &config.pretrain, config.model.n_genes),
             None => (sizes.activations(), sizes.largest()),
         };
         let bytes = |count: u128| u64::try_from(count).unwrap_or(u64::MAX);

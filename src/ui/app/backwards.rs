@@ -45,18 +45,26 @@ impl State {
     }
 }
 
-/// Genes parted by blanks, commas, semicolons or lines; a gene that should do both does neither.
+/// Genes parted by blanks, commas, semicolons or lines, each with a number behind it where there is one (how much it
+/// changes); a gene that should do both does neither.
 fn typed(rise: &str, fall: &str) -> Signature {
-    let names = |text: &str| -> Vec<String> {
+    let named = |text: &str| -> Vec<(String, f32)> {
         let parts = text.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '"'));
-        let mut names: Vec<String> = parts.filter(|part| !part.is_empty()).map(str::to_owned).collect();
-        names.sort();
-        names.dedup();
-        names
+        let mut named: Vec<(String, f32)> = Vec::new();
+        for part in parts.filter(|part| !part.is_empty()) {
+            match (part.parse::<f32>(), named.last_mut()) {
+                (Ok(value), Some((_, weight))) if value.is_finite() => *weight = value,
+                _ => named.push((part.to_owned(), 1.0)),
+            }
+        }
+        named.sort_by(|a, b| a.0.cmp(&b.0));
+        named.dedup_by(|a, b| a.0 == b.0);
+        named
     };
-    let (rise, fall) = (names(rise), names(fall));
-    let own = |names: &[String], others: &[String], weight: f32| -> Vec<(String, f32)> {
-        names.iter().filter(|name| !others.contains(name)).map(|name| (name.clone(), weight)).collect()
+    let (rise, fall) = (named(rise), named(fall));
+    let own = |names: &[(String, f32)], others: &[(String, f32)], sign: f32| -> Vec<(String, f32)> {
+        let is_own = |name: &str| others.iter().all(|(other, _)| other != name);
+        names.iter().filter(|(name, _)| is_own(name)).map(|(name, weight)| (name.clone(), sign * weight)).collect()
     };
     let (genes, weights) = own(&rise, &fall, 1.0).into_iter().chain(own(&fall, &rise, -1.0)).unzip();
     Signature { name: "the genes that were typed".into(), genes, weights }
@@ -72,5 +80,9 @@ mod tests {
         assert_eq!(signature.genes, ["IRF1", "STAT1", "MYC"]);
         assert_eq!(signature.weights, [1.0, 1.0, -1.0]);
         assert!(typed(" ,\n", "").genes.is_empty());
+        // Numbers belong to the gene before them.
+        let signature = typed("STAT1 2.5\nIRF1,-0.5 CD74", "MYC 2");
+        assert_eq!(signature.genes, ["CD74", "IRF1", "STAT1", "MYC"]);
+        assert_eq!(signature.weights, [1.0, -0.5, 2.5, -2.0]);
     }
 }

@@ -1,13 +1,13 @@
 //! The question the other way round: genes that should change, and the perturbations that would lead there.
 
 use leptos::prelude::*;
-use spec::backwards::{Backwards, Candidates, Match, Retrieval};
+use spec::backwards::{Backwards, Candidates, Match, Mechanism, Optimised, Priority, Retrieval};
 use spec::message::Request;
 use spec::prediction::Support;
 
 use crate::app::{Shared, Side, State};
-use crate::export::{CSV, backwards_csv, download};
-use crate::format::{count, plural, signed};
+use crate::export::{CSV, backwards_csv, download, priorities_csv};
+use crate::format::{count, plural, signed, significant};
 use crate::views::picker::{badge, explanation};
 use crate::views::shell::use_control;
 
@@ -70,7 +70,7 @@ fn Signature() -> impl IntoView {
         >
             <Genes title="Genes that should rise" testid="backwards-rise" of=|state| &mut state.backwards.rise text=rise />
             <Genes title="Genes that should fall" testid="backwards-fall" of=|state| &mut state.backwards.fall text=fall />
-            <small>"Symbols, parted by blanks, commas or lines"</small>
+            <small>"Symbols, parted by blanks, commas or lines; a number behind one says how much (STAT1 2.5)"</small>
             <label class="choice">
                 <span>"Among"</span>
                 <select data-testid="backwards-candidates" on:change=choose>{options}</select>
@@ -153,20 +153,98 @@ fn Answer(found: Shared<Backwards>) -> impl IntoView {
     let pairs = pairs.collect_view();
     view! {
         <p data-testid="backwards-summary" aria-live="polite"><strong>{sentence}</strong></p>
-        {accuracy(&found.accuracy)}
+        {told(&found.accuracy, "backwards-accuracy")}
         <p class="quiet">{asked}</p>
         {unknown}
         <div class="matches">
-            <Matches title="Towards it" matches=found.towards.clone() />
-            <Matches title="Away from it" matches=found.away.clone() />
+            <Matches title="Towards it" matches=found.towards.clone() testid="backwards-match" />
+            <Matches title="Away from it" matches=found.away.clone() testid="backwards-match" />
             <div><h4>"Pairs towards it (changes added)"</h4><ol>{pairs}</ol></div>
         </div>
         <button type="button" class="small" on:click=save>"Download csv"</button>
+        {found.mechanism.clone().map(|of| view! { <Alike of /> })}
+        {found.optimised.clone().map(|of| view! { <Best of /> })}
+        <Next found />
     }
 }
 
+/// Measured responses like the signature.
+#[component]
+fn Alike(of: Mechanism) -> impl IntoView {
+    let n_beyond = of.nearest.iter().filter(|one| one.score > of.chance).count();
+    let said = format!(
+        "Of {} measured in {}, {} are more like it than 95 % of shuffled signatures reach with any ({}).",
+        plural(of.n as u64, "response"),
+        of.source,
+        n_beyond,
+        signed(of.chance)
+    );
+    view! {
+        <h4>"Mechanism of action: measured perturbations like it"</h4>
+        <p class="quiet" data-testid="backwards-mechanism">{said}</p>
+        <div class="matches"><Matches title="Most alike" matches=of.nearest testid="backwards-alike" /></div>
+    }
+}
+
+/// The vector that would meet the signature best.
+#[component]
+fn Best(of: Optimised) -> impl IntoView {
+    let said = format!(
+        "A vector of no gene was sought that meets the signature best; the model, asked with it, scores {}. These are the          genes whose vectors are like it (cosine).",
+        signed(of.score)
+    );
+    view! {
+        <h4>"By optimising the vector"</h4>
+        <p class="quiet" data-testid="backwards-optimised">{said}</p>
+        {told(&of.accuracy, "backwards-optimised-accuracy")}
+        <div class="matches"><Matches title="Nearest genes" matches=of.nearest testid="backwards-nearest" /></div>
+    }
+}
+
+/// What is worth measuring next.
+#[component]
+fn Next(found: Shared<Backwards>) -> impl IntoView {
+    if found.priorities.is_empty() {
+        return ().into_any();
+    }
+    let row = |one: &Priority| {
+        view! {
+            <tr data-testid="backwards-priority">
+                <th scope="row">{one.target.clone()}</th>
+                <td class="number">{significant(one.distance)}</td>
+                <td class="number">{significant(one.distinct)}</td>
+                <td class="number">{significant(one.strength)}</td>
+            </tr>
+        }
+    };
+    let rows = found.priorities.iter().take(N_SHOWN).map(row).collect_view();
+    let n = found.priorities.len();
+    let save = move |_| download("waddington_measure_next.csv", CSV, priorities_csv(&found));
+    view! {
+        <details>
+            <summary>"Worth measuring next: far from training, and predicted unlike what is known"</summary>
+            <p class="quiet">
+                {format!("Of {}, by the mean of both places. Far also means that the prediction is not to be trusted.", plural(n as u64, "candidate"))}
+            </p>
+            <div class="scroll" tabindex="0" role="region" aria-label="Worth measuring next">
+                <table>
+                    <thead><tr>
+                        <th scope="col">"Gene"</th>
+                        <th scope="col">"Distance from training (1 − cosine)"</th>
+                        <th scope="col">"Unlike the known (1 − correlation)"</th>
+                        <th scope="col">"Size of the change (log1p units)"</th>
+                    </tr></thead>
+                    <tbody>{rows}</tbody>
+                </table>
+            </div>
+            <button type="button" class="small" data-testid="backwards-next-csv" on:click=save>"Download all as csv"</button>
+        </details>
+    }
+    .into_any()
+}
+
 /// How far the way back can be trusted.
-fn accuracy(accuracy: &[Retrieval]) -> impl IntoView + use<> {
+fn told(accuracy: &[Retrieval], testid: &'static str) -> impl IntoView + use<> {
     let told = accuracy.iter().map(|of| {
         let which = match of.support {
             Support::HeldOut => "held-out perturbations",
@@ -181,11 +259,11 @@ fn accuracy(accuracy: &[Retrieval]) -> impl IntoView + use<> {
         )
     });
     let told = told.collect::<Vec<_>>().join(" ");
-    view! { <p data-testid="backwards-accuracy">{told}</p> }
+    view! { <p data-testid=testid>{told}</p> }
 }
 
 #[component]
-fn Matches(title: &'static str, matches: Vec<Match>) -> impl IntoView {
+fn Matches(title: &'static str, matches: Vec<Match>, testid: &'static str) -> impl IntoView {
     let control = use_control();
     let rows = matches.into_iter().take(N_SHOWN).map(|one| {
         let (name, class) = badge(one.support);
@@ -195,7 +273,7 @@ fn Matches(title: &'static str, matches: Vec<Match>) -> impl IntoView {
             control.change(move |state| state.ask_about(target));
         };
         view! {
-            <li data-testid="backwards-match">
+            <li data-testid=testid>
                 <button type="button" class="link" title="Predict its response" on:click=pick>{one.target.clone()}</button>
                 " "
                 <span class="number">{signed(one.score)}</span>

@@ -4,6 +4,7 @@
 mod audit;
 mod headroom;
 mod measured;
+mod reference;
 mod setup;
 mod table;
 mod trust;
@@ -25,6 +26,7 @@ use crate::views::shell::use_control;
 use audit::{AuditPanel, NullPanel};
 use headroom::Headroom;
 use measured::PredictedMeasured;
+use reference::ReferencePanel;
 use setup::Setup;
 use table::{CellTestsTable, MethodTable};
 use trust::Trust;
@@ -110,6 +112,7 @@ fn Report(report: Shared<Evaluation>) -> impl IntoView {
             <PredictedMeasured report=report.clone() />
         </div>
         <Trust report=report.clone() />
+        <ReferencePanel report=report.clone() />
         <div class="evaluate-pair">
             <NullPanel report=report.clone() />
             <AuditPanel report />

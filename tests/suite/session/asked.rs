@@ -116,6 +116,15 @@ fn perturbations_are_ranked_by_how_they_meet_a_signature() {
     let told: Vec<_> = found.accuracy.iter().map(|of| (of.support, of.n)).collect();
     assert_eq!(told, [(Support::HeldOut, 1), (Support::Seen, 1)]);
     assert!(found.accuracy.iter().all(|of| (0.0..=1.0).contains(&of.mean_rank)));
+    // The way by the vector is looked at in the same way; one gene was never measured, two responses are too few.
+    let optimised = found.optimised.as_ref().expect("three vectors that differ");
+    assert!((-1.0..=1.0).contains(&optimised.score) && optimised.nearest.len() == 3, "{optimised:?}");
+    assert_eq!(optimised.accuracy.iter().map(|of| of.n).collect::<Vec<_>>(), [1, 1]);
+    let next: Vec<&str> = found.priorities.iter().map(|one| one.target.as_str()).collect();
+    assert_eq!(next, ["TP53"]);
+    // Its vector's cosine with that of STAT1 is one half, to the bank's eight bits.
+    assert!((found.priorities[0].distance - 0.5).abs() < 0.01, "{:?}", found.priorities);
+    assert_eq!(found.mechanism, None);
 }
 
 #[test]

@@ -63,6 +63,28 @@ impl Ridge {
         }
         Some(response.into_iter().map(|value| value as f32).collect())
     }
+
+    /// The way back: the step from the mean vector whose response is nearest to `change` by least squares, long steps
+    /// penalised by `share` of what a feature does on average. None for a change of another length, or where no vector
+    /// changes anything.
+    pub fn towards(&self, change: &[f32], share: f64) -> Option<Vec<f64>> {
+        let n_genes = self.intercept.len();
+        if change.len() != n_genes || self.slopes.is_empty() {
+            return None;
+        }
+        let slopes = Mat::from_fn(self.slopes.len(), n_genes, |feature, gene| self.slopes[feature][gene]);
+        let kernel = &slopes * slopes.transpose();
+        let mean = (0..kernel.nrows()).map(|at| kernel[(at, at)]).sum::<f64>() / kernel.nrows() as f64;
+        let right = &slopes * Mat::from_fn(n_genes, 1, |gene, _| f64::from(change[gene]));
+        let step = weights(&kernel, &right, (share * mean).max(f64::MIN_POSITIVE))?;
+        let step: Vec<f64> = (0..step.nrows()).map(|at| step[(at, 0)]).collect();
+        (step.iter().all(|value| value.is_finite()) && step.iter().any(|value| *value != 0.0)).then_some(step)
+    }
+
+    /// The mean of the vectors that it was fitted to.
+    pub fn mean_vector(&self) -> &[f64] {
+        &self.mean_vector
+    }
 }
 
 /// Targets with vectors and responses.

@@ -1,7 +1,7 @@
 //! What is held out, and by what the cells may differ besides.
 
 use leptos::prelude::*;
-use spec::evaluation::{CellTestsConfig, Folds};
+use spec::evaluation::{CellTestsConfig, Folds, ReferenceConfig};
 use spec::message::Request;
 
 use crate::format::plural;
@@ -30,7 +30,7 @@ pub fn Setup() -> impl IntoView {
                 <FoldChoice />
                 <BatchChoice />
                 <FewestCells />
-                <CellTestsChoice />
+                <MoreChoice />
                 <div class="choice">
                     <button type="submit" class="primary" data-testid="evaluate" disabled=move || is_asking.get()>
                         {move || if is_asking.get() { "Evaluating" } else { "Evaluate" }}
@@ -139,29 +139,43 @@ fn FewestCells() -> impl IntoView {
     }
 }
 
+/// What takes longer and is off at first.
 #[component]
-fn CellTestsChoice() -> impl IntoView {
+fn MoreChoice() -> impl IntoView {
     let control = use_control();
-    let is_on = control.part(|state| state.evaluation_config.cell_tests.is_some());
-    let change = move |event| {
+    let has_tests = control.part(|state| state.evaluation_config.cell_tests.is_some());
+    let has_reference = control.part(|state| state.evaluation_config.reference.is_some());
+    let test_cells = move |event| {
         let asked = event_target_checked(&event).then(CellTestsConfig::default);
         control.change(|state| state.evaluation_config.cell_tests = asked);
     };
+    let take_reference = move |event| {
+        let asked = event_target_checked(&event).then(ReferenceConfig::default);
+        control.change(|state| state.evaluation_config.reference = asked);
+    };
     view! {
-        <div class="choice">
+        <fieldset class="choice">
+            <legend>"Also"</legend>
             <label class="check">
                 <input
                     type="checkbox"
                     data-testid="evaluate-cell-tests-choice"
-                    aria-describedby="cell-tests-note"
-                    prop:checked=move || is_on.get()
-                    on:change=change
+                    prop:checked=move || has_tests.get()
+                    on:change=test_cells
                 />
                 "Tests of cells"
             </label>
-            <small id="cell-tests-note">
-                "Which genes are significant, and does the prediction find them? Cells are made of predicted means. Takes minutes."
-            </small>
-        </div>
+            <small>"Are the significant genes found? Cells are made of predicted means; takes longer."</small>
+            <label class="check">
+                <input
+                    type="checkbox"
+                    data-testid="evaluate-reference-choice"
+                    prop:checked=move || has_reference.get()
+                    on:change=take_reference
+                />
+                "BioJEPA-AC’s evaluations"
+            </label>
+            <small>"Of the loaded model, as published and corrected."</small>
+        </fieldset>
     }
 }
