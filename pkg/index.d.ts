@@ -404,6 +404,22 @@ export interface Query {
   cells?: CellChoice;
 }
 
+/** From where control cells lie to where their predicted profile does, in the coordinates of a layout. */
+export interface Arrow {
+  from: [number, number];
+  to: [number, number];
+  n_cells: number;
+}
+
+export interface Shifts {
+  query: Query;
+  layouts: { is_umap: boolean; arrows: Arrow[]; predicted: Arrow; measured: Arrow | null }[];
+  /** Share of the predicted change along the two components that are drawn. */
+  share_drawn: number;
+  /** Genes of the map that the model predicts, and genes of the map. */
+  n_genes: [number, number];
+}
+
 /** Columns have one value per gene of `genes`, in log1p units. */
 export interface Prediction {
   query: Query;
@@ -560,5 +576,6 @@ export class Waddington {
     options: RequestOptions & { mode: Mode; candidates?: "measured" | "of_model" | "all" },
   ): Promise<Backwards>;
   predict(query: Query, options?: RequestOptions): Promise<Prediction>;
+  shifts(query: Query, options?: RequestOptions): Promise<Shifts>;
   close(): void;
 }

@@ -6,6 +6,11 @@ const WHOLE = new Set(["perturbation_of_cell", "dropped", "chosen", "n_batches",
 // What a training run, or a layout, says as it goes.
 const ON_THE_WAY = new Set(["unfolding", "training_started", "step", "glimpsed", "run_saved"]);
 
+/** A question with what it may leave out. */
+function whole({ target, with: others = [], mode, cells = { of: "all" } }) {
+  return { target, with: others, mode, cells };
+}
+
 /** The engine said no. `message` names what was wrong, `hint` what to do about it. */
 export class WaddingtonError extends Error {
   constructor(message, hint) {
@@ -127,8 +132,13 @@ export class Waddington {
   }
 
   /** Predicts the response to a perturbation. */
-  async predict({ target, with: others = [], mode, cells = { of: "all" } }, options) {
-    return (await this.#ask({ type: "predict", query: { target, with: others, mode, cells } }, options)).prediction;
+  async predict(query, options) {
+    return (await this.#ask({ type: "predict", query: whole(query) }, options)).prediction;
+  }
+
+  /** Where the answer to a question takes control cells on the map; after `embed` and `predict`. */
+  async shifts(query, options) {
+    return (await this.#ask({ type: "shifts", query: whole(query) }, options)).shifts;
   }
 
   /** Looks for the perturbations that lead towards a signature, `{ name, genes, weights }`; `candidates`: `"measured"`, `"of_model"`, `"all"`. */

@@ -89,7 +89,7 @@ test("an answer is drawn as a volcano and beside others", {}, async ({ app, page
   holds((await page.locator(".arrows polygon.shift").count()) > 3, "arrows on the map");
   holds(/neither paths of cells nor speeds/.test(await app.text("shift-note")), await app.text("shift-note"));
   await app.at("shift-times").selectOption({ label: "1 times as long" });
-  holds(/drawn 1 times/.test(await app.text("shift-note")), await app.text("shift-note"));
+  holds(/drawn as long as they are/.test(await app.text("shift-note")), await app.text("shift-note"));
   await page.screenshot({ path: `${screenshots}/shifts-1280x720-dark.png`, fullPage: true });
   await app.at("tab-compared").click();
   await app.at("compared-show").click();

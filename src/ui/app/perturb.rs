@@ -121,6 +121,13 @@ impl State {
         self.asking.with.retain(|gene| is_known(gene));
     }
 
+    /// Asks about one gene alone, whatever was put together before.
+    pub fn ask_about(&mut self, gene: String) {
+        self.asking.with.clear();
+        self.target = gene;
+        self.ask();
+    }
+
     /// Asks for the response to the picked genes; a question that still waits is replaced.
     pub fn ask(&mut self) {
         let Some(query) = self.question() else { return };

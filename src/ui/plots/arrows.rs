@@ -97,7 +97,7 @@ pub fn Arrows(dots: Vec<Dots>, strokes: Vec<Stroke>, times: f64, axes: [String; 
                 })
                 .collect();
             view! {
-                <path class=dots.class d=path stroke=dots.colour stroke-width="3.4" stroke-linecap="round" stroke-opacity="0.45" fill="none" />
+                <path class=dots.class d=path stroke=dots.colour stroke-width="4.2" stroke-linecap="round" stroke-opacity="0.7" fill="none" />
             }
         })
         .collect();

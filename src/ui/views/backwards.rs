@@ -270,10 +270,7 @@ fn Matches(title: &'static str, matches: Vec<Match>, testid: &'static str) -> im
         let target = one.target.clone();
         let pick = move |_| {
             let target = target.clone();
-            control.change(move |state| {
-                state.target = target;
-                state.ask();
-            });
+            control.change(move |state| state.ask_about(target));
         };
         view! {
             <li data-testid=testid>

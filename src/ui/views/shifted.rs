@@ -132,10 +132,16 @@ fn Drawing(
             true => "UMAP places no new cells: both ends of an arrow are the mean place of the 15 cells nearest by components, so it says \
                      whereto, not how far."
                 .to_string(),
-            false => format!(
-                "Arrows are drawn {} times as long as they are; the two components drawn hold {share} of the predicted change.",
-                in_force()
-            ),
+            false => {
+                let length = match in_force() {
+                    1.0 => String::new(),
+                    times => format!("{times} times "),
+                };
+                format!(
+                    "Arrows are drawn {length}as long as they are; the two components drawn hold {share} of the predicted \
+                     change."
+                )
+            }
         };
         format!(
             "Each arrow starts in a patch of control cells and ends where the model’s mean change would take their mean profile. {how} \

@@ -35,6 +35,13 @@ fn genes_are_added_and_left_out() {
     assert_eq!(asked(&mut state), Query { with: vec!["IRF1".into()], ..Query::of("STAT1", Mode::Knockout) });
     state.remove_gene("STAT1");
     assert_eq!(asked(&mut state), Query::of("IRF1", Mode::Knockout));
+    // A gene that is picked elsewhere is asked about alone.
+    state.add_gene();
+    state.ask_about("STAT1".into());
+    let posts = state.take_posts();
+    assert_eq!(posts[0].request, Request::Predict { query: Query::of("STAT1", Mode::Knockout) });
+    state.apply(posts[0].id, Event::Cancelled);
+    state.target = "IRF1".into();
     // Of two that are kept, the one left is the picked gene again.
     state.add_gene();
     state.target = "STAT1".into();
