@@ -149,7 +149,10 @@ fn VolcanoOf(prediction: Shared<Prediction>) -> impl IntoView {
     });
     view! {
         <figcaption>
-            <span class="row">{choice} <SaveSvg testid="volcano-svg" name="waddington_volcano.svg" /></span>
+            <span class="row">
+                {choice}
+                {(has_interval || has_measured).then(|| view! { <SaveSvg testid="volcano-svg" name="waddington_volcano.svg" /> })}
+            </span>
         </figcaption>
         {move || volcano(&prediction, of.get())}
     }

@@ -100,7 +100,7 @@ pub fn ShareButton() -> impl IntoView {
     view! {
         <button
             type="button"
-            class="chip"
+            class="small"
             data-testid="copy-link"
             title="Copies a link to this view: the step, the question and the settings of the maps. It carries no data and no file"
             on:click=copy
