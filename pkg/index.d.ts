@@ -503,6 +503,8 @@ export interface ScoreTable {
     avg_bio: number | null;
     /** With the resolution that meets the labels best: optimistic. */
     tuned: { resolution: number; nmi: number; ari: number; avg_bio: number } | null;
+    /** The same by Louvain clusters, as scGPT has it. */
+    tuned_louvain: { resolution: number; nmi: number; ari: number; avg_bio: number } | null;
     tuned_of_10: number | null;
   }[];
   warnings: string[];

@@ -18,6 +18,7 @@ mod map;
 mod model;
 mod predict;
 mod prepare;
+mod respond;
 mod split;
 mod train;
 mod vectors;
@@ -54,6 +55,8 @@ enum Command {
     Predict(predict::Arguments),
     /// Embed cells by a Cell-JEPA, and score how well that keeps kinds of cells apart.
     Embed(embed::Arguments),
+    /// Let a Cell-JEPA learn responses from pairs of cells, and score it on perturbations that were held out.
+    Respond(respond::Arguments),
     /// Score a model, or the simple methods alone, on perturbations that they did not learn from.
     Eval(evaluate::Arguments),
     /// Part the perturbations or cells of a file into training, validation and test, and say what the parts share.
@@ -80,6 +83,7 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<()> {
         Command::Train(arguments) => train::run(arguments),
         Command::Predict(arguments) => predict::run(arguments),
         Command::Embed(arguments) => embed::run(arguments, out),
+        Command::Respond(arguments) => respond::run(arguments, out),
         Command::Eval(arguments) => evaluate::run(arguments, out),
         Command::Split(arguments) => split::run(arguments, out),
         Command::Vectors(arguments) => vectors::run(arguments, out),

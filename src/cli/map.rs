@@ -134,16 +134,18 @@ fn write_scores(table: &ScoreTable, out: &mut dyn Write) -> Result<()> {
     let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"));
     for scores in &table.scores {
         let tuned = scores.tuned.map(|tuned| tuned.avg_bio);
+        let louvain = scores.tuned_louvain.map(|tuned| tuned.avg_bio);
         writeln!(
             out,
-            "  {}: NMI {:.3}, ARI {:.3}, ASW {}, AvgBIO {}; tuned by the labels: {} (20 resolutions), {} (10)",
+            "  {}: NMI {:.3}, ARI {:.3}, ASW {}, AvgBIO {}; tuned by the labels: {} (20 resolutions), {} (10), {} (20, Louvain)",
             scores.name,
             scores.nmi,
             scores.ari,
             number(scores.asw),
             number(scores.avg_bio),
             number(tuned),
-            number(scores.tuned_of_10)
+            number(scores.tuned_of_10),
+            number(louvain)
         )?;
     }
     Ok(())

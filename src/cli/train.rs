@@ -296,15 +296,12 @@ pub fn train(plan: &Plan<'_>, out: &Path, steps: &Steps) -> Result<Option<Traine
 /// Says what the run will take, and what would fit where that is more than there is.
 fn say_costs(config: &TrainConfig, n_targets: usize) {
     if let Some(model) = &config.cell_jepa {
-        let (counts, n_genes) = (model.counts(config.model.n_genes), config.model.n_genes);
-        let n_learned = counts.encoder + counts.predictor + counts.value_head;
-        eprintln!("{}: {n_learned} parameters", model.summary(n_genes));
-        return;
+        eprintln!("{}", model.summary(config.model.n_genes));
     }
     let stages = Stage::ALL.into_iter().filter(|stage| config.stage(*stage).n_steps > 0);
     let memory = stages.map(|stage| StageMemory::of(config, stage).with_anchor(config, n_targets));
     let Some(most) = memory.max_by_key(StageMemory::total) else { return };
-    let n_parameters = PartCounts::of(&config.model).total();
+    let n_parameters = PartCounts::of_run(config).total();
     let (bytes, stage) = (HumanBytes(most.total()), most.stage.label());
     eprintln!("{n_parameters} parameters; about {bytes} of memory at the most, in the {stage} stage");
     let limits = MemoryLimits { total: crate::file::memory_available(), buffer: None };

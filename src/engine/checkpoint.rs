@@ -18,6 +18,7 @@ use spec::prediction::{Nearest, Query, Support, TargetInfo};
 use spec::run::RunInfo;
 
 use crate::failure::EngineError;
+use crate::loaded::{CellEncoder, Loaded};
 use crate::task::Task;
 pub use parts::Beside;
 use parts::Parts;
@@ -49,13 +50,13 @@ pub struct Checkpoint {
 
 impl Checkpoint {
     /// Loads the model and, where they are there, its vectors, tables and card; then runs the model once, so that the
-    /// first question is not slow.
+    /// first question is not slow. A Cell-JEPA is told by its header; vectors and tables are nothing to it.
     pub async fn load(
         task: &mut Task,
         files: &[NamedSource],
         beside: Beside<'_>,
         device: &Device,
-    ) -> Result<Self, EngineError> {
+    ) -> Result<Loaded, EngineError> {
         let mut stretch = task.begin("Loading the model", "files", files.len() + 1).await?;
         let mut parts = Parts::default();
         for (done, file) in files.iter().enumerate() {
@@ -63,6 +64,13 @@ impl Checkpoint {
             stretch.reached(done + 1).await?;
         }
         let (model, name) = parts.model(&beside)?;
+        if model.checkpoint.header.is_cell_jepa() {
+            let mut warnings = model.warnings;
+            warnings.extend(parts.unused_by_cell_jepa());
+            let encoder = CellEncoder::new(&model.checkpoint, &name, device, warnings).await?;
+            stretch.reached(files.len() + 1).await?;
+            return Ok(Loaded::Cells(Box::new(encoder)));
+        }
         let failed = |error: jepa::Error| EngineError::Checkpoint { object: name, reason: error.to_string() };
         let mut predictor = Predictor::new(&model.checkpoint, device).map_err(failed)?;
         predictor.set_attention(beside.attention);
@@ -73,7 +81,7 @@ impl Checkpoint {
         checkpoint.check()?;
         stretch.reached(files.len() + 1).await?;
         checkpoint.warmed_up(task, beside.backend).await?;
-        Ok(checkpoint)
+        Ok(Loaded::Responses(Box::new(checkpoint)))
     }
 
     /// Takes the model that came of a run; it is asked with the vectors of the model before it.
@@ -184,7 +192,14 @@ impl Checkpoint {
         let vectors: Vec<&[f32]> = known.iter().map(|(_, vector)| vector.as_slice()).collect();
         let here = support(vector, &vectors, usual(&vectors)?)?;
         let (target, is_outside) = (known[here.nearest].0.clone(), here.is_outside());
-        Some(Nearest { target, cosine: here.cosine, usual: here.usual, is_outside })
+        let mut left: Vec<usize> = (0..known.len()).filter(|&at| at != here.nearest).collect();
+        let mut others = Vec::new();
+        while others.len() < N_ALIKE {
+            let vectors: Vec<&[f32]> = left.iter().map(|&at| vectors[at]).collect();
+            let Some(next) = support(vector, &vectors, here.usual) else { break };
+            others.push((known[left.remove(next.nearest)].0.clone(), next.cosine));
+        }
+        Some(Nearest { target, cosine: here.cosine, usual: here.usual, is_outside, others })
     }
 
     fn warn_of_gaps(&mut self) {
@@ -251,6 +266,9 @@ impl Checkpoint {
         Ok(())
     }
 }
+
+/// Training targets that are named after the most similar one.
+const N_ALIKE: usize = 2;
 
 /// Name of the baseline that the screen draws beside the model.
 pub const TRAINING_MEAN: &str = "training mean";

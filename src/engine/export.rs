@@ -14,8 +14,8 @@ use spec::prediction::Prediction;
 use spec::reading::ValueScale;
 use spec::recipe::{RECIPE_FORMAT, Recipe};
 
-use crate::checkpoint::Checkpoint;
 use crate::failure::EngineError;
+use crate::loaded::Loaded;
 use crate::look::Looked;
 use crate::methods;
 use crate::population::Population;
@@ -30,7 +30,7 @@ pub struct Beside<'a> {
     /// Answers.
     pub predictions: &'a [Prediction],
     /// The model that gave them.
-    pub checkpoint: Option<&'a Checkpoint>,
+    pub model: Option<&'a Loaded>,
 }
 
 /// The file and what it may be called.
@@ -210,6 +210,14 @@ fn obsm(population: &Population, looked: &Looked, kept: &[usize]) -> Vec<Embeddi
         let values = (0..n_cells).flat_map(|at| components.iter().map(move |component| component[at])).collect();
         *pca = Embedding { name: pca.name.clone(), values, n_dims: components.len() };
     }
+    // Of a Cell-JEPA the whole embedding, under the key of `waddington embed`.
+    if let Some((rows, values)) = looked.cell_embedding() {
+        let n_dims = values.len() / rows.len().max(1);
+        let of_cell = |cell: &usize| rows.binary_search(cell).map(|at| values[at * n_dims..][..n_dims].to_vec());
+        let none = || vec![f32::NAN; n_dims];
+        let values = kept.iter().flat_map(|cell| of_cell(cell).unwrap_or_else(|_| none())).collect();
+        ours.push(Embedding { name: "X_cell_jepa".into(), values, n_dims });
+    }
     ours.extend(looked.all_mapped().map(|mapped| layout(mapped, kept)));
     let theirs = population.beside.obsm.iter().filter(|theirs| ours.iter().all(|ours| ours.name != theirs.name));
     let of_kept = |theirs: &Embedding| Embedding {
@@ -237,9 +245,14 @@ fn theirs_of_uns<T>(entries: &[(String, T)]) -> impl Iterator<Item = &(String, T
     entries.iter().filter(|(key, _)| key != "waddington" && !key.starts_with("waddington/"))
 }
 
-/// A map as scanpy keeps one: `X_pca` of the expression, `X_jepa` of the latent states; NaN for cells not drawn.
+/// A map as scanpy keeps one: `X_pca` of the expression, `X_jepa` of the latent states (`X_cell_jepa_pca` of a Cell-JEPA's);
+/// NaN for cells not drawn.
 fn embedding(map: &EmbeddingMap, kept: &[usize]) -> Embedding {
-    let name = if map.name.starts_with("latent") { "X_jepa" } else { "X_pca" };
+    let name = match () {
+        () if map.name.starts_with("latent") => "X_jepa",
+        () if map.name.starts_with("Cell-JEPA") => "X_cell_jepa_pca",
+        () => "X_pca",
+    };
     let values = kept.iter().flat_map(|&cell| [map.x[cell], map.y[cell]]).collect();
     Embedding { name: name.into(), values, n_dims: 2 }
 }
@@ -265,8 +278,11 @@ fn recipe(population: &Population, beside: &Beside<'_>) -> Recipe {
 
 /// The recipe, and what else tells how the predictions came about.
 fn run(population: &Population, beside: &Beside<'_>) -> serde_json::Value {
-    let model = beside.checkpoint.map(|checkpoint| {
-        let header = checkpoint.header();
+    let model = beside.model.map(|model| {
+        let header = model.header();
+        if let Some(config) = &header.cell_jepa {
+            return json!({ "cell_jepa": config, "n_genes": header.genes.len() });
+        }
         json!({ "model": header.model, "n_genes": header.genes.len(), "held_out": header.held_out, "seen": header.seen })
     });
     let map = |mapped: &Mapped| {

@@ -115,6 +115,9 @@ pub enum EngineError {
     /// There are no cells to predict from.
     #[error("{0}")]
     Cells(String),
+    /// The loaded model is one that embeds cells.
+    #[error("the loaded model is a Cell-JEPA: it embeds cells and predicts no perturbations")]
+    PredictsNothing,
     /// The question has no answer with this checkpoint.
     #[error("{0}")]
     Query(String),
@@ -153,6 +156,9 @@ impl EngineError {
             Self::Device(_) => "Update the browser or its graphics driver; without a GPU the page computes on the CPU.",
             Self::Evaluation(_) => "Choose the labels under Load, other held-out perturbations, or a model of these cells.",
             Self::Cells(_) => "Choose other cells: all control cells, another group, or a lasso around some of them.",
+            Self::PredictsNothing => {
+                "Look at its map and scores in step 2, or load a BioJEPA-AC (the built-in example is one) to predict."
+            }
             Self::Query(_) => "Choose another gene or another mode.",
         }
         .into()

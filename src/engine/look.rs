@@ -13,8 +13,8 @@ use spec::map::{Mapped, MarkerTable, N_COMPONENTS, PopulationConfig, Representat
 use spec::message::{EmbeddingMap, Event};
 use spec::prepare::{MapConfig, VariableGenesConfig, VariableGenesFlavor};
 
-use crate::checkpoint::Checkpoint;
 use crate::failure::EngineError;
+use crate::loaded::Loaded;
 use crate::map::{self, Steps};
 use crate::markers::AllMarkers;
 use crate::population::{Population, spread};
@@ -42,7 +42,51 @@ struct Expression {
     map: EmbeddingMap,
     /// Of the kept cells, component by component.
     components: Vec<Vec<f32>>,
+    projection: Projection,
     steps: Steps,
+}
+
+/// How expression becomes principal components.
+pub struct Projection {
+    /// Gene of the population by column.
+    genes: Vec<u32>,
+    /// What a column is divided by.
+    deviations: Vec<f64>,
+    /// Unit vectors over the columns, one per component.
+    loadings: Vec<Vec<f64>>,
+}
+
+impl Projection {
+    /// Genes of the map.
+    pub fn n_genes(&self) -> usize {
+        self.genes.len()
+    }
+
+    /// Genes of the map that a change tells of; `place_of` has the place in the change by gene of the population.
+    pub fn n_known(&self, place_of: &[Option<usize>]) -> usize {
+        self.genes.iter().filter(|&&gene| place_of[gene as usize].is_some()).count()
+    }
+
+    /// How far a change of expression (log1p units) moves cells along each component; genes without a change stay. Values
+    /// that the map cuts off are taken for uncut.
+    pub fn moved(&self, change: &[f32], place_of: &[Option<usize>]) -> Vec<f64> {
+        let change = self.seen(change, place_of);
+        let along = |loading: &Vec<f64>| loading.iter().zip(&change).map(|(load, value)| load * value).sum();
+        self.loadings.iter().map(along).collect()
+    }
+
+    /// Share of a change, as the map sees it, along the first `n` components; 0 where there is none.
+    pub fn share(&self, change: &[f32], place_of: &[Option<usize>], n: usize) -> f64 {
+        let total: f64 = self.seen(change, place_of).iter().map(|value| value * value).sum();
+        let drawn: f64 = self.moved(change, place_of).iter().take(n).map(|value| value * value).sum();
+        if total > 0.0 { drawn / total } else { 0.0 }
+    }
+
+    fn seen(&self, change: &[f32], place_of: &[Option<usize>]) -> Vec<f64> {
+        let of_gene = |gene: u32| place_of[gene as usize].map_or(0.0, |place| f64::from(change[place]));
+        let finite = |value: f64| if value.is_finite() { value } else { 0.0 };
+        self.genes.iter().zip(&self.deviations).map(|(&gene, deviation)| finite(of_gene(gene)) / deviation).collect()
+    }
 }
 
 /// The map of latent states.
@@ -52,6 +96,8 @@ struct Latent {
     states: Vec<f32>,
     /// The cells that were encoded.
     rows: Vec<usize>,
+    /// What they are called: those of which model.
+    called: &'static str,
     steps: Steps,
 }
 
@@ -61,6 +107,8 @@ pub struct Space {
     pub rows: Rows,
     /// The cells, as rows of what was read, ascending.
     pub cells: Vec<usize>,
+    /// What the numbers are called.
+    pub called: &'static str,
 }
 
 impl Space {
@@ -68,7 +116,7 @@ impl Space {
     pub fn only(&self, cells: &[usize]) -> Result<Space, EngineError> {
         let place = |cell: &usize| self.cells.binary_search(cell).ok();
         let values = cells.iter().filter_map(place).flat_map(|place| self.rows.row(place)).copied().collect();
-        Ok(Space { rows: Rows::new(values, self.rows.n_columns())?, cells: cells.to_vec() })
+        Ok(Space { rows: Rows::new(values, self.rows.n_columns())?, cells: cells.to_vec(), called: self.called })
     }
 }
 
@@ -78,7 +126,7 @@ impl Looked {
         &mut self,
         task: &mut Task,
         population: &Population,
-        checkpoint: Option<&Checkpoint>,
+        model: Option<&Loaded>,
         config: MapConfig,
     ) -> Result<Event, EngineError> {
         let expression = match self.expression.take_if(|made| made.config == config) {
@@ -87,8 +135,8 @@ impl Looked {
         };
         let expression = self.expression.insert(expression);
         let (genes, map) = (expression.genes.clone(), expression.map.clone());
-        if let (None, Some(checkpoint)) = (&self.latent, checkpoint) {
-            self.latent = Some(latent(task, population, checkpoint).await?);
+        if let (None, Some(model)) = (&self.latent, model) {
+            self.latent = Some(latent(task, population, model).await?);
         }
         let latent = self.latent.as_ref().map(|latent| latent.map.clone());
         Ok(Event::Embedded { genes, maps: std::iter::once(map).chain(latent).collect() })
@@ -124,12 +172,13 @@ impl Looked {
             Representation::Expression => {
                 let components = &self.expression.as_ref().ok_or(EMBEDDED_FIRST)?.components;
                 let rows = Rows::from_columns(&components[..n_pcs.min(components.len())])?;
-                Ok(Space { rows, cells: population.kept_rows().to_vec() })
+                Ok(Space { rows, cells: population.kept_rows().to_vec(), called: representation.label() })
             }
             Representation::Latent => {
                 let latent = self.latent.as_ref().ok_or(ENCODED_FIRST)?;
                 let d_model = latent.states.len() / latent.rows.len().max(1);
-                Ok(Space { rows: Rows::new(latent.states.clone(), d_model)?, cells: latent.rows.clone() })
+                let (rows, cells) = (Rows::new(latent.states.clone(), d_model)?, latent.rows.clone());
+                Ok(Space { rows, cells, called: latent.called })
             }
         }
     }
@@ -141,6 +190,12 @@ impl Looked {
             Representation::Latent => &self.latent.as_ref()?.steps,
         };
         steps.graph(space, config)
+    }
+
+    /// The embedding of a Cell-JEPA, row-major, and its cells; none where there is none.
+    pub fn cell_embedding(&self) -> Option<(&[usize], &[f32])> {
+        let latent = self.latent.as_ref().filter(|latent| latent.called != Representation::Latent.label())?;
+        Some((&latent.rows, &latent.states))
     }
 
     /// Whether there are latent states.
@@ -201,6 +256,11 @@ impl Looked {
         self.expression.as_ref().map_or(&[], |made| &made.components)
     }
 
+    /// How expression becomes those components; none before they are computed.
+    pub fn projection(&self) -> Option<&Projection> {
+        self.expression.as_ref().map(|made| &made.projection)
+    }
+
     /// How the map of expression was made.
     pub fn config(&self) -> Option<&MapConfig> {
         self.expression.as_ref().map(|made| &made.config)
@@ -231,11 +291,15 @@ async fn expression(task: &mut Task, population: &Population, config: MapConfig)
         }
     };
     let chosen = genes.as_ref().map_or_else(|| (0..cells.n_genes() as u32).collect(), |table| table.chosen.clone());
+    let mut deviations = vec![1.0; chosen.len()];
     let pca = match config.scale {
         Some(scale) => {
             let scaled = Scaled::fit(view, &chosen, scale)?;
             let fill = |at: usize, dense: &mut [f64]| scaled.write_row(cells, rows[at], dense);
-            components(task, "Mapping the expression", (rows.len(), chosen.len()), N_COMPONENTS, fill).await?
+            let pca =
+                components(task, "Mapping the expression", (rows.len(), chosen.len()), N_COMPONENTS, fill).await?;
+            deviations = scaled.deviations;
+            pca
         }
         None => {
             let mut place_of = vec![None; cells.n_genes()];
@@ -256,7 +320,12 @@ async fn expression(task: &mut Task, population: &Population, config: MapConfig)
         "expression".into()
     };
     let map = of_all_rows(map_of(name, &pca), rows, cells.n_cells());
-    Ok(Expression { config, genes, map, components: pca.scores, steps: Steps::default() })
+    let projection = Projection {
+        genes: pca.columns.iter().map(|&column| chosen[column]).collect(),
+        deviations: pca.columns.iter().map(|&column| deviations[column]).collect(),
+        loadings: pca.loadings,
+    };
+    Ok(Expression { config, genes, map, components: pca.scores, projection, steps: Steps::default() })
 }
 
 fn variable_genes(
@@ -292,30 +361,41 @@ fn variable_genes(
     })
 }
 
-async fn latent(task: &mut Task, population: &Population, checkpoint: &Checkpoint) -> Result<Latent, EngineError> {
+async fn latent(task: &mut Task, population: &Population, model: &Loaded) -> Result<Latent, EngineError> {
     let aligned = population.aligned()?;
     let kept = population.kept_rows();
     let rows = spread(kept, MAX_LATENT_CELLS);
     let mut stretch = task.begin("Encoding the cells", "cells", rows.len()).await?;
-    let mut embedding = checkpoint.predictor.embed(&aligned, &rows)?;
-    while let Some(done) = embedding.advance().await? {
-        stretch.reached(done).await?;
-    }
-    let states = embedding.finish();
-    let d_model = checkpoint.header().model.d_model;
-    let pca = components(task, "Mapping the latent states", (rows.len(), d_model), 2, |row, dense| {
+    let states = match model {
+        Loaded::Responses(checkpoint) => {
+            let mut embedding = checkpoint.predictor.embed(&aligned, &rows)?;
+            while let Some(done) = embedding.advance().await? {
+                stretch.reached(done).await?;
+            }
+            embedding.finish()
+        }
+        Loaded::Cells(encoder) => {
+            let mut embedding = encoder.embedder.embed(&aligned, &rows)?;
+            while let Some(done) = embedding.advance().await? {
+                stretch.reached(done).await?;
+            }
+            embedding.finish()
+        }
+    };
+    let (d_model, called) = (model.header().width(), model.header().states());
+    let pca = components(task, &format!("Mapping the {called}"), (rows.len(), d_model), 2, |row, dense| {
         for (dense, &value) in dense.iter_mut().zip(&states[row * d_model..]) {
             *dense = f64::from(value);
         }
     })
     .await?;
     let name = if rows.len() == kept.len() {
-        "latent states".into()
+        called.into()
     } else {
-        format!("latent states ({} of {} cells, evenly drawn)", rows.len(), kept.len())
+        format!("{called} ({} of {} cells, evenly drawn)", rows.len(), kept.len())
     };
     let map = of_all_rows(map_of(name, &pca), &rows, aligned.n_cells());
-    Ok(Latent { map, states, rows, steps: Steps::default() })
+    Ok(Latent { map, states, rows, called, steps: Steps::default() })
 }
 
 /// The first principal components, with progress and the chance to stop.

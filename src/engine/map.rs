@@ -99,14 +99,14 @@ pub async fn map(
     }
     let of_layout = OfLayout { neighbours: of_neighbours, min_dist, n_epochs, seed };
     if steps.layout.as_ref().is_none_or(|(of, _)| *of != of_layout) {
-        let shown = Shown { representation, cells: &space.cells, n_rows };
+        let shown = Shown { representation, called: space.called, cells: &space.cells, n_rows };
         steps.layout = Some((of_layout, layout(task, &linked.graph, &config, &shown).await?));
         computed.push(MapStep::Layout);
     }
     let (Some((_, clusters)), Some((_, places))) = (&steps.clusters, &steps.layout) else {
         return Err(EngineError::Cancelled);
     };
-    let shown = Shown { representation, cells: &space.cells, n_rows };
+    let shown = Shown { representation, called: space.called, cells: &space.cells, n_rows };
     let mapped = Mapped {
         representation,
         map: shown.map(places),
@@ -181,6 +181,7 @@ async fn layout(
 /// Which cells a layout is of.
 struct Shown<'a> {
     representation: Representation,
+    called: &'static str,
     cells: &'a [usize],
     n_rows: usize,
 }
@@ -188,7 +189,7 @@ struct Shown<'a> {
 impl Shown<'_> {
     fn map(&self, places: &[f32]) -> EmbeddingMap {
         let along = |axis: usize| places.iter().skip(axis).step_by(2).copied().collect();
-        let name = format!("UMAP of {}", self.representation.label());
+        let name = format!("UMAP of {}", self.called);
         let map = EmbeddingMap { name, axes: ["UMAP1".into(), "UMAP2".into()], x: along(0), y: along(1) };
         of_all_rows(map, self.cells, self.n_rows)
     }

@@ -17,14 +17,24 @@ pub fn paragraph(population: &Population, beside: &Beside<'_>) -> String {
         .push(format!("Counts of each cell were scaled to a sum of {} and log1p-transformed.", population.target_sum));
     let mut cited = Vec::new();
     sentences.extend(beside.looked.config().map(|config| genes_and_components(config, population, beside)));
-    if let Some(checkpoint) = beside.checkpoint.filter(|_| beside.looked.has_latent()) {
-        let header = checkpoint.header();
-        sentences.push(format!(
-            "Latent states ({} numbers a cell) are those of a {} encoder over {} genes.",
-            header.model.d_model,
-            checkpoint.data_source().map_or("BioJEPA-AC".into(), |source| format!("BioJEPA-AC ({source})")),
-            header.genes.len()
-        ));
+    if let Some(model) = beside.model.filter(|_| beside.looked.has_latent()) {
+        let header = model.header();
+        if let Some(config) = &header.cell_jepa {
+            sentences.push(format!(
+                "Cells were embedded by a Cell-JEPA (arXiv 2602.02093; {} numbers a cell, vocabulary of {} genes, at most {} \
+                 expressed genes a cell).",
+                config.d_model,
+                header.genes.len(),
+                config.n_embedded_genes()
+            ));
+        } else {
+            sentences.push(format!(
+                "Latent states ({} numbers a cell) are those of a {} encoder over {} genes.",
+                header.model.d_model,
+                model.data_source().map_or("BioJEPA-AC".into(), |source| format!("BioJEPA-AC ({source})")),
+                header.genes.len()
+            ));
+        }
     }
     for mapped in beside.looked.all_mapped() {
         sentences.push(neighbours(mapped, beside.looked.components().len()));

@@ -83,7 +83,7 @@ pub async fn predict(
 }
 
 /// The genes of a question with their vectors.
-fn asked(checkpoint: &Checkpoint, query: &Query) -> Result<Vec<(String, Vec<f32>)>, EngineError> {
+pub fn asked(checkpoint: &Checkpoint, query: &Query) -> Result<Vec<(String, Vec<f32>)>, EngineError> {
     let genes = combination::in_order(query)?;
     check_mode(checkpoint, query.mode)?;
     genes.into_iter().map(|gene| vector_of(checkpoint, &gene).map(|vector| (gene, vector))).collect()

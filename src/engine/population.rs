@@ -98,7 +98,10 @@ impl Population {
             n_found: alignment.n_found,
             missing: alignment.missing.iter().take(MISSING_NAMED).cloned().collect(),
         });
-        warnings.extend(coverage.as_ref().and_then(coverage_warning));
+        warnings.extend(header.zip(coverage.as_ref()).and_then(|(header, coverage)| match header.is_cell_jepa() {
+            true => vocabulary_warning(coverage, data.genes.symbols.len()),
+            false => coverage_warning(coverage),
+        }));
         let prepared = Prepared {
             n_cells: expression.n_cells(),
             dropped: Vec::new(),
@@ -299,6 +302,17 @@ pub fn coverage_warning(coverage: &GeneCoverage) -> Option<String> {
         };
         let n = coverage.n_checkpoint;
         format!("{missing} of the model's {n} genes are not in this file and are read as 0; {weight}.")
+    })
+}
+
+/// What a model that reads expressed genes alone does not read; a gene that the file lacks is one that no cell expresses.
+fn vocabulary_warning(coverage: &GeneCoverage, n_genes: usize) -> Option<String> {
+    let n_lost = n_genes.saturating_sub(coverage.n_found);
+    (n_lost > 0).then(|| {
+        format!(
+            "The model has tokens for {} of this file's {n_genes} genes; it does not read the others.",
+            coverage.n_found
+        )
     })
 }
 

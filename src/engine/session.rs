@@ -12,15 +12,17 @@ use spec::message::{Envelope, Event, Request};
 use spec::prediction::Prediction;
 
 use crate::backwards::ask_backwards;
-use crate::checkpoint::{Beside, Checkpoint, OfRun};
+use crate::checkpoint::{Beside, OfRun};
 use crate::export;
 use crate::failure::EngineError;
+use crate::loaded::Loaded;
 use crate::look::Looked;
 use crate::markers::markers;
 use crate::pathways::Pathways;
 use crate::population::Population;
 use crate::runs::{Part, Runs};
 use crate::scores::scores;
+use crate::shift::shifts;
 use crate::store::{Files, Store};
 use crate::task::Task;
 pub use crate::task::Wishes;
@@ -40,7 +42,7 @@ pub struct Session {
     bytes_available: u64,
     device: Option<(Device, DeviceReport)>,
     attention: AttentionPath,
-    checkpoint: Option<Checkpoint>,
+    model: Option<Loaded>,
     opened: Option<OpenedFile>,
     population: Option<Population>,
     /// What genes are called, and the name of that table; none where as files name them.
@@ -63,7 +65,7 @@ impl Session {
             bytes_available,
             device: None,
             attention: AttentionPath::default(),
-            checkpoint: None,
+            model: None,
             opened: None,
             population: None,
             gene_table: None,
@@ -112,8 +114,8 @@ impl Session {
                     n_heads,
                     symbols: self.population.as_ref().map(|cells| cells.symbols.as_slice()),
                 };
-                let checkpoint = Checkpoint::load(task, &files, beside, device).await?;
-                self.take_checkpoint(checkpoint)
+                let model = Box::pin(Loaded::load(task, &files, beside, device)).await?;
+                self.take_model(model)
             }
             Request::Open { join } => {
                 let opened = cells::read::open_study(files, join, self.bytes_available)?;
@@ -127,7 +129,7 @@ impl Session {
             }
             Request::Prepare { options } => {
                 let opened = self.opened.as_ref().ok_or(OPENED_FIRST)?;
-                let header = self.checkpoint.as_ref().map(Checkpoint::header);
+                let header = self.model.as_ref().map(Loaded::header);
                 let table = self.gene_table.as_ref();
                 let population = Population::prepare(task, opened, &options, header, table).await?;
                 let event = Event::Prepared { prepared: population.prepared.clone() };
@@ -161,7 +163,7 @@ impl Session {
             }
             Request::Embed { config } => {
                 let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
-                self.looked.look(task, population, self.checkpoint.as_ref(), config).await?
+                self.looked.look(task, population, self.model.as_ref(), config).await?
             }
             Request::Map { representation, config } => {
                 let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
@@ -188,16 +190,23 @@ impl Session {
             }
             Request::Predict { query } => {
                 let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
-                let checkpoint = self.checkpoint.as_ref().ok_or(LOADED_FIRST)?;
+                let checkpoint = self.model.as_ref().ok_or(LOADED_FIRST)?.asked()?;
                 let prediction =
                     Box::pin(crate::perturb::predict(task, population, &self.looked, checkpoint, query)).await?;
                 self.predictions.retain(|known| known.query.label() != prediction.query.label());
                 self.predictions.push(prediction.clone());
                 Event::Predicted { prediction }
             }
+            Request::Shifts { query } => {
+                let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
+                let checkpoint = self.model.as_ref().ok_or(LOADED_FIRST)?.asked()?;
+                let asked = (self.predictions.as_slice(), query);
+                let found = Box::pin(shifts(task, population, &self.looked, checkpoint, asked)).await?;
+                Event::Shifted { shifts: Box::new(found) }
+            }
             Request::AskBackwards { signature, mode, candidates } => {
                 let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
-                let checkpoint = self.checkpoint.as_ref().ok_or(LOADED_FIRST)?;
+                let checkpoint = self.model.as_ref().ok_or(LOADED_FIRST)?.asked()?;
                 let asked = (*signature, mode, candidates);
                 let found = Box::pin(ask_backwards(task, population, checkpoint, asked)).await?;
                 Event::AskedBackwards { found: Box::new(found) }
@@ -214,16 +223,14 @@ impl Session {
                 {
                     reference.pathways.extend_from_slice(pathways.sets());
                 }
-                Box::pin(crate::evaluate::asked(task, population, self.checkpoint.as_ref(), *config)).await?
+                let checkpoint = self.model.as_ref().and_then(Loaded::responses);
+                Box::pin(crate::evaluate::asked(task, population, checkpoint, *config)).await?
             }
             Request::Export { kind } => {
                 let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
                 let mut stretch = task.begin(&format!("Writing {}", kind.label()), "files", 1).await?;
-                let beside = export::Beside {
-                    looked: &self.looked,
-                    predictions: &self.predictions,
-                    checkpoint: self.checkpoint.as_ref(),
-                };
+                let beside =
+                    export::Beside { looked: &self.looked, predictions: &self.predictions, model: self.model.as_ref() };
                 let (name, bytes) = export::file(kind, population, &beside, self.bytes_available)?;
                 stretch.reached(1).await?;
                 Event::Exported { name, bytes }
@@ -251,14 +258,16 @@ impl Session {
             }
             Request::UseRun { run } => {
                 let (device, report) = self.device.as_ref().ok_or(STARTED_FIRST)?;
-                let bank = self.checkpoint.as_ref().and_then(|checkpoint| checkpoint.bank.clone());
+                let bank = self.model.as_ref().and_then(Loaded::responses).and_then(|model| model.bank.clone());
                 let info = self.runs.info(&run).await?;
                 let model = self.runs.load(&run, Part::Model).await?;
-                let measured = self.runs.load(&run, Part::Measured).await?;
+                let measured = match info.config.cell_jepa {
+                    None => self.runs.load(&run, Part::Measured).await?,
+                    Some(_) => Vec::new(),
+                };
                 let of_run = OfRun { info: &info, model: &model, measured: &measured, bank };
-                let checkpoint =
-                    Box::pin(Checkpoint::of_run(task, of_run, self.attention, report.backend, device)).await?;
-                self.take_checkpoint(checkpoint)
+                let model = Box::pin(Loaded::of_run(task, of_run, self.attention, report.backend, device)).await?;
+                self.take_model(model)
             }
             Request::Steer { request, how } => {
                 self.wishes.steer(request, how);
@@ -271,9 +280,9 @@ impl Session {
         }))
     }
 
-    fn take_checkpoint(&mut self, checkpoint: Checkpoint) -> Event {
-        let event = checkpoint.loaded();
-        self.checkpoint = Some(checkpoint);
+    fn take_model(&mut self, model: Loaded) -> Event {
+        let event = model.told();
+        self.model = Some(model);
         self.looked.forget_model();
         // The cells were scaled and matched for another checkpoint, or for none.
         if let Some(population) = &mut self.population {
@@ -285,8 +294,8 @@ impl Session {
     fn start_of_run(&self) -> Result<Start<'_>, EngineError> {
         let (device, report) = self.device.as_ref().ok_or(STARTED_FIRST)?;
         let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
-        let checkpoint = self.checkpoint.as_ref().ok_or(LOADED_FIRST)?;
-        Ok(Start { population, checkpoint, device, report, bytes_available: self.bytes_available })
+        let model = self.model.as_ref();
+        Ok(Start { population, model, device, report, bytes_available: self.bytes_available })
     }
 
     async fn runs(&self) -> Result<Event, EngineError> {

@@ -12,7 +12,7 @@ use jepa::device::Device;
 use jepa::platform::{now_secs, unix_secs};
 use jepa::train::Trainer;
 use jepa::train::assemble::{Assembled, assemble};
-use jepa::train::start::started_from;
+use jepa::train::visits::assemble_cells;
 use spec::device::DeviceReport;
 use spec::message::Event;
 use spec::run::{RunInfo, RunStatus, StartFrom, Steering, TrainingPlan};
@@ -22,6 +22,7 @@ use spec::train::{Stage, StepReport, TrainConfig};
 
 use crate::checkpoint::Checkpoint;
 use crate::failure::EngineError;
+use crate::loaded::Loaded;
 use crate::pace::{Moment, Pace};
 use crate::population::Population;
 use crate::runs::{Part, Runs};
@@ -35,8 +36,8 @@ const PROBE_SECS: f64 = 10.0;
 pub struct Start<'a> {
     /// The cells.
     pub population: &'a Population,
-    /// The model that gives the vectors, and that the run may begin from.
-    pub checkpoint: &'a Checkpoint,
+    /// The model in use: gives the vectors where they are needed, and is what the run may begin from.
+    pub model: Option<&'a Loaded>,
     /// Where it is computed.
     pub device: &'a Device,
     /// What that is.
@@ -63,7 +64,7 @@ impl Start<'_> {
             n_cells: cells.n_cells(),
             seen: header.seen.clone(),
             warnings,
-            parameters: PartCounts::of(&config.model),
+            parameters: PartCounts::of_run(&config),
             memory,
             limits,
             fitting: None,
@@ -132,7 +133,11 @@ impl Start<'_> {
         let warnings = std::mem::take(&mut assembled.warnings);
         let cells = assembled.cells.to_bytes()?;
         let n_cells = assembled.cells.n_cells();
-        let measured = self.population.measured(&assembled.header.genes)?.to_bytes()?;
+        // A Cell-JEPA is asked about no response.
+        let measured = match assembled.config.cell_jepa {
+            None => Some(self.population.measured(&assembled.header.genes)?.to_bytes()?),
+            Some(_) => None,
+        };
         let mut trainer = self.trainer(assembled, from)?;
         prepare(task, &mut trainer).await?;
         let started_secs = unix_secs();
@@ -144,7 +149,7 @@ impl Start<'_> {
             config: trainer.config().clone(),
             data: RunData {
                 files: vec![self.population.file.clone()],
-                bank: self.checkpoint.bank.as_ref().map(|bank| bank.source().to_owned()).unwrap_or_default(),
+                bank: self.vectors().map(|bank| bank.source().to_owned()).unwrap_or_default(),
                 fingerprint: trainer.data_fingerprint(),
                 n_genes: trainer.config().model.n_genes,
             },
@@ -158,7 +163,8 @@ impl Start<'_> {
         };
         let held = runs.hold(&info.id).await?;
         let mut under_way = UnderWay::new(trainer, info, runs, save_every_secs);
-        for (part, bytes) in [(Part::Cells, cells), (Part::Measured, measured)] {
+        for (part, bytes) in std::iter::once((Part::Cells, cells)).chain(measured.map(|bytes| (Part::Measured, bytes)))
+        {
             // What is refused stays in memory, is tried again at every saving, and said there.
             let _ = runs.save(&under_way.info.id, part, &bytes).await;
         }
@@ -168,28 +174,37 @@ impl Start<'_> {
     }
 
     async fn ready(&self, config: TrainConfig, from: StartFrom) -> Result<Ready, EngineError> {
-        let bank = self.bank()?;
         let (mut config, from) = match from {
             StartFrom::Scratch => (config, None),
             StartFrom::Checkpoint => {
-                let checkpoint = self.checkpoint.predictor.checkpoint().await?;
-                let bytes = checkpoint::write(&checkpoint)?;
-                (started_from(&config, &checkpoint.header, &bytes)?, Some(checkpoint))
+                let model = self.model.ok_or_else(|| EngineError::Run("no model is loaded to begin from".into()))?;
+                let (config, checkpoint) = model.start_of(&config).await?;
+                (config, Some(checkpoint))
             }
         };
         config.data = self.population.options.clone();
         config.data.target_sum = Some(self.population.target_sum);
         config.join = self.population.join.unwrap_or_default();
-        let material = self.population.material(config.batch_column.as_deref())?;
-        let assembled = assemble(&config, material, bank, from.as_ref().map(|checkpoint| &checkpoint.header))?;
+        let header = from.as_ref().map(|checkpoint| &checkpoint.header);
+        let assembled = if let Some(recipe) = &config.cell_jepa {
+            let column = recipe.fine_tune.as_ref().map(|tuning| tuning.column.as_str());
+            assemble_cells(&config, self.population.material(column)?, header.map(|header| header.genes.clone()))?
+        } else {
+            let material = self.population.material(config.batch_column.as_deref())?;
+            assemble(&config, material, self.bank()?, header)?
+        };
         Ok(Ready { assembled, from })
     }
 
+    fn vectors(&self) -> Option<&Bank> {
+        self.model.and_then(Loaded::responses).and_then(|model: &Checkpoint| model.bank.as_ref())
+    }
+
     fn bank(&self) -> Result<&Bank, EngineError> {
-        self.checkpoint.bank.as_ref().ok_or_else(|| {
+        self.vectors().ok_or_else(|| {
             EngineError::Run(
-                "the loaded model came without perturbation vectors, which training needs: load it together with its \
-                 bank.safetensors, or load the built-in example"
+                "there are no perturbation vectors, which training needs: load a model together with its bank.safetensors, \
+                 or load the built-in example"
                     .into(),
             )
         })

@@ -2,13 +2,14 @@
 //! hidden, the embedding that a moving average of itself makes of the whole cell (arXiv 2602.02093; spec §1).
 //!
 //! `tokens` makes tokens of cells, `encoder` reads them, `attention` is its memory-frugal core, `step` has losses and one
-//! optimiser step, `embed` asks a trained model. Layers, initial values, optimiser and moving average are those of the other
+//! optimiser step, `embed` asks a trained model, `perturbation` is the paper's task of responses. Layers, initial values, optimiser and moving average are those of the other
 //! model; parameters have scGPT's names. `train` drives it as any other run.
 
 pub mod attention;
 pub mod dropout;
 pub mod embed;
 pub mod encoder;
+pub mod perturbation;
 pub mod step;
 pub mod tokens;
 pub mod vocabulary;

@@ -4,9 +4,13 @@
 //! field says "assumed; the paper does not say", with its number in the project's own list (A1 to A9); scGPT's published
 //! rules fill the gap where there are any.
 
+mod perturbation;
+
 use serde::{Deserialize, Serialize};
 
 use crate::train::{HoldBack, Stage, StageConfig, TrainConfig};
+
+pub use perturbation::{PerturbationTuning, ToldAs};
 
 /// How many genes are hidden of a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -289,6 +293,15 @@ impl CellJepaPreset {
             Self::Tiny => "tiny",
             Self::Small => "small",
             Self::Production => "production",
+        }
+    }
+
+    /// What it is for, in one sentence.
+    pub fn purpose(self) -> &'static str {
+        match self {
+            Self::Tiny => "To see it learn: no more than a sketch of a model.",
+            Self::Small => "A model to look at: for some thousand cells and some patience.",
+            Self::Production => "The sizes of the paper: for a real GPU, many cells and a long while.",
         }
     }
 

@@ -45,6 +45,31 @@ pub struct CheckpointHeader {
     pub anchor: Option<AnchorConfig>,
 }
 
+impl CheckpointHeader {
+    /// Whether it embeds cells and predicts no responses.
+    pub fn is_cell_jepa(&self) -> bool {
+        self.cell_jepa.is_some()
+    }
+
+    /// Name and sizes in one line.
+    pub fn summary(&self) -> String {
+        match &self.cell_jepa {
+            Some(model) => model.summary(self.genes.len()),
+            None => self.model.summary(),
+        }
+    }
+
+    /// Numbers of a cell's state.
+    pub fn width(&self) -> usize {
+        self.cell_jepa.as_ref().map_or(self.model.d_model, |model| model.d_model)
+    }
+
+    /// What the states of cells are called.
+    pub fn states(&self) -> &'static str {
+        if self.is_cell_jepa() { "Cell-JEPA embedding" } else { "latent states" }
+    }
+}
+
 /// A query asks with `mean + weight (vector - mean)`: a model that saw few targets overrates what sets one apart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VectorShrinkage {

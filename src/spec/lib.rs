@@ -24,5 +24,6 @@ pub mod prepare;
 pub mod reading;
 pub mod recipe;
 pub mod run;
+pub mod shift;
 pub mod split;
 pub mod train;

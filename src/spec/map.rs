@@ -285,6 +285,9 @@ pub struct RepresentationScores {
     pub avg_bio: Option<f64>,
     /// The same with the clustering that meets the labels best, of 20 resolutions 0.1 to 2.0: optimistic.
     pub tuned: Option<TunedScores>,
+    /// The same by Louvain clusters, as scGPT and the paper of Cell-JEPA have it: optimistic too.
+    #[serde(default)]
+    pub tuned_louvain: Option<TunedScores>,
     /// The mean of the best of the 10 resolutions 0.2, 0.4, … 2.0.
     pub tuned_of_10: Option<f64>,
 }

@@ -22,6 +22,7 @@ use crate::model::Mode;
 use crate::prediction::{Prediction, Query, TargetInfo};
 use crate::prepare::{CellFilter, MapConfig};
 use crate::run::{Glimpse, RunChange, RunExport, RunInfo, StartFrom, Steering, StorageReport, TrainingPlan};
+use crate::shift::Shifts;
 use crate::train::{StepReport, TrainConfig};
 
 /// What the screen asks of the engine.
@@ -127,6 +128,11 @@ pub enum Request {
     /// Predict a response. Answered by [`Event::Predicted`].
     Predict {
         /// What is asked.
+        query: Query,
+    },
+    /// Where the last answer to a question would take the control cells on the map. Answered by [`Event::Shifted`].
+    Shifts {
+        /// What was predicted.
         query: Query,
     },
     /// Look for the perturbations that lead towards a signature. Answered by [`Event::AskedBackwards`].
@@ -366,6 +372,11 @@ pub enum Event {
     Predicted {
         /// The answer.
         prediction: Prediction,
+    },
+    /// Cells were moved on the map.
+    Shifted {
+        /// Where to.
+        shifts: Box<Shifts>,
     },
     /// Perturbations were looked for.
     AskedBackwards {

@@ -122,6 +122,9 @@ pub struct Nearest {
     pub usual: f64,
     /// Whether this one is farther than that: outside of what was learnt from.
     pub is_outside: bool,
+    /// The next most similar, with their cosines.
+    #[serde(default)]
+    pub others: Vec<(String, f64)>,
 }
 
 /// What can be said of the error of a prediction.

@@ -5,6 +5,7 @@
 //! request leaves it. Files are named by a [`FileSet`] here and held by the link, because a `File` is no plain data.
 
 mod address;
+mod aliases;
 mod answered;
 mod asked;
 mod backwards;
@@ -31,11 +32,12 @@ use spec::prepare::{CellFilter, MapConfig};
 use spec::recipe::Recipe;
 
 pub use address::{Address, Layout, Looks};
+pub use aliases::Aliases;
 pub use job::{FileSet, Job, Post, Progress, Running};
 pub use pathways::Side;
 pub use population::{Population, Unfolding};
 pub use shared::Shared;
-pub use training::{Live, Planned, Tries, is_run};
+pub use training::{Live, Planned, Setup, Tries, is_run};
 
 use backwards::AskingBackwards;
 use pathways::Pathways;
@@ -211,6 +213,8 @@ pub struct State {
     pub target: String,
     /// The mode that was picked.
     pub mode: Option<Mode>,
+    /// Former names and aliases of genes; none until they are fetched.
+    pub aliases: Option<Shared<Aliases>>,
     /// What else a question has, and what was answered.
     pub asking: Asking,
     /// The last answer.

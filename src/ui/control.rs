@@ -12,7 +12,7 @@ use spec::message::{Event, Request};
 use spec::recipe::{RECIPE_FORMAT, Recipe};
 use web_sys::File;
 
-use crate::app::{Failure, FileSet, Job, Phase, Post, State, Tries};
+use crate::app::{Failure, FileSet, Job, Phase, Post, Shared, State, Tries};
 use crate::demo;
 use crate::dropped::{Dropped, Handed, handed};
 use crate::export::download;
@@ -180,6 +180,7 @@ impl Control {
                     });
                 }
             };
+            self.fetch_aliases();
             let (checkpoint, cells, pathways) = self
                 .link
                 .try_update_value(|link| {
@@ -214,6 +215,18 @@ impl Control {
                     state.enqueue(Job { prepare_at_once: true, ..Job::with_files(Request::OPEN, cells) });
                 }
             });
+        });
+    }
+
+    /// Fetches the aliases of genes; without them the picker knows symbols alone.
+    fn fetch_aliases(self) {
+        if self.state.with_untracked(|state| state.aliases.is_some()) {
+            return;
+        }
+        leptos::task::spawn_local(async move {
+            if let Ok(aliases) = demo::fetch_aliases().await {
+                self.change(|state| state.aliases = Some(Shared::new(aliases)));
+            }
         });
     }
 

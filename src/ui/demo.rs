@@ -6,7 +6,7 @@ use wasm_bindgen::prelude::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{File, ReadableStreamDefaultReader, Response};
 
-use crate::app::Progress;
+use crate::app::{Aliases, Progress};
 use crate::link::said;
 
 const CHECKPOINT: [&str; 4] = ["model.safetensors", "bank.safetensors", "measured.safetensors", "card.json"];
@@ -51,6 +51,17 @@ pub async fn fetch(report: impl Fn(Progress)) -> Result<Demo, String> {
     let cells = files.split_off(CHECKPOINT.len() + PATHWAYS.len());
     let pathways = files.split_off(CHECKPOINT.len());
     Ok(Demo { checkpoint: files, pathways, cells })
+}
+
+/// Fetches the names that genes had before, and other names of theirs.
+///
+/// # Errors
+/// In words, where they cannot be fetched.
+pub async fn fetch_aliases() -> Result<Aliases, String> {
+    let asked = JsFuture::from(window().fetch_with_str("demo/aliases.tsv")).await.map_err(|error| said(&error))?;
+    let text = checked(asked)?.text().map_err(|error| said(&error))?;
+    let text = JsFuture::from(text).await.map_err(|error| said(&error))?;
+    Ok(Aliases::read(&text.as_string().unwrap_or_default()))
 }
 
 /// How far it is before anything has arrived.

@@ -1,5 +1,6 @@
 //! Plots that draw arrays; none knows where its numbers come from.
 
+pub mod arrows;
 pub mod axis;
 pub mod bars;
 pub mod cloud;

@@ -20,16 +20,17 @@
 // perturb: `target-input`, `target-option`, `target-support`, `together-gene`, `together-remove`, `add-gene`,
 //   `target-twice`, `cells-select`, `cells-note`, `mode-select`, `predict`, `card`, `model-summary`,
 //   `n-heads`, `cannot-answer`, `prediction-headline`, `prediction-support`, `prediction-warnings`, `prediction-interval`,
-//   `combination-parts`, `additive`, `tab-bars`, `tab-volcano`, `tab-compared`, `bar-plot`, `volcano`, `volcano-of`,
+//   `combination-parts`, `additive`, `tab-bars`, `tab-volcano`, `tab-compared`, `tab-map`, `shift-map`, `shift-layout`, `shift-times`, `shift-note`, `shift-svg`, `bar-plot`, `volcano`, `volcano-of`,
 //   `volcano-note`, `volcano-svg`, `heat-map`, `heat-measured`, `heat-csv`, `heat-svg`, `compared-answer`,
 //   `compared-show`, `compared-forget`, `compared-clear`, `agreement-table`,
-//   `gene-filter`, `gene-table`, `gene-row`, `download-csv`.
+//   `gene-filter`, `gene-table`, `gene-row`, `download-csv`, `predicts-nothing`.
 // evaluate: `evaluate-empty`, `evaluate-folds`, `evaluate-batches`, `evaluate-min-cells`, `evaluate`,
 //   `evaluate-headline`, `evaluate-problems`, `evaluate-csv`, `evaluate-targets-csv`, `evaluate-json`,
 //   `evaluate-measures`, `evaluate-table`, `evaluate-row`, `headroom-measure`, `headroom-row`, `headroom-svg`,
 //   `scatter-target`, `scatter-method`, `scatter`, `scatter-svg`, `calibration`, `calibration-svg`, `coverage-table`,
 //   `distance`, `distance-svg`, `evaluate-outside`, `null-table`, `null-row`, `null-absent`, `audit`.
-// train: `train-empty`, `start-scratch`, `start-model`, `train-encoder`, `preset-tiny`, `preset-small`,
+// train: `train-empty`, `architecture-bio-jepa`, `architecture-cell-jepa`, `types-column`, `cell-settings`, `cell-` followed by
+//   `steps`, `batch`, `max-genes`, `rate`, `rate-decay`, `mask`, `ema` or `weight`, `start-scratch`, `start-model`, `train-encoder`, `preset-tiny`, `preset-small`,
 //   `preset-production`, `held-out`, `held-out-search`, `held-out-target`, `train-mode`, `validation-share`,
 //   `hold-back`, `patience`, `train-seed`, `expert`, `<stage>-` followed by `steps`, `batch`, `rate`, `decay` or
 //   `clip`, `mask-ratio`, `validate-every`, `report-every`, `accumulate`, `pair-within`,
@@ -45,6 +46,7 @@ pub mod atlas;
 pub mod backwards;
 pub mod before_after;
 pub mod card;
+pub mod cell_jepa;
 pub mod changes;
 pub mod choices;
 pub mod compared;
@@ -65,6 +67,7 @@ pub mod result;
 pub mod selection;
 pub mod share;
 pub mod shell;
+pub mod shifted;
 pub mod table;
 pub mod task;
 pub mod train;

@@ -12,6 +12,11 @@ test("genes are combined by keyboard, and the answer says what it is made of", {
   await page.keyboard.press("Enter");
   equal(await app.at("together-gene").innerText(), "STAT1\n×", "the gene that is kept");
   holds(await app.at("target-input").evaluate((input) => input === document.activeElement), "the input has the focus");
+  // A former name is offered with the gene that it means.
+  await app.at("target-input").fill("CD120a");
+  await app.at("target-option").waitFor();
+  equal((await app.at("target-option").innerText()).split("\n")[0], "CD120a → TNFRSF1A", "the gene of an alias");
+  await app.at("target-input").fill("");
   // The same gene twice, and one that nothing is known of, cannot be asked for.
   await page.keyboard.type("stat1");
   await app.at("target-twice").waitFor();
@@ -74,9 +79,19 @@ test("an answer is drawn as a volcano and beside others", {}, async ({ app, page
   const svg = await save("heat-svg");
   holds(svg.startsWith("<svg xmlns=") && svg.includes("#"), svg.slice(0, 120));
   for (const theme of ["light", "dark"]) {
-    await page.emulateMedia({ colorScheme: theme });
+    await page.evaluate((theme) => (document.documentElement.dataset.theme = theme), theme);
     await page.screenshot({ path: `${screenshots}/compared-1280x720-${theme}.png`, fullPage: true });
   }
+  await app.at("tab-map").click();
+  await app.at("shift-map").waitFor();
+  await app.idle();
+  await app.noError();
+  holds((await page.locator(".arrows polygon.shift").count()) > 3, "arrows on the map");
+  holds(/neither paths of cells nor speeds/.test(await app.text("shift-note")), await app.text("shift-note"));
+  await app.at("shift-times").selectOption({ label: "1 times as long" });
+  holds(/drawn 1 times/.test(await app.text("shift-note")), await app.text("shift-note"));
+  await page.screenshot({ path: `${screenshots}/shifts-1280x720-dark.png`, fullPage: true });
+  await app.at("tab-compared").click();
   await app.at("compared-show").click();
   holds((await page.locator(".result h2").innerText()).includes("JAK2"), "the first answer is shown again");
   await app.at("compared-forget").click();

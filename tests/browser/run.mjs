@@ -15,7 +15,9 @@ await import("./train.test.mjs");
 await import("./hidden.test.mjs");
 await import("./evaluate.test.mjs");
 await import("./asked.test.mjs");
+await import("./combined.test.mjs");
 await import("./models.test.mjs");
+await import("./cell_jepa.test.mjs");
 await import("./bad_input.test.mjs");
 await import("./looks.test.mjs");
 

@@ -69,12 +69,12 @@ class Encoder(nn.Module):
         layer = nn.TransformerEncoderLayer(WIDTH, HEADS, HIDDEN, dropout=0.0, activation="relu", batch_first=True)
         self.transformer_encoder = nn.TransformerEncoder(layer, LAYERS)
 
-    def forward(self, genes, values, hidden):
+    def forward(self, genes, values, hidden, more=0.0):
         """`hidden` is true where a value is masked; its token reads what is not, and itself."""
         is_pad = genes == PAD
         has_value = (genes < GENES).unsqueeze(-1)
         values = torch.where(hidden, torch.full_like(values, -1.0), values)
-        tokens = self.encoder(genes) + self.value_encoder(values) * has_value
+        tokens = self.encoder(genes) + self.value_encoder(values) * has_value + more
         n = genes.shape[1]
         is_read = ~(hidden | is_pad)
         allowed = is_read.unsqueeze(1) | torch.eye(n, dtype=torch.bool)
@@ -122,6 +122,49 @@ class CellJepa(nn.Module):
         value = ((guessed - values)[hidden] ** 2).sum() / hidden.sum()
         embedding = (1 - F.cosine_similarity(predicted, target, dim=-1)).mean()
         return tokens, target, predicted, guessed, value, embedding
+
+
+def perturbed(model, tensors):
+    """The perturbation task: flags on the control cell's genes, the teacher reads the perturbed cell; no masking."""
+    genes = rng.permutation(GENES)[:9]
+    targets = np.array([[genes[1], genes[1]], [genes[4], genes[1]], [genes[1], genes[1]], [genes[7], genes[7]]])
+    control = np.log1p(rng.poisson(2, (4, 9))).astype(np.float32).astype(np.float64)
+    after = np.log1p(rng.poisson(2, (4, 9))).astype(np.float32).astype(np.float64)
+    flags = nn.Embedding(2, WIDTH)
+    with torch.no_grad():
+        flags.weight.copy_((torch.randn(2, WIDTH) * 0.5).float().double())
+    with_cls = lambda rows, first: torch.tensor(np.concatenate([np.full((4, 1), first), rows], axis=1))
+    tokens = with_cls(np.tile(genes, (4, 1)), CLS)
+    is_flagged = with_cls((genes[None, None, :] == targets[:, :, None]).any(1).astype(np.int64), 0)
+    before, wanted = with_cls(control, 0.0), with_cls(after, 0.0)
+    is_gene = (tokens < GENES).unsqueeze(-1)
+    hidden = torch.zeros_like(tokens, dtype=torch.bool)
+    kinds = torch.tensor([0, 1, 0, 2])
+    tensors["pert.genes"], tensors["pert.targets"] = genes.astype(np.int32), targets.astype(np.int32)
+    tensors["pert.control"], tensors["pert.perturbed"] = control, after
+    tensors["pert.flags"] = flags.weight.detach().clone()
+    for name in ["absolute", "delta"]:
+        model.zero_grad(set_to_none=True)
+        flags.zero_grad(set_to_none=True)
+        read = model.student(tokens, before, hidden, flags(is_flagged) * is_gene)
+        told = model.value_head(read) + (before if name == "delta" else 0.0)
+        with torch.no_grad():
+            target = model.teacher(tokens, wanted, hidden)[:, 0]
+        value = ((told - wanted)[:, 1:] ** 2).mean()
+        embedding = (1 - F.cosine_similarity(model.predictor(read[:, 0]), target, dim=-1)).mean()
+        rows = F.normalize(read[:, 0], dim=-1)
+        alike = (kinds.unsqueeze(0) == kinds.unsqueeze(1)).double()
+        contrast = F.cross_entropy(rows @ rows.T / TEMPERATURE, alike / alike.sum(1, keepdim=True))
+        loss = value + 1000 * embedding + 0.8 * contrast
+        loss.backward()
+        tensors[f"pert.{name}.told"] = told[:, 1:]
+        for part, one in [("value", value), ("embedding", embedding), ("contrast", contrast)]:
+            tensors[f"pert.{name}.loss.{part}"] = one
+        tensors[f"loss.pert.{name}"] = loss
+        tensors[f"grad.pert.{name}.pert_encoder.weight"] = flags.weight.grad
+        for parameter_name, parameter in model.named_parameters():
+            if parameter.grad is not None:
+                tensors[f"grad.pert.{name}.model.{parameter_name}"] = parameter.grad
 
 
 def tokens_of_cells():
@@ -238,6 +281,7 @@ def main():
         if name.startswith("generator"):
             continue
         tensors[f"train.after3.{name}"] = value
+    perturbed(copy.deepcopy(model), tensors)
     metadata = {
         "architecture": "cell_jepa",
         "n_genes": GENES,

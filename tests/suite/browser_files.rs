@@ -156,6 +156,45 @@ fn model_files_for_the_browser() {
     }
 }
 
+/// Cells of three types, each with genes of its own, and a Cell-JEPA that saw them for a moment.
+#[test]
+fn cell_jepa_files_for_the_browser() {
+    let folder = folder();
+    let write =
+        |name: &str, bytes: &[u8]| fs::write(folder.join(name), bytes).expect("the build folder can be written to");
+    write("types.h5ad", &written(&cells_of_types()));
+    let model = crate::cell_jepa::trained_on(&GENES.map(str::to_owned), values_of_types(), 40);
+    let header = jepa::checkpoint::read(&model).expect("a checkpoint").header;
+    assert!(header.is_cell_jepa() && header.genes == GENES);
+    write("cell_jepa.safetensors", &model);
+    // Said to be one, without a tensor that it needs.
+    let (mut tensors, metadata) = jepa::checkpoint::read_raw(&model).expect("safetensors");
+    tensors.remove("model.student.encoder.embedding.weight").expect("its table of genes");
+    let lacking = jepa::checkpoint::write_raw(&tensors, &metadata).expect("safetensors");
+    write("cell_jepa_lacking.safetensors", &lacking);
+}
+
+const N_TYPED: usize = 150;
+const TYPES: [&str; 3] = ["B", "T", "NK"];
+
+/// A third of the genes is high in each type, about half of the others 0.
+fn values_of_types() -> Vec<f32> {
+    let scattered = values(N_TYPED);
+    let of = |at: usize| {
+        let (cell, gene) = (at / GENES.len(), at % GENES.len());
+        let own = if gene % 3 == cell % 3 { 12.0 + ((cell * 7 + gene) % 5) as f32 } else { 0.0 };
+        own + (scattered[at] / 4.0).floor()
+    };
+    (0..scattered.len()).map(of).collect()
+}
+
+fn cells_of_types() -> H5ad {
+    let mut file = h5ad(&values_of_types(), &GENES);
+    let types: Vec<&str> = (0..N_TYPED).map(|cell| TYPES[cell % 3]).collect();
+    file.obs.columns.push(("cell_type".into(), Values::categorical(&types)));
+    file
+}
+
 #[test]
 fn files_for_the_browser() {
     let whole = written(&screen());

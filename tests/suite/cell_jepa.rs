@@ -4,6 +4,8 @@
 mod embedding;
 mod running;
 
+pub use running::trained_on;
+
 use burn::tensor::{Device, Tensor, TensorData, activation};
 use cells::counts::Counts;
 use futures_lite::future::block_on;

@@ -3,6 +3,7 @@
 
 mod asked;
 mod backwards;
+mod cell_encoder;
 mod chosen;
 mod intervals;
 mod looked;

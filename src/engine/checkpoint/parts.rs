@@ -87,6 +87,17 @@ impl Parts {
         Ok(())
     }
 
+    /// What a Cell-JEPA has no use for, in words; none where nothing of the kind came with it.
+    pub fn unused_by_cell_jepa(&self) -> Option<String> {
+        let there = [
+            ("perturbation vectors", self.bank.is_some()),
+            ("measured responses", self.measured.is_some()),
+            ("the card", self.card.is_some()),
+        ];
+        let names: Vec<&str> = there.into_iter().filter(|(_, is_there)| *is_there).map(|(name, _)| name).collect();
+        (!names.is_empty()).then(|| format!("Not used: {}. A Cell-JEPA embeds cells alone.", names.join(", ")))
+    }
+
     /// The model of these files and the name of its file.
     pub fn model(&mut self, beside: &Beside<'_>) -> Result<(Model, String), EngineError> {
         let (name, weights) = self.weights.take().ok_or_else(|| EngineError::Checkpoint {

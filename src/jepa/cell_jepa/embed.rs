@@ -12,7 +12,7 @@ use crate::cell_jepa::CellJepa;
 use crate::cell_jepa::dropout::Dropout;
 use crate::cell_jepa::encoder::View;
 use crate::cell_jepa::tokens::{CellTokens, TokenBatch};
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{self, Checkpoint};
 use crate::error::Error;
 use crate::loss::normalise;
 use crate::model::parameters::read_back;
@@ -52,6 +52,21 @@ impl Embedder {
     /// What the checkpoint says of itself.
     pub fn header(&self) -> &CheckpointHeader {
         &self.header
+    }
+
+    /// Numbers that it learned; its teacher, which followed, is not counted.
+    pub fn n_parameters(&self) -> usize {
+        let counts = self.config.counts(self.header.genes.len());
+        counts.encoder + counts.predictor + counts.value_head + counts.generator
+    }
+
+    /// The checkpoint that this model is.
+    ///
+    /// # Errors
+    /// Where the device fails to give the values back.
+    pub async fn checkpoint(&self) -> Result<Checkpoint, Error> {
+        let tensors = checkpoint::under("model", self.model.state().await?);
+        Ok(Checkpoint { header: self.header.clone(), tensors })
     }
 
     /// Numbers of an embedding.

@@ -61,6 +61,17 @@ impl Encoder {
 
     /// Tokens `[B, N, d]` of cells.
     pub fn forward(&self, cells: &TokenBatch, view: View, dropout: &mut Dropout) -> Tensor<3> {
+        self.forward_with(cells, view, None, dropout)
+    }
+
+    /// The same with something more `[B, N, d]` added to each token.
+    pub fn forward_with(
+        &self,
+        cells: &TokenBatch,
+        view: View,
+        more: Option<Tensor<3>>,
+        dropout: &mut Dropout,
+    ) -> Tensor<3> {
         let (values, unread) = match view {
             View::Whole => (cells.values.clone(), cells.padding.clone()),
             View::Masked => {
@@ -74,6 +85,10 @@ impl Encoder {
         let has_value = cells.has_value.clone().reshape([n_cells, n_tokens, 1]);
         let values = dropout.apply(self.values.forward(values));
         let tokens = self.genes.forward(cells) + values * has_value;
+        let tokens = match more {
+            Some(more) => tokens + more,
+            None => tokens,
+        };
         self.blocks.iter().fold(tokens, |tokens, block| block.forward(tokens, &unread, dropout))
     }
 

@@ -34,11 +34,11 @@ impl Totals {
 
 /// The parts that gradients train.
 #[derive(Debug, Clone)]
-struct Learning {
-    student: Encoder,
-    predictor: CellPredictor,
-    value_head: ValueHead,
-    generator: Option<Tensor<2>>,
+pub(super) struct Learning {
+    pub(super) student: Encoder,
+    pub(super) predictor: CellPredictor,
+    pub(super) value_head: ValueHead,
+    pub(super) generator: Option<Tensor<2>>,
 }
 
 /// `w_v Σ (r(h_i) - v_i)² / hidden + w_e Σ (1 - cos(p(ê), e)) / cells`: the student reads cells with hidden values, the
@@ -102,7 +102,8 @@ fn contrast(cell: Tensor<2>, kinds: &[Option<u32>], temperature: f64) -> Tensor<
     loss::kind_contrast(cell.select(0, places), &kinds, temperature)
 }
 
-fn summed(terms: Vec<Term>) -> Losses {
+/// Their weighted sum.
+pub(super) fn summed(terms: Vec<Term>) -> Losses {
     let weighted = terms.iter().map(|term| term.value.clone() * term.weight).collect();
     Losses { total: Tensor::cat(weighted, 0).sum(), terms }
 }

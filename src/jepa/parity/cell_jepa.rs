@@ -1,11 +1,12 @@
 //! Comparison of Cell-JEPA with a twin in PyTorch: bins, outputs, losses, gradients, three optimiser steps.
 
-use burn::tensor::Device;
-use spec::cell_jepa::{CellJepaConfig, CellTypeTuning};
+use burn::tensor::{Device, Tensor, TensorData};
+use spec::cell_jepa::{CellJepaConfig, CellTypeTuning, PerturbationTuning, ToldAs};
 use spec::train::report::LossTerm;
 
 use crate::cell_jepa::dropout::Dropout;
 use crate::cell_jepa::encoder::{View, cell_of};
+use crate::cell_jepa::perturbation::{self, PerturbedPairs, Perturber};
 use crate::cell_jepa::tokens::{CellTokens, TokenBatch, bins};
 use crate::cell_jepa::{CellJepa, step};
 use crate::error::Error;
@@ -43,6 +44,7 @@ pub(super) async fn check(bytes: &[u8], device: &Device) -> Result<ParityReport,
         }
     }
     tuned(&mut report, &golden, &model, &cells, &config).await?;
+    perturbed(&mut report, &golden, &model, n_genes, device).await?;
     three_steps(&mut report, &golden, model, &cells, &config).await?;
     Ok(report)
 }
@@ -166,6 +168,44 @@ async fn tuned(
             None => Vec::new(),
         };
         report.compare(Class::Gradient, &full_name, &gradient, &reference.values);
+    }
+    Ok(())
+}
+
+/// The perturbation task, told as it is and as a difference: what is told, the losses, and gradients of all of it.
+async fn perturbed(
+    report: &mut ParityReport,
+    golden: &Numbers,
+    model: &CellJepa,
+    n_genes: usize,
+    device: &Device,
+) -> Result<(), Error> {
+    let as_genes = |name: &str| -> Result<Vec<u32>, Error> {
+        Ok(golden.integers(name)?.iter().map(|&gene| gene as u32).collect())
+    };
+    let genes = as_genes("pert.genes")?;
+    // Two a pair; the same twice where one gene is perturbed.
+    let targets: Vec<Vec<u32>> = as_genes("pert.targets")?
+        .chunks(2)
+        .map(|pair| if pair.first() == pair.last() { pair[..1].to_vec() } else { pair.to_vec() })
+        .collect();
+    let values = [golden.values("pert.control")?, golden.values("pert.perturbed")?];
+    let pairs = PerturbedPairs::new(&genes, n_genes, values, &targets, device)?;
+    let (d_model, flags) = (golden.width("pert.flags")?, golden.values("pert.flags")?.to_vec());
+    let flags = Tensor::<2>::from_data(TensorData::new(flags.clone(), [flags.len() / d_model.max(1), d_model]), device);
+    let perturber = Perturber { model: model.clone(), flags };
+    for (told_as, name) in [(ToldAs::Absolute, "absolute"), (ToldAs::Delta, "delta")] {
+        let tuning = PerturbationTuning { told_as, ..PerturbationTuning::default() };
+        let out = format!("pert.{name}.told");
+        let found = read_back(&out, perturber.predict(&pairs, &tuning)).await?;
+        report.compare(Class::Output, &out, &found, golden.values(&out)?);
+        let (losses, found) = perturbation::gradients(&perturber, &pairs, &tuning, &mut Dropout::none());
+        for (term, part) in losses.terms.into_iter().zip(["value", "embedding", "contrast"]) {
+            let name = format!("pert.{name}.loss.{part}");
+            let value = read_back(&name, term.value).await?;
+            report.compare(Class::Loss, &name, &value, golden.values(&name)?);
+        }
+        gradients_of_stage(report, golden, &format!("pert.{name}"), losses.total, &found).await?;
     }
     Ok(())
 }

@@ -5,6 +5,8 @@
 //! widths of 8 to 128, 1 to 4 layers and batches of 8 to 64; the test `training_memory` holds the whole to a factor. A GPU's
 //! allocator keeps freed buffers and may take more; fused attention takes less.
 
+mod cell_jepa;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Mode, ModelConfig, ModelVersion};
@@ -86,6 +88,15 @@ impl PartCounts {
         }
     }
 
+    /// The same of a run, whichever model it trains. Of a Cell-JEPA the predictor is that of the cell's embedding, and what
+    /// tells values stands where the other has its decoder.
+    pub fn of_run(config: &TrainConfig) -> Self {
+        match &config.cell_jepa {
+            Some(recipe) => cell_jepa::counts(recipe, config.model.n_genes),
+            None => Self::of(&config.model),
+        }
+    }
+
     /// All that is learned; the teacher, which follows the student, is not counted.
     pub fn total(&self) -> u64 {
         let parts = [self.encoder, self.predictor, self.composer, self.masked_predictor, self.decoder];
@@ -125,13 +136,19 @@ pub struct StageMemory {
 impl StageMemory {
     /// What `stage` of a run takes.
     pub fn of(config: &TrainConfig, stage: Stage) -> Self {
-        let counts = PartCounts::of(&config.model);
-        let trained = u128::from(counts.trained(stage)) * F32;
+        let counts = PartCounts::of_run(config);
+        let is_cell_jepa = config.cell_jepa.is_some();
+        let trained = u128::from(if is_cell_jepa { counts.total() } else { counts.trained(stage) }) * F32;
         let teacher = u128::from(counts.encoder) * F32;
         let moved = trained + if stage == Stage::Pretrain { teacher } else { 0 };
-        // Pretraining keeps its last values.
-        let best = if config.validation_share > 0.0 && stage != Stage::Pretrain { moved } else { 0 };
+        // Pretraining keeps its last values, but for a Cell-JEPA.
+        let keeps_best = config.validation_share > 0.0 && (is_cell_jepa || stage != Stage::Pretrain);
+        let best = if keeps_best { moved } else { 0 };
         let sizes = Sizes::of(config, stage);
+        let (activations, largest) = match &config.cell_jepa {
+            Some(recipe) => cell_jepa::step(recipe, &config.pretrain, config.model.n_genes),
+            None => (sizes.activations(), sizes.largest()),
+        };
         let bytes = |count: u128| u64::try_from(count).unwrap_or(u64::MAX);
         Self {
             stage,
@@ -140,8 +157,8 @@ impl StageMemory {
             optimiser: bytes(2 * trained),
             // While a loss is looked at there are two earlier runs: the last good one, and the one in question.
             kept: bytes(2 * (moved + 2 * trained) + best),
-            activations: (sizes.activations() * F32 as f64) as u64,
-            largest_buffer: bytes(sizes.largest() * F32),
+            activations: (activations * F32 as f64) as u64,
+            largest_buffer: bytes(largest * F32),
         }
     }
 

@@ -198,7 +198,7 @@ impl TrainWarning {
             TrainWarning::Collapse { std_mean, effective_rank } => format!(
                 "The latent states have collapsed: their mean standard deviation is {std_mean:.3} (1 is wanted) and they use \
                  {effective_rank:.1} dimensions. What is trained on them tells little; give pretraining more steps, a \
-                 higher max_lr or larger batches."
+                 higher rate of learning or larger batches."
             ),
         }
     }

@@ -59,6 +59,7 @@ impl State {
                 self.keep_answer(&answer);
                 self.show_answer(answer);
             }
+            Event::Shifted { shifts } => self.asking.shifts = Some(Shared::new(*shifts)),
             Event::AskedBackwards { found } => self.backwards.found = Some(Shared::new(*found)),
             Event::Evaluated { report } => {
                 self.failure = None;

@@ -47,6 +47,7 @@ impl Job {
             Request::CellValues { .. } => "Reading the colours".into(),
             Request::GeneSymbols => "Listing the genes".into(),
             Request::Predict { query } => format!("Predicting {}", query.label()),
+            Request::Shifts { query } => format!("Moving cells by {}", query.label()),
             Request::AskBackwards { signature, .. } => format!("Asking backwards from {}", signature.name),
             Request::Evaluate { .. } => "Evaluating".into(),
             Request::Export { kind } => format!("Writing {}", kind.label()),

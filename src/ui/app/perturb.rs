@@ -2,6 +2,7 @@
 
 use spec::message::Request;
 use spec::prediction::{CellChoice, MAX_TOGETHER, Prediction, Query};
+use spec::shift::Shifts;
 
 use super::{Job, Shared, State};
 
@@ -17,6 +18,8 @@ pub struct Asking {
     pub cells: CellChoice,
     /// Answers of this model in these cells, the latest last.
     pub compared: Vec<Shared<Prediction>>,
+    /// Where the answer would take the cells on the map.
+    pub shifts: Option<Shared<Shifts>>,
     /// Rows that were selected on the map; none where nothing is.
     pub selected: Option<Shared<Vec<u32>>>,
 }
@@ -92,10 +95,23 @@ impl State {
         self.asking.compared.retain(|known| label.is_some_and(|label| known.query.label() != label));
     }
 
+    /// Asks where the answer on screen would take the cells, unless it is known or asked for already.
+    pub fn ask_for_shifts(&mut self) {
+        let Some(query) = self.prediction.as_ref().map(|answer| answer.query.clone()) else { return };
+        let is_known = self.asking.shifts.as_ref().is_some_and(|shifts| shifts.query == query);
+        let request = Request::Shifts { query };
+        if is_known || self.has_job(|waiting| *waiting == request) {
+            return;
+        }
+        self.queue.retain(|job| !matches!(job.request, Request::Shifts { .. }));
+        self.enqueue(Job::new(request));
+    }
+
     /// What was answered of other cells or by another model does not stand beside new answers; choices of cells that are
     /// no longer there are let go of.
     pub(super) fn forget_question(&mut self) {
         self.asking.compared.clear();
+        self.asking.shifts = None;
         self.asking.cells = CellChoice::All;
         self.asking.selected = None;
     }

@@ -3,13 +3,14 @@
 //! What the engine says of it is taken in by `trained`.
 
 use serde::{Deserialize, Serialize};
+use spec::cell_jepa::{CellJepaConfig, CellJepaPreset};
 use spec::labels::UNLABELLED;
 use spec::message::Request;
 use spec::run::{Glimpse, RunChange, RunExport, RunInfo, StartFrom, Steering, StorageReport, TrainingPlan};
 use spec::train::cost::MemoryLimits;
 use spec::train::preset::Preset;
 use spec::train::report::{Gauges, History, StageEnd, TrainWarning, Validation};
-use spec::train::{Baseline, Stage, StepReport, TrainConfig};
+use spec::train::{Baseline, HoldBack, Stage, StepReport, TrainConfig};
 
 use super::{Job, Phase, Shared, State};
 
@@ -52,6 +53,8 @@ pub struct Training {
 pub struct Setup {
     /// What it began with.
     pub preset: Preset,
+    /// The same of a Cell-JEPA, which is trained where `config` says so.
+    pub cell_preset: CellJepaPreset,
     /// What the run begins from.
     pub start: StartFrom,
     /// The settings.
@@ -78,12 +81,44 @@ impl Setup {
         };
         Self { preset, config, ..self.clone() }
     }
+
+    /// The settings of a Cell-JEPA's preset; what does not depend on size stays as it was chosen.
+    pub fn with_cell_preset(&self, preset: CellJepaPreset) -> Self {
+        let before = &self.config;
+        let mut config = TrainConfig {
+            seed: before.seed,
+            validation_share: before.validation_share,
+            hold_back: HoldBack::Cells,
+            patience: before.patience,
+            ..preset.config()
+        };
+        if let Some(recipe) = &mut config.cell_jepa {
+            recipe.fine_tune = before.cell_jepa.as_ref().and_then(|before| before.fine_tune.clone());
+        }
+        Self { cell_preset: preset, config, ..self.clone() }
+    }
+
+    /// Whether a Cell-JEPA is trained.
+    pub fn is_of_cells(&self) -> bool {
+        self.config.cell_jepa.is_some()
+    }
+
+    /// The same choices for the other of the two models.
+    pub fn of_cells(&self, is_of_cells: bool) -> Self {
+        let start = StartFrom::Scratch;
+        match is_of_cells {
+            true => Self { start, ..self.with_cell_preset(self.cell_preset) },
+            false => Self { start, ..self.with_preset(self.preset) },
+        }
+    }
 }
 
 impl Default for Setup {
     fn default() -> Self {
         let preset = Preset::Tiny;
-        Self { preset, start: StartFrom::Scratch, config: preset.config(), held_out: None, name: None }
+        let cell_preset = CellJepaPreset::Tiny;
+        let config = preset.config();
+        Self { preset, cell_preset, start: StartFrom::Scratch, config, held_out: None, name: None }
     }
 }
 
@@ -191,6 +226,9 @@ impl State {
     /// The same of other choices.
     pub fn training_config_of(&self, setup: &Setup) -> Option<TrainConfig> {
         let dataset = self.dataset.as_ref()?;
+        if let Some(recipe) = &setup.config.cell_jepa {
+            return self.cell_config(setup, recipe);
+        }
         let header = &self.checkpoint.as_ref().filter(|checkpoint| checkpoint.n_vectors > 0)?.header;
         let opened = self.opened.as_ref().filter(|file| file.files == dataset.files);
         let mut config = setup.config.clone();
@@ -222,6 +260,38 @@ impl State {
         Some(config)
     }
 
+    /// The same of a Cell-JEPA, which needs no vectors; none where it is to begin from a model that is not loaded.
+    fn cell_config(&self, setup: &Setup, recipe: &CellJepaConfig) -> Option<TrainConfig> {
+        let dataset = self.dataset.as_ref()?;
+        let opened = self.opened.as_ref().filter(|file| file.files == dataset.files);
+        let mut config = setup.config.clone();
+        config.data = dataset.options.clone();
+        config.join = opened.and_then(|file| file.opened.join).unwrap_or_default();
+        config.model.n_genes = dataset.prepared.n_genes;
+        if setup.start == StartFrom::Checkpoint {
+            let header = &self.checkpoint.as_ref()?.header;
+            let model = header.cell_jepa.as_ref()?;
+            config.model = header.model.clone();
+            // Sizes are the model's, and so is what a visit reads; how it learns is what was chosen.
+            config.cell_jepa = Some(CellJepaConfig {
+                d_model: model.d_model,
+                n_layers: model.n_layers,
+                n_heads: model.n_heads,
+                feed_forward: model.feed_forward,
+                predictor_width: model.predictor_width,
+                n_bins: model.n_bins,
+                ..recipe.clone()
+            });
+        }
+        Some(config)
+    }
+
+    /// Whether the loaded model can be what the chosen run begins from.
+    pub fn can_begin_from_model(&self) -> bool {
+        let is_of_cells = self.checkpoint.as_ref().map(|checkpoint| checkpoint.header.is_cell_jepa());
+        is_of_cells == Some(self.training.setup.is_of_cells())
+    }
+
     /// Columns that may tell batches: labels, but not those of what was done to the cells.
     pub fn batch_columns(&self) -> Vec<String> {
         let Some(dataset) = &self.dataset else { return Vec::new() };
@@ -234,10 +304,12 @@ impl State {
         let file = self.dataset.as_ref().map(|dataset| dataset.name.as_str()).unwrap_or_default();
         let stem = file.split_once('.').map_or(file, |(stem, _)| stem);
         let how = match self.training.setup.start {
+            StartFrom::Scratch if self.training.setup.is_of_cells() => self.training.setup.cell_preset.label(),
             StartFrom::Scratch => self.training.setup.preset.label(),
             StartFrom::Checkpoint => "fine-tuned",
         };
-        let name = format!("{stem} {how}");
+        let what = if self.training.setup.is_of_cells() { "Cell-JEPA " } else { "" };
+        let name = format!("{stem} {what}{how}");
         let is_taken = |name: &str| self.training.runs.iter().flat_map(|runs| runs.iter()).any(|run| run.name == name);
         let numbered = (2..).map(|n| format!("{name} {n}")).find(|name| !is_taken(name));
         if is_taken(&name) { numbered.unwrap_or(name) } else { name }
@@ -246,7 +318,12 @@ impl State {
     /// Why what is chosen cannot be run; none where it can be asked for.
     pub fn setup_problem(&self) -> Option<String> {
         let Some(config) = self.training_config() else {
-            return Some("Cells and vectors are needed first.".into());
+            let needed = match (self.training.setup.is_of_cells(), self.training.setup.start) {
+                (false, _) => "Cells and vectors are needed first.",
+                (true, StartFrom::Scratch) => "Cells are needed first.",
+                (true, StartFrom::Checkpoint) => "Load the Cell-JEPA to begin from first, or begin from random values.",
+            };
+            return Some(needed.into());
         };
         if let Err(problem) = config.validate() {
             return Some(problem);

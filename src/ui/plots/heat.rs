@@ -11,13 +11,15 @@ const ENDS: [[f64; 3]; 3] = [[0.0, 82.0, 155.0], [247.0, 247.0, 244.0], [196.0, 
 /// What was not measured.
 const NOTHING: &str = "#9a9a9a";
 
-const LEFT: f64 = 190.0;
+const LEFT: f64 = 158.0;
+/// Room for the last gene's name.
+const RIGHT: f64 = 30.0;
 const TOP: f64 = 64.0;
 const COLUMN: f64 = 17.0;
 const ROW: f64 = 20.0;
 const LEGEND: f64 = 46.0;
 /// Letters of a row's name that have room.
-const N_LETTERS: usize = 30;
+const N_LETTERS: usize = 27;
 
 /// A row.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,7 +82,7 @@ pub fn colour(value: f64, reach: f64) -> String {
 pub fn HeatMap(heat: Heat) -> impl IntoView {
     let reach = heat.reach();
     let (n_columns, n_rows) = (heat.genes.len() as f64, heat.rows.len() as f64);
-    let (width, height) = ((LEFT + COLUMN * n_columns + 10.0).max(430.0), TOP + ROW * n_rows + LEGEND);
+    let (width, height) = ((LEFT + COLUMN * n_columns + RIGHT).max(430.0), TOP + ROW * n_rows + LEGEND);
     let x = |column: usize| LEFT + COLUMN * column as f64;
     let names: Vec<_> = heat
         .genes

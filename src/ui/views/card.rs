@@ -7,6 +7,7 @@ use spec::model::ModelConfig;
 
 use crate::app::{Checkpoint, Shared};
 use crate::format::{correlation, count, significant};
+use crate::views::cell_jepa::EncoderCard;
 use crate::views::load::Warnings;
 use crate::views::shell::use_control;
 
@@ -46,6 +47,7 @@ pub fn CardPanel() -> impl IntoView {
                     }
                     .into_any()
                 }
+                None if checkpoint.header.is_cell_jepa() => view! { <EncoderCard sizes warnings /> }.into_any(),
                 None => view! {
                     <div class="panel card" data-testid="card">
                         <h2>"Response model without a card"</h2>
@@ -64,11 +66,14 @@ pub fn CardPanel() -> impl IntoView {
 /// Version, sizes and vectors in one line.
 fn sizes(checkpoint: &Checkpoint) -> String {
     let n_parameters = count(checkpoint.n_parameters as u64);
+    if checkpoint.header.is_cell_jepa() {
+        return format!("{}, {n_parameters} parameters", checkpoint.header.summary());
+    }
     let vectors = match checkpoint.n_vectors {
         0 => "none".into(),
         n => count(n as u64),
     };
-    format!("{}, {n_parameters} parameters; perturbation vectors: {vectors}", checkpoint.header.model.summary())
+    format!("{}, {n_parameters} parameters; perturbation vectors: {vectors}", checkpoint.header.summary())
 }
 
 /// The number of attention heads, which a bare file of parameters does not say: another loads the model again.

@@ -12,6 +12,7 @@ use crate::plots::bars::{BarLegend, BarRow, Bars};
 use crate::plots::volcano::{Scale, Volcano, dots};
 use crate::views::compared::Compared;
 use crate::views::evaluate::SaveSvg;
+use crate::views::shifted::Shifted;
 
 const N_BARS: usize = 20;
 
@@ -21,17 +22,19 @@ enum Tab {
     Bars,
     Volcano,
     Compared,
+    Map,
 }
 
 impl Tab {
-    const ALL: [Tab; 3] = [Tab::Bars, Tab::Volcano, Tab::Compared];
+    const ALL: [Tab; 4] = [Tab::Bars, Tab::Volcano, Tab::Compared, Tab::Map];
 
     /// Its name, and what tests find it by.
     fn label(self) -> (&'static str, &'static str) {
         match self {
             Tab::Bars => ("Largest changes", "tab-bars"),
             Tab::Volcano => ("Volcano", "tab-volcano"),
-            Tab::Compared => ("Beside other questions", "tab-compared"),
+            Tab::Compared => ("Beside others", "tab-compared"),
+            Tab::Map => ("On the map", "tab-map"),
         }
     }
 }
@@ -67,6 +70,7 @@ pub fn Changes(prediction: Shared<Prediction>) -> impl IntoView {
                     Tab::Bars => view! { <LargestChanges prediction=prediction.clone() /> }.into_any(),
                     Tab::Volcano => view! { <VolcanoOf prediction=prediction.clone() /> }.into_any(),
                     Tab::Compared => view! { <Compared shown=prediction.clone() /> }.into_any(),
+                    Tab::Map => view! { <Shifted prediction=prediction.clone() /> }.into_any(),
                 }}
             </div>
         </figure>
@@ -145,8 +149,7 @@ fn VolcanoOf(prediction: Shared<Prediction>) -> impl IntoView {
     });
     view! {
         <figcaption>
-            {choice}
-            <SaveSvg testid="volcano-svg" name="waddington_volcano.svg" />
+            <span class="row">{choice} <SaveSvg testid="volcano-svg" name="waddington_volcano.svg" /></span>
         </figcaption>
         {move || volcano(&prediction, of.get())}
     }

@@ -11,7 +11,7 @@ use crate::views::evaluate::SaveSvg;
 use crate::views::shell::use_control;
 
 /// Genes that are shown.
-const N_GENES: usize = 28;
+const N_GENES: usize = 24;
 
 /// Changes of all answers that are kept.
 #[component]

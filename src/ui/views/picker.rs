@@ -3,13 +3,15 @@
 //! Follows the ARIA combobox pattern: the focus stays in the input, arrows move `aria-activedescendant`, Enter takes
 //! the marked gene (and, with the list closed, submits the form), Escape closes the list.
 
+use std::collections::{HashMap, HashSet};
+
 use leptos::ev::KeyboardEvent;
 use leptos::prelude::*;
 use spec::prediction::{Support, TargetInfo};
 use wasm_bindgen::prelude::JsCast;
 use web_sys::HtmlElement;
 
-use crate::app::State;
+use crate::app::{Aliases, State};
 use crate::control::Control;
 use crate::format::count;
 use crate::search::Wanted;
@@ -20,7 +22,7 @@ const N_SHOWN: usize = 60;
 const N_NEAR: usize = 4;
 
 /// Genes that the text may mean, the likeliest first; with no text, those that were measured first.
-fn matches(targets: &[TargetInfo], text: &str) -> (Vec<TargetInfo>, usize) {
+fn matches(targets: &[TargetInfo], aliases: Option<&Aliases>, text: &str) -> (Vec<Found>, usize) {
     let wanted = Wanted::new(text);
     let rank = |target: &TargetInfo| {
         let place = wanted.place(&target.symbol)?;
@@ -33,8 +35,58 @@ fn matches(targets: &[TargetInfo], text: &str) -> (Vec<TargetInfo>, usize) {
     };
     let mut found: Vec<_> = targets.iter().filter_map(|target| rank(target).map(|rank| (rank, target))).collect();
     found.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.symbol.cmp(&b.1.symbol)));
-    let n = found.len();
-    (found.into_iter().take(N_SHOWN).map(|(_, target)| target.clone()).collect(), n)
+    // What is spelt nearly so comes after what is called so by an alias.
+    let n_nearest = found.iter().take_while(|((place, _), _)| *place < 3).count();
+    let by_alias =
+        by_alias(targets, aliases, text, found[..n_nearest].iter().map(|(_, target)| target.symbol.as_str()));
+    let is_other = |target: &TargetInfo| by_alias.iter().all(|other| other.target.symbol != target.symbol);
+    let plain = |target: &TargetInfo| Found { target: target.clone(), alias: None };
+    let rest = found[n_nearest..].iter().filter(|(_, target)| is_other(target)).map(|(_, target)| plain(target));
+    let nearest = found[..n_nearest].iter().map(|(_, target)| plain(target));
+    let all: Vec<Found> = nearest.chain(by_alias.iter().cloned()).chain(rest).collect();
+    let n = all.len();
+    (all.into_iter().take(N_SHOWN).collect(), n)
+}
+
+/// Genes with an alias that begins with the text, each once; without those that are found already.
+fn by_alias<'a>(
+    targets: &[TargetInfo],
+    aliases: Option<&Aliases>,
+    text: &str,
+    known: impl Iterator<Item = &'a str>,
+) -> Vec<Found> {
+    let mut seen: HashSet<&str> = known.collect();
+    let meant: Vec<(&str, &str)> = aliases.map_or_else(Vec::new, |aliases| aliases.beginning(text).collect());
+    if meant.is_empty() {
+        return Vec::new();
+    }
+    let info: HashMap<&str, &TargetInfo> = targets.iter().map(|target| (target.symbol.as_str(), target)).collect();
+    let mut found = Vec::new();
+    for (alias, symbol) in meant {
+        if let Some(&target) = info.get(symbol).filter(|target| !seen.contains(target.symbol.as_str())) {
+            seen.insert(&target.symbol);
+            found.push(Found { target: target.clone(), alias: Some(alias.to_string()) });
+        }
+    }
+    found
+}
+
+/// A gene of the list.
+#[derive(Debug, Clone, PartialEq)]
+struct Found {
+    target: TargetInfo,
+    /// What it is called otherwise, where that is what was typed.
+    alias: Option<String>,
+}
+
+impl Found {
+    /// Its symbol, after the name that was typed where that is another: `CD120a → TNFRSF1A`.
+    fn name(&self) -> String {
+        match &self.alias {
+            Some(alias) => format!("{alias} → {}", self.target.symbol),
+            None => self.target.symbol.clone(),
+        }
+    }
 }
 
 /// The symbol that `text` is, letter case aside.
@@ -129,9 +181,11 @@ pub fn Picker() -> impl IntoView {
     let target = control.part(|state| state.target.clone());
     let together = control.part(|state| state.asking.with.len());
     Effect::new(move |_| picking.follow(target.get()));
+    let aliases = control.part(|state| state.aliases.clone());
     let found = Memo::new(move |_| {
         let wanted = if is_typed.get() { text.get() } else { String::new() };
-        checkpoint.get().map(|checkpoint| matches(&checkpoint.targets, &wanted)).unwrap_or_default()
+        let (checkpoint, aliases) = (checkpoint.get(), aliases.get());
+        checkpoint.map(|checkpoint| matches(&checkpoint.targets, aliases.as_deref(), &wanted)).unwrap_or_default()
     });
     view! {
         <div class="choice picker">
@@ -178,7 +232,7 @@ fn Together() -> impl IntoView {
             focus_input();
         };
         view! {
-            <span class="chip" role="listitem" data-testid="together-gene">
+            <span class="together" role="listitem" data-testid="together-gene">
                 {symbol}
                 <button type="button" class="icon" aria-label=name data-testid="together-remove" on:click=remove>"×"</button>
             </span>
@@ -187,7 +241,7 @@ fn Together() -> impl IntoView {
     move || {
         let chips: Vec<_> = genes.get().into_iter().map(chip).collect();
         (!chips.is_empty())
-            .then(|| view! { <div class="chips" role="list" aria-label="Genes picked so far">{chips}</div> })
+            .then(|| view! { <div class="row" role="list" aria-label="Genes picked so far">{chips}</div> })
     }
 }
 
@@ -227,8 +281,8 @@ fn focus_input() {
 }
 
 /// The genes of the list, and how many more there are.
-fn options((shown, n): (Vec<TargetInfo>, usize), picking: Picking) -> impl IntoView {
-    let rows = shown.into_iter().enumerate().map(|(index, target)| view! { <PickerOption target index picking /> });
+fn options((shown, n): (Vec<Found>, usize), picking: Picking) -> impl IntoView {
+    let rows = shown.into_iter().enumerate().map(|(index, found)| view! { <PickerOption found index picking /> });
     let rows = rows.collect_view();
     let rest = match n {
         0 => Some("No gene of that name can be asked for.".to_string()),
@@ -238,7 +292,7 @@ fn options((shown, n): (Vec<TargetInfo>, usize), picking: Picking) -> impl IntoV
     view! { {rows} {rest.map(|rest| view! { <li class="rest" role="presentation">{rest}</li> })} }
 }
 
-fn on_key(event: &KeyboardEvent, picking: Picking, shown: &[TargetInfo]) {
+fn on_key(event: &KeyboardEvent, picking: Picking, shown: &[Found]) {
     let Picking { is_open, active, .. } = picking;
     let last = shown.len().saturating_sub(1);
     match event.key().as_str() {
@@ -251,10 +305,14 @@ fn on_key(event: &KeyboardEvent, picking: Picking, shown: &[TargetInfo]) {
             let at = active.get_untracked();
             // What is spelt otherwise is taken where one has gone to it, not in passing.
             let wanted = picking.text.with_untracked(|text| Wanted::new(text));
-            let is_meant =
-                |target: &&TargetInfo| at > 0 || !picking.is_typed.get_untracked() || !wanted.is_nearly(&target.symbol);
-            if let Some(target) = shown.get(at).filter(is_meant) {
-                picking.take(target.symbol.clone());
+            let is_meant = |found: &&Found| {
+                at > 0
+                    || !picking.is_typed.get_untracked()
+                    || found.alias.is_some()
+                    || !wanted.is_nearly(&found.target.symbol)
+            };
+            if let Some(found) = shown.get(at).filter(is_meant) {
+                picking.take(found.target.symbol.clone());
             }
         }
         "Escape" => is_open.set(false),
@@ -271,9 +329,9 @@ fn option_id(index: usize) -> String {
 }
 
 #[component]
-fn PickerOption(target: TargetInfo, index: usize, picking: Picking) -> impl IntoView {
-    let (name, class) = badge(target.support);
-    let symbol = target.symbol.clone();
+fn PickerOption(found: Found, index: usize, picking: Picking) -> impl IntoView {
+    let (name, class) = badge(found.target.support);
+    let symbol = found.target.symbol.clone();
     view! {
         <li
             id=option_id(index)
@@ -286,7 +344,7 @@ fn PickerOption(target: TargetInfo, index: usize, picking: Picking) -> impl Into
                 picking.take(symbol.clone());
             }
         >
-            <span>{target.symbol}</span>
+            <span>{found.name()}</span>
             <span class=class>{name}</span>
         </li>
     }
@@ -306,18 +364,18 @@ fn SupportNote() -> impl IntoView {
         let known = state.checkpoint.as_ref().filter(|checkpoint| checkpoint.support(&state.target).is_none());
         let targets = known.filter(|_| !state.target.is_empty()).map(|checkpoint| &checkpoint.targets);
         targets.map_or_else(Vec::new, |targets| {
-            matches(targets, &state.target).0.into_iter().take(N_NEAR).map(|target| target.symbol).collect::<Vec<_>>()
+            let (found, _) = matches(targets, state.aliases.as_deref(), &state.target);
+            found.into_iter().take(N_NEAR).map(|found| (found.name(), found.target.symbol)).collect::<Vec<_>>()
         })
     });
     let offered = move || {
-        let buttons = near.get().into_iter().map(|symbol| {
-            let taken = symbol.clone();
-            let take = move |_| control.change(|state| state.target = taken.clone());
-            view! { <button type="button" class="link" data-testid="target-near" on:click=take>{symbol}</button> }
+        let buttons = near.get().into_iter().map(|(name, symbol)| {
+            let take = move |_| control.change(|state| state.target = symbol.clone());
+            view! { <button type="button" class="link" data-testid="target-near" on:click=take>{name}</button> }
         });
         let buttons = buttons.collect_view();
         near.with(|near| !near.is_empty())
-            .then(|| view! { <small>"Spelt like it: " <span class="row">{buttons}</span></small> })
+            .then(|| view! { <small>"Called or spelt like it: " <span class="row">{buttons}</span></small> })
     };
     move || {
         let (mark, text) = match support.get() {
@@ -339,6 +397,7 @@ mod tests {
     use spec::prediction::{Support, TargetInfo};
 
     use super::matches;
+    use crate::app::Aliases;
 
     #[test]
     fn what_starts_so_comes_first_and_what_can_be_checked_before() {
@@ -349,10 +408,18 @@ mod tests {
             target("STAT1", Support::HeldOut),
             target("IRF1", Support::Seen),
         ];
-        let (found, n) = matches(&targets, "stat");
-        let symbols: Vec<_> = found.iter().map(|target| target.symbol.as_str()).collect();
+        let (found, n) = matches(&targets, None, "stat");
+        let symbols: Vec<_> = found.iter().map(|found| found.target.symbol.as_str()).collect();
         assert_eq!((symbols, n), (vec!["STAT1", "STAT2", "ABSTAT"], 3));
-        assert_eq!(matches(&targets, "").0[0].symbol, "STAT1");
-        assert_eq!(matches(&targets, "sta1").0[0].symbol, "STAT1");
+        assert_eq!(matches(&targets, None, "").0[0].target.symbol, "STAT1");
+        assert_eq!(matches(&targets, None, "sta1").0[0].target.symbol, "STAT1");
+
+        // A former name finds its gene, after what begins so itself; a gene without a vector is not offered.
+        let aliases = Aliases::read("IRF1\tMAR STAT-LIKE\nGONE\tSTATX\nSTAT1\tSTAT91\n");
+        let names =
+            |text: &str| matches(&targets, Some(&aliases), text).0.iter().map(super::Found::name).collect::<Vec<_>>();
+        assert_eq!(names("stat"), ["STAT1", "STAT2", "ABSTAT", "STAT-LIKE → IRF1"]);
+        assert_eq!(names("stat91"), ["STAT91 → STAT1"]);
+        assert_eq!(names("mar"), ["MAR → IRF1"]);
     }
 }

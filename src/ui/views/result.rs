@@ -74,7 +74,10 @@ fn nearest_view(nearest: Option<&Nearest>, of: Option<&str>) -> Option<impl Into
     nearest.cloned().map(|nearest| {
         let (target, cosine, usual) = (nearest.target, nearest.cosine, nearest.usual);
         let of = of.map_or_else(String::new, |gene| format!(" to {gene}"));
-        let alike = format!("{target} is the most similar training target{of} (cosine of the vectors {cosine:.2})");
+        let next: Vec<String> = nearest.others.iter().map(|(name, cosine)| format!("{name} {cosine:.2}")).collect();
+        let next = if next.is_empty() { String::new() } else { format!("; then {}", next.join(", ")) };
+        let alike =
+            format!("{target} is the most similar training target{of} (cosine of the vectors {cosine:.2}{next})");
         let (class, text) = match nearest.is_outside {
             true => (
                 "warnings",

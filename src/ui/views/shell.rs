@@ -9,6 +9,7 @@ use crate::app::{Phase, Screen};
 use crate::control::Control;
 use crate::dropped::Dropped;
 use crate::format::sentence;
+use crate::views::cell_jepa::PredictsNothing;
 use crate::views::evaluate::Evaluate;
 use crate::views::load::Load;
 use crate::views::look::Look;
@@ -46,6 +47,7 @@ pub fn Shell() -> impl IntoView {
     listen_for_keys(control);
     follow_address(control);
     let screen = control.part(|state| state.screen);
+    let predicts = control.part(|state| state.checkpoint.as_ref().is_none_or(|model| !model.header.is_cell_jepa()));
     view! {
         <header class="top">
             <div class="brand"><h1>"Waddington"</h1><span>"A cell world model in a browser tab"</span></div>
@@ -57,6 +59,7 @@ pub fn Shell() -> impl IntoView {
             {move || match screen.get() {
                 Screen::Load => view! { <Load /> }.into_any(),
                 Screen::Look => view! { <Look /> }.into_any(),
+                Screen::Perturb if !predicts.get() => view! { <PredictsNothing /> }.into_any(),
                 Screen::Perturb => view! { <Perturb /> }.into_any(),
                 Screen::Train => view! { <Train /> }.into_any(),
                 Screen::Evaluate => view! { <Evaluate /> }.into_any(),

@@ -1,5 +1,6 @@
 //! Step 4: train a model on the prepared cells. What would be run at the left, how it goes at the right, all runs below.
 
+mod cells;
 mod curves;
 mod ended;
 mod expert;
@@ -17,6 +18,7 @@ use spec::message::Request;
 
 use crate::app::{Phase, Screen};
 use crate::views::shell::use_control;
+use cells::{Architecture, CellSetup};
 use ended::Ended;
 use plan::Plan;
 use progress::Progress;
@@ -29,8 +31,14 @@ pub fn Train() -> impl IntoView {
     let control = use_control();
     let missing = control.part(|state| {
         let n_vectors = state.checkpoint.as_ref().map(|checkpoint| checkpoint.n_vectors);
-        Missing { cells: state.dataset.is_none(), model: n_vectors.is_none(), vectors: n_vectors == Some(0) }
+        let needs_vectors = !state.training.setup.is_of_cells();
+        Missing {
+            cells: state.dataset.is_none(),
+            model: needs_vectors && n_vectors.is_none(),
+            vectors: needs_vectors && n_vectors == Some(0),
+        }
     });
+    let is_of_cells = control.part(|state| state.training.setup.is_of_cells());
     let has_all = Memo::new(move |_| missing.get() == Missing::default());
     let is_training = control.part(|state| state.is_training());
     let has_ended = control.part(|state| state.training.ended.is_some());
@@ -45,7 +53,9 @@ pub fn Train() -> impl IntoView {
         <div class="train">
             <div class="train-parts" class:going=move || is_training.get() class:lacking=move || !has_all.get()>
                 <section class="column">
+                    <Architecture />
                     {move || match has_all.get() {
+                        true if is_of_cells.get() => view! { <CellSetup /> }.into_any(),
                         true => view! { <SetupForm /> }.into_any(),
                         false => view! { <Lacking missing /> }.into_any(),
                     }}

@@ -194,3 +194,17 @@ fn a_vocabulary_gives_the_tokens_and_what_it_lacks_is_said() {
     let held_out = TrainConfig { held_out: vec!["A".into()], ..config(recipe()) };
     assert!(assemble_cells(&held_out, material(), None).is_err());
 }
+
+/// The file of a small model that learned from cells of these genes for so many steps; without steps its values are random.
+pub fn trained_on(genes: &[String], values: Vec<f32>, n_steps: usize) -> Vec<u8> {
+    let counts = Counts::from_dense(&values, genes.len()).expect("rows are whole");
+    let material = Material { expression: counts, genes: genes.to_vec(), ..material() };
+    let mut config = config(CellJepaConfig { max_genes: 25, ..recipe() });
+    (config.pretrain.n_steps, config.validation_share) = (n_steps.max(1), 0.0);
+    let found = assemble_cells(&config, material, None).expect("the parts fit");
+    let mut trainer = Trainer::new(found.config, found.header, found.cells, cpu()).expect("the parts fit");
+    while n_steps > 0 && !trainer.is_done() {
+        block_on(trainer.step()).expect("finite");
+    }
+    block_on(trainer.weights()).expect("readable")
+}

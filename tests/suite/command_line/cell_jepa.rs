@@ -83,6 +83,40 @@ fn cells_are_embedded_and_scored() {
 }
 
 #[test]
+fn responses_are_learned_from_pairs_and_scored_on_what_was_held_out() {
+    let folder = folder("cell-jepa-respond");
+    folder.succeed(&format!("{CELL_TRAIN} cell.safetensors"));
+    const RESPOND: &str =
+        "respond cells.h5ad --checkpoint cell.safetensors --held-out JAK2 --batch 4 --rate 1e-2 --cpu --json";
+    let scores = |more: &str| -> Vec<(String, f64)> {
+        let said = folder.succeed(&format!("{RESPOND} {more}"));
+        let said: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+        assert_eq!((said["n_learned"].as_u64(), said["scores"][0]["target"].as_str()), (Some(1), Some("JAK2")));
+        let methods = said["scores"][0]["methods"].as_array().expect("a list");
+        methods
+            .iter()
+            .map(|one| (one["method"].as_str().unwrap_or("").into(), one["pearson"].as_f64().unwrap_or(-2.0)))
+            .collect()
+    };
+    let few = scores("--steps 1");
+    let names: Vec<&str> = few.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["Cell-JEPA", "training mean", "no change"]);
+    let many = scores("--steps 300 --genes 6");
+    assert!(many[0].1 > few[0].1, "it learns what values these genes have: {few:?} {many:?}");
+    assert_eq!(many[1..], few[1..], "what does not learn stays");
+    assert_eq!(scores("--steps 3"), scores("--steps 3"), "a seed decides every draw");
+    let delta = scores("--steps 3 --delta");
+    assert!(delta[0].1 > -1.5 && delta[0] != scores("--steps 3")[0], "told as a change it is another model: {delta:?}");
+    let refused = |command: &str, part: &str| {
+        let said = folder.run(command).expect_err(command);
+        assert!(said.contains(part), "`{command}` says: {said}");
+    };
+    refused(&RESPOND.replace("JAK2", "TP53"), "TP53 is no perturbation of the data");
+    refused(&RESPOND.replace("JAK2", "JAK2,STAT1"), "to learn from");
+    refused(&format!("{RESPOND} --steps 0"), "--steps");
+}
+
+#[test]
 fn what_belongs_to_the_other_model_is_refused() {
     let folder = folder("cell-jepa-refused");
     let refused = |command: &str, parts: &[&str]| {

@@ -7,6 +7,7 @@ use spec::map::Grouping;
 use spec::message::{Event, Request};
 use spec::model::Mode;
 use spec::prediction::{CellChoice, Prediction, Query, Support, Uncertainty};
+use spec::prepare::MapConfig;
 
 use super::{GENES, LOAD, Person, checkpoint_files, embed, failure};
 
@@ -201,4 +202,45 @@ fn questions_cross_the_border_as_they_did_before() {
         let text = serde_json::to_string(&asked).expect("json");
         assert_eq!(serde_json::from_str::<Query>(&text).expect("a question"), asked);
     }
+}
+
+#[test]
+fn arrows_start_at_the_cells_and_end_where_the_change_takes_them() {
+    let mut person = Person::with_pairs();
+    let query = together(&["JAK2"]);
+    let ask = |person: &mut Person, query: Query| person.ask(Request::Shifts { query }, vec![]);
+    assert!(failure(ask(&mut person, query.clone())).contains("JAK2 knockout was not predicted yet"));
+    let prediction = person.answer(query.clone());
+    assert!(failure(ask(&mut person, query.clone())).contains("maps are computed under Look"));
+    person.ask(Request::Embed { config: MapConfig { genes: None, ..MapConfig::default() } }, vec![]);
+    let Event::Shifted { shifts } = ask(&mut person, query.clone()) else { panic!("shifts") };
+    assert_eq!((shifts.layouts.len(), shifts.n_genes), (1, [GENES.len(), GENES.len()]));
+    assert!(shifts.share_drawn > 0.0 && shifts.share_drawn <= 1.0, "{}", shifts.share_drawn);
+    let layout = &shifts.layouts[0];
+    assert_eq!(layout.predicted.n_cells, prediction.n_control_cells);
+    assert!(!layout.arrows.is_empty() && layout.arrows.iter().all(|arrow| arrow.n_cells >= 3));
+
+    // What was measured ends at the mean of the perturbed cells, as the map places them.
+    let Event::Embedded { maps, .. } =
+        person.ask(Request::Embed { config: MapConfig { genes: None, ..MapConfig::default() } }, vec![])
+    else {
+        panic!("maps")
+    };
+    let mean = |label: &str| {
+        let rows: Vec<usize> = (0..N_CELLS).filter(|cell| LABELS[cell % 6] == label).collect();
+        [&maps[0].x, &maps[0].y]
+            .map(|axis| rows.iter().map(|&row| f64::from(axis[row])).sum::<f64>() / rows.len() as f64)
+    };
+    let measured = layout.measured.as_ref().expect("JAK2 is in the file");
+    for axis in 0..2 {
+        assert!((measured.from[axis] - mean("control")[axis]).abs() < 1e-4, "{measured:?}");
+        assert!((measured.to[axis] - mean("JAK2")[axis]).abs() < 1e-4, "{measured:?} {:?}", mean("JAK2"));
+    }
+    // A layout by neighbours has arrows of its own, which end among cells.
+    let representation = spec::map::Representation::Expression;
+    let config = spec::map::PopulationConfig { n_neighbours: 5, n_epochs: Some(10), ..Default::default() };
+    person.unfold(representation, config);
+    let Event::Shifted { shifts } = ask(&mut person, query) else { panic!("shifts") };
+    assert_eq!(shifts.layouts.iter().map(|layout| layout.is_umap).collect::<Vec<_>>(), [false, true]);
+    assert!(shifts.layouts[1].predicted.to.iter().all(|value| value.is_finite()));
 }

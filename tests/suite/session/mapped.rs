@@ -68,7 +68,7 @@ impl Person {
     }
 
     /// The final event of a map, and the layouts before it.
-    fn unfold(&mut self, representation: Representation, config: PopulationConfig) -> (Event, Vec<Event>) {
+    pub(super) fn unfold(&mut self, representation: Representation, config: PopulationConfig) -> (Event, Vec<Event>) {
         self.asked += 1;
         self.events.0.borrow_mut().clear();
         let request = Request::Map { representation, config };

@@ -279,7 +279,7 @@ pub fn ColourChoice(atlas: Atlas, dataset: Shared<Dataset>) -> impl IntoView {
         let numbers = columns.iter().filter(|column| is_number(&column.kind)).map(|column| column.name.clone());
         let query = state.prediction.as_ref().map(|prediction| prediction.query.clone());
         let mapped = state.population.mapped.each_ref().map(|mapped| mapped.as_ref().map(|mapped| mapped.sizes.len()));
-        let d_model = state.checkpoint.as_ref().map(|checkpoint| checkpoint.header.model.d_model);
+        let d_model = state.checkpoint.as_ref().map(|checkpoint| checkpoint.header.width());
         Offered { numbers: numbers.collect(), query, mapped, d_model }
     });
     move || {

@@ -98,7 +98,8 @@ fn MapView(atlas: Atlas, dataset: Shared<Dataset>, representation: Representatio
         now.with(|now| match now {
             Some(Shown::Components(maps)) => {
                 let name = maps.get(representation as usize).map(|map| map.name.clone()).unwrap_or_default();
-                format!("Principal components of {}", name.replacen("latent", "the model’s latent", 1))
+                let name = name.replacen("latent", "the model’s latent", 1).replacen("Cell-JEPA", "the Cell-JEPA", 1);
+                format!("Principal components of {name}")
             }
             Some(Shown::Unfolding(map, n_done, n_epochs)) => format!("{} · epoch {n_done} of {n_epochs}", map.name),
             Some(Shown::Mapped(mapped)) => {

@@ -109,7 +109,7 @@ fn Row(run: Shared<RunInfo>, ticked: RwSignal<Vec<String>>) -> impl IntoView {
     let is_live = move || live_steps.get().is_some();
     let label = run.status.label();
     let status = move || if run_is_lost(label, is_live()) { "broken off" } else { label };
-    let size = count(PartCounts::of(&run.config.model).total());
+    let size = count(PartCounts::of_run(&run.config).total());
     let losses: Vec<_> = last_losses(&run).into_iter().map(|text| view! { <span class="line">{text}</span> }).collect();
     let (key, this) = (run.id.clone(), run.id.clone());
     let is_ticked = Memo::new(move |_| ticked.with(|ticked| ticked.contains(&key)));

@@ -9,7 +9,7 @@ use spec::train::cost::{MemoryLimits, PartCounts, StageMemory, propose};
 use spec::train::preset::Preset;
 use spec::train::{Stage, TrainConfig};
 
-use crate::app::State;
+use crate::app::{Setup, State};
 use crate::format::{bytes, count};
 use crate::views::choices::Choice;
 use crate::views::shell::use_control;
@@ -91,7 +91,7 @@ fn StartChoice() -> impl IntoView {
 
 /// What a preset takes for these cells.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Size {
+pub struct Size {
     n_steps: usize,
     n_parameters: u64,
     n_bytes: u64,
@@ -100,19 +100,20 @@ struct Size {
 }
 
 impl Size {
-    fn of(state: &State, preset: Preset) -> Option<Self> {
-        let config = state.training_config_of(&state.training.setup.with_preset(preset))?;
+    pub fn of(state: &State, setup: &Setup) -> Option<Self> {
+        let config = state.training_config_of(setup)?;
         let stages = memory(&config);
         let limits = state.training.limits.filter(|limits| !stages.iter().all(|memory| limits.hold(memory)));
         Some(Self {
             n_steps: config.n_steps(),
-            n_parameters: PartCounts::of(&config.model).total(),
+            n_parameters: PartCounts::of_run(&config).total(),
             n_bytes: stages.iter().map(StageMemory::total).max().unwrap_or(0),
             too_little: limits.map(|limits| (limits, propose(&config, limits).is_some())),
         })
     }
 
-    fn text(&self) -> String {
+    /// Parameters, steps and memory, and what does not fit.
+    pub fn text(&self) -> String {
         let numbers = format!("{} parameters, {} steps", count(self.n_parameters), count(self.n_steps as u64));
         match self.too_little {
             None => format!("{numbers}, {} of memory", bytes(self.n_bytes)),
@@ -126,6 +127,11 @@ impl Size {
                 format!("{numbers}, {needed}{way_out}")
             }
         }
+    }
+
+    /// Whether not even a batch of one cell fits.
+    pub fn is_too_large(&self) -> bool {
+        self.too_little.is_some_and(|(_, may_fit)| !may_fit)
     }
 }
 
@@ -151,11 +157,10 @@ fn is_fine_tuning() -> Memo<bool> {
 #[component]
 fn PresetCard(preset: Preset) -> impl IntoView {
     let control = use_control();
-    let size = control.part(move |state| Size::of(state, preset));
+    let size = control.part(move |state| Size::of(state, &state.training.setup.with_preset(preset)));
     let chosen = control.part(|state| state.training.setup.preset);
     let is_fine_tuning = is_fine_tuning();
-    let is_too_large =
-        move || size.with(|size| size.as_ref().and_then(|size| size.too_little).is_some_and(|(_, may_fit)| !may_fit));
+    let is_too_large = move || size.with(|size| size.as_ref().is_some_and(Size::is_too_large));
     let choose = move |_| {
         control.change(|state| state.training.setup = state.training.setup.with_preset(preset));
     };
@@ -199,9 +204,9 @@ fn ModeChoice() -> impl IntoView {
     }
 }
 
-/// What is held back to see how well it does, when to stop early, and the seed.
+/// What is held back to see how well it does, when to stop early, and the seed. A Cell-JEPA has no targets to hold back.
 #[component]
-fn ValidationFields() -> impl IntoView {
+pub fn ValidationFields(#[prop(optional)] of_cells: bool) -> impl IntoView {
     let control = use_control();
     let hold_back = control.part(|state| state.training.setup.config.hold_back);
     let preset = Preset::Tiny.config();
@@ -233,14 +238,16 @@ fn ValidationFields() -> impl IntoView {
             hint="Held back from learning, to draw the curve of validation; 0: none"
             placeholder=percent(default_share).to_string()
         />
-        <Choice
-            label="Held back are"
-            testid="hold-back"
-            hint="Whole targets tell how it does on genes that it has not seen"
-            choices
-            chosen=key
-            choose
-        />
+        {(!of_cells).then(|| view! {
+            <Choice
+                label="Held back are"
+                testid="hold-back"
+                hint="Whole targets tell how it does on genes that it has not seen"
+                choices
+                chosen=key
+                choose
+            />
+        })}
         <NumberChoice
             number=patience
             label="Patience, validations"
