@@ -346,7 +346,18 @@ fn widths_are_set_beside_errors_in_bins_of_equal_number() {
     let level = of.levels.iter().find(|level| level.promised == 0.8).expect("asked for");
     let inside: f64 = of.by_width.iter().map(|bin| bin.inside * bin.n_values as f64).sum::<f64>() / 120.0;
     assert!((inside - level.found).abs() < 1e-9, "{inside} inside, {} found", level.found);
+    assert_eq!(of.width_level, Some(0.8));
     assert!(of.width_order.is_some_and(|order| order > 0.2), "{of:?}");
+}
+
+#[test]
+fn widths_are_of_the_highest_level_that_can_be_promised() {
+    let sizes = [("control", 60), ("A", 20), ("B", 20), ("C", 20), ("D", 20), ("E", 20), ("F", 20)];
+    let found = evaluated(&noisy(&sizes), None, None, &quick(Folds::LeaveOneTargetOut));
+    // Five others promise 80 %, not 90 %.
+    let of = &found.calibrations[0];
+    assert!(of.problem.is_some() && of.width_level == Some(0.8), "{of:?}");
+    assert_eq!(of.by_width.len(), 10);
 }
 
 #[test]

@@ -176,8 +176,9 @@ fn calibrations(found: &Evaluation, out: &mut dyn Write) -> Result<()> {
         if let (Some(first), Some(last)) = (calibration.by_width.first(), calibration.by_width.last()) {
             writeln!(
                 out,
-                "    half width against error: rank correlation {}; narrowest tenth ±{:.3} error {:.3}, widest ±{:.3} error {:.3} \
+                "    half width against error at {:.0} %: rank correlation {}; narrowest tenth ±{:.3} error {:.3}, widest ±{:.3} error {:.3} \
                  (medians of {} and {})",
+                100.0 * calibration.width_level.unwrap_or_default(),
                 number(calibration.width_order),
                 first.half_width,
                 first.error,

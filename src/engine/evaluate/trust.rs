@@ -101,6 +101,7 @@ pub(super) fn calibration(
         levels: Vec::new(),
         by_target: Vec::new(),
         half_widths: Vec::new(),
+        width_level: None,
         by_width: Vec::new(),
         width_order: None,
         problem: None,
@@ -108,7 +109,7 @@ pub(super) fn calibration(
     let mut levels: Vec<f64> = LEVELS.into_iter().chain([config.coverage]).collect();
     levels.sort_by(f64::total_cmp);
     levels.dedup();
-    for promised in levels {
+    for &promised in &levels {
         match sides.looked_at(promised) {
             Ok((level, by_target)) => {
                 calibration.levels.push(level);
@@ -124,7 +125,10 @@ pub(super) fn calibration(
         let width = |width: &f64| Some(*width).filter(|width| width.is_finite());
         calibration.half_widths = widths.half_widths.iter().map(width).collect();
     }
-    if let Ok(mut both) = sides.widths_and_errors(config.coverage) {
+    let below = levels.into_iter().rev().filter(|level| *level <= config.coverage);
+    let widths_at = |level: f64| Some((level, sides.widths_and_errors(level).ok()?));
+    if let Some((level, mut both)) = below.into_iter().find_map(widths_at) {
+        calibration.width_level = Some(level);
         let (widths, errors): (Vec<f64>, Vec<f64>) = both.iter().copied().unzip();
         calibration.width_order = spearman(&widths, &errors).ok();
         calibration.by_width = by_width(&mut both);

@@ -171,8 +171,10 @@ pub struct Calibration {
     /// Half widths per gene (log1p units) at the level asked for, from all perturbations; empty where it cannot be
     /// promised.
     pub half_widths: Vec<Option<f64>>,
-    /// Half widths against errors at the level asked for: values in bins of equal number, the narrowest intervals first;
-    /// empty where it cannot be promised.
+    /// The level that the next two are of: the one asked for, or the highest below it that can be promised.
+    pub width_level: Option<f64>,
+    /// Half widths against errors: values in bins of equal number, the narrowest intervals first; empty where no level can
+    /// be promised.
     pub by_width: Vec<WidthBin>,
     /// Rank correlation of half width and absolute error over all values; none where one of them is the same everywhere.
     pub width_order: Option<f64>,

@@ -153,7 +153,7 @@ fn what_is_missing_is_named() {
     assert!(of.missing.as_ref().is_some_and(|missing| missing.starts_with("One pathway")), "{:?}", of.missing);
     let meta = Material { cells_per_row: Some(vec![2.0; with.expression.n_cells()]), ..with.clone() };
     let found = judged(&meta, everything());
-    for number in [4, 5] {
+    for number in [1, 4, 5] {
         let of = &found.reference[number - 1];
         assert!(
             of.missing.as_ref().is_some_and(|missing| missing.contains("ingle cells")),

@@ -181,7 +181,7 @@ fn Widths(report: Shared<Evaluation>) -> impl IntoView {
         .collect();
     let note = format!(
         "Intervals of {:.0} %: genes of perturbations in {} bins of equal number, {} to {} in each; medians.",
-        100.0 * report.config.coverage,
+        100.0 * with[0].width_level.unwrap_or(report.config.coverage),
         with[0].by_width.len(),
         all().map(|bin| bin.n_values).min().unwrap_or(0),
         all().map(|bin| bin.n_values).max().unwrap_or(0)
