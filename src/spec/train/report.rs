@@ -120,7 +120,7 @@ pub struct Validation {
 /// (action). A row is one gene of one cell.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Gauges {
-    /// Smallest standard deviation of a latent dimension over all rows. The loss wants 1.
+    /// Smallest standard deviation of a latent dimension over all rows. The loss of BioJEPA-AC wants 1.
     pub std_min: f64,
     /// Mean of the standard deviations.
     pub std_mean: f64,
@@ -196,7 +196,7 @@ impl TrainWarning {
                  3,600 steps. If it lasts, give more steps or a higher max_lr."
             ),
             TrainWarning::Collapse { std_mean, effective_rank } => format!(
-                "The latent states have collapsed: their mean standard deviation is {std_mean:.3} (1 is wanted) and they use \
+                "The latent states have collapsed: their mean standard deviation is {std_mean:.3} (the loss of BioJEPA-AC wants 1) and they use \
                  {effective_rank:.1} dimensions. What is trained on them tells little; give pretraining more steps, a \
                  higher rate of learning or larger batches."
             ),

@@ -47,13 +47,13 @@ fn meters(gauges: &Gauges) -> Vec<Meter> {
     let mut meters = vec![
         Meter {
             name: "smallest deviation",
-            tells: "The smallest standard deviation of a latent dimension; the loss wants 1",
+            tells: "The smallest standard deviation of a latent dimension: 0 where all are alike; the loss of BioJEPA-AC wants 1",
             value: significant(gauges.std_min),
             share: share(gauges.std_min),
         },
         Meter {
             name: "mean deviation",
-            tells: "The mean standard deviation of the latent dimensions; the loss wants 1",
+            tells: "The mean standard deviation of the latent dimensions: 0 where all are alike; the loss of BioJEPA-AC wants 1",
             value: significant(gauges.std_mean),
             share: share(gauges.std_mean),
         },
