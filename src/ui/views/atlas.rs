@@ -94,7 +94,8 @@ pub fn AtlasPanel(dataset: Shared<Dataset>) -> impl IntoView {
         })
     };
     Effect::new(move |_| {
-        if let Some(quantity) = colour_by.with(ColourBy::quantity) {
+        // Other cells take this panel down; an effect that was due by then finds nothing here.
+        if let Some(quantity) = colour_by.try_with(ColourBy::quantity).flatten() {
             control.change(|state| state.ask_for_values(quantity));
         }
     });

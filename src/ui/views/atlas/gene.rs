@@ -41,9 +41,13 @@ pub fn GeneSearch(atlas: Atlas) -> impl IntoView {
         })
     });
     // A gene that was chosen elsewhere stands here too; another colour empties the box.
-    Effect::new(move |_| match atlas.colour_by.get() {
-        ColourBy::Asked(CellQuantity::Gene { symbol }) => text.set(symbol),
-        _ => text.set(String::new()),
+    Effect::new(move |_| {
+        let shown = match atlas.colour_by.try_get() {
+            Some(ColourBy::Asked(CellQuantity::Gene { symbol })) => symbol,
+            _ => String::new(),
+        };
+        // A panel that was taken down meanwhile has no box.
+        text.try_set(shown);
     });
     let take = move |symbol: String| {
         text.set(symbol.clone());

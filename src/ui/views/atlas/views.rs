@@ -83,7 +83,7 @@ impl Shown {
 fn MapView(atlas: Atlas, dataset: Shared<Dataset>, representation: Representation) -> impl IntoView {
     let theme = expect_context::<RwSignal<Theme>>();
     let layout = atlas.layouts[representation as usize];
-    let now = atlas.control.part(move |state| shown(state, representation, layout.get()));
+    let now = atlas.control.part(move |state| shown(state, representation, layout.try_get().unwrap_or_default()));
     let known = atlas.control.part(Known::of);
     let points = Memo::new(move |_| {
         let points = |map: &EmbeddingMap| Points { x: map.x.clone(), y: map.y.clone() };
