@@ -17,7 +17,7 @@ use crate::tensors::{NamedTensor, TensorMap};
 pub use batch::AnchorBatch;
 pub(crate) use fitting::check_number;
 use fitting::own;
-pub use fitting::{Fitting, Whole};
+pub use fitting::{Fitting, Whole, own_share};
 use process::unit;
 
 /// Most targets that an anchor is fitted to: a thousand of 2,000 genes take some 60 MB while it is fitted.

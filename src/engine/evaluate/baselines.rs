@@ -1,6 +1,7 @@
 //! The simple methods, always on: each learns from the training perturbations of a fold alone, and chooses its penalty by
 //! holding back some of those.
 
+use jepa::anchor::own_share;
 use jepa::eval::baselines::bilinear::{Bilinear, N_COMPONENTS, PENALTY};
 use jepa::eval::baselines::means::{Weighting, additive, nearest_mean, weighted_mean};
 use jepa::eval::baselines::ridge::{Known, Ridge, chosen_within};
@@ -15,13 +16,14 @@ use crate::checkpoint::TRAINING_MEAN;
 /// Parts that a penalty is chosen by, where targets are many.
 const N_PARTS: usize = 10;
 /// Baselines there are.
-pub(super) const N_MOST: usize = 10;
+pub(super) const N_MOST: usize = 11;
 
 /// A simple method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Baseline {
     NoChange,
     Mean(Weighting),
+    MeanWithOwnGene,
     Additive,
     Nearest(usize),
     LinearOnGenes,
@@ -36,6 +38,7 @@ enum Fitted<'a> {
     Ridge(Option<Ridge>),
     Kernel(Option<KernelRidge>),
     Known { vectors: Vec<&'a [f32]>, deltas: Vec<&'a [f32]> },
+    OwnGene { mean: Vec<f32>, share: f32 },
     Nothing,
 }
 
@@ -43,6 +46,8 @@ impl Baseline {
     /// Those that these data allow.
     pub fn of(screen: &Screen<'_>, folds: &[Fold]) -> Vec<Baseline> {
         let mut all = vec![Self::NoChange, Self::Mean(Weighting::Perturbations), Self::Mean(Weighting::Cells)];
+        let is_own = |&at: &usize| screen.targets[at].own_gene.is_some();
+        all.extend(folds.iter().flat_map(|fold| &fold.test).any(is_own).then_some(Self::MeanWithOwnGene));
         let tests_several = folds.iter().flat_map(|fold| &fold.test).any(|&at| screen.targets[at].parts.len() > 1);
         all.extend(tests_several.then_some(Self::Additive));
         all.push(Self::LinearOnGenes);
@@ -57,6 +62,7 @@ impl Baseline {
             Self::NoChange => "no change",
             Self::Mean(Weighting::Perturbations) => TRAINING_MEAN,
             Self::Mean(Weighting::Cells) => "training mean by cells",
+            Self::MeanWithOwnGene => "training mean, own gene",
             Self::Additive => "additive",
             Self::Nearest(1) => "nearest neighbour",
             Self::Nearest(_) => "5 nearest neighbours",
@@ -74,6 +80,10 @@ impl Baseline {
                 "The mean response to the training perturbations, each counting alike."
             }
             Self::Mean(Weighting::Cells) => "The mean response of all perturbed training cells, each counting alike.",
+            Self::MeanWithOwnGene => {
+                "The training mean, in which the perturbed gene's own transcript falls by the share by which the others' did: what \
+                 is known of a knockdown without knowing the gene."
+            }
             Self::Additive => {
                 "The responses to the single perturbations added; one that was not seen counts as the mean of training."
             }
@@ -137,6 +147,7 @@ impl Baseline {
                 let fitted = Bilinear::fit_vectors(&screen.control.mean, &means, &vectors, N_COMPONENTS, PENALTY);
                 Fitted::Bilinear(fitted)
             }
+            Self::MeanWithOwnGene => with_own_gene(screen, fold),
             Self::NoChange | Self::Mean(_) | Self::Additive => Fitted::Nothing,
         }
     }
@@ -164,6 +175,12 @@ impl Baseline {
                 let is_known = parts.iter().any(Option::is_some);
                 additive(&parts, mean).filter(|_| is_known).map(|(sum, _)| sum)
             }
+            (_, Fitted::OwnGene { mean, share }) => {
+                let gene = target.own_gene?;
+                let mut said = mean.clone();
+                said[gene] += share * screen.control.mean[gene];
+                Some(said)
+            }
             (Self::Nearest(1), Fitted::Known { vectors, deltas }) => nearest_neighbour(vectors, deltas, vector?),
             (Self::Nearest(n), Fitted::Known { vectors, deltas }) => nearest_mean(vectors, deltas, vector?, n),
             (Self::LinearOnGenes, Fitted::Bilinear(fitted)) => fitted.as_ref()?.predict_gene(target.own_gene?),
@@ -172,6 +189,29 @@ impl Baseline {
             (_, Fitted::Kernel(fitted)) => fitted.as_ref()?.predict(vector?),
             _ => None,
         }
+    }
+}
+
+/// The share by which own transcripts change in training, and the mean response without that.
+fn with_own_gene<'a>(screen: &Screen<'_>, fold: &Fold) -> Fitted<'a> {
+    let control = &screen.control.mean;
+    let training = || fold.train.iter().map(|&at| &screen.targets[at]);
+    let own = training().filter_map(|target| target.own_gene.map(|gene| (target.response.delta[gene], control[gene])));
+    let measured = own.filter(|(change, _)| change.is_finite());
+    let share = own_share(measured.map(|(change, control)| (f64::from(change), f64::from(control)))) as f32;
+    let rests: Vec<Vec<f32>> = training()
+        .map(|target| {
+            let mut rest = target.response.delta.clone();
+            if let Some(gene) = target.own_gene {
+                rest[gene] -= share * control[gene];
+            }
+            rest
+        })
+        .collect();
+    let rests: Vec<&[f32]> = rests.iter().map(Vec::as_slice).collect();
+    match weighted_mean(&rests, &vec![1; rests.len()], Weighting::Perturbations) {
+        Some(mean) => Fitted::OwnGene { mean, share },
+        None => Fitted::Nothing,
     }
 }
 

@@ -173,7 +173,8 @@ struct Responses {
 
 impl Responses {
     fn of(observed: &[&Observed], control_mean: &[f64], config: &AnchorConfig) -> Self {
-        let own_share = if config.own_gene { own_share(observed, control_mean) } else { 0.0 };
+        let own = observed.iter().filter_map(|target| target.gene.map(|gene| (target.delta[gene], control_mean[gene])));
+        let own_share = if config.own_gene { own_share(own) } else { 0.0 };
         let n_genes = control_mean.len();
         let mut values = Mat::zeros(n_genes + 1, observed.len());
         for (at, target) in observed.iter().enumerate() {
@@ -211,13 +212,11 @@ fn anchor_of(process: &Process, fitted: &Fitted<'_>, config: &AnchorConfig, own_
     }
 }
 
-/// Median over the targets among the genes of change over control expression; 0 where there is none.
-fn own_share(observed: &[&Observed], control_mean: &[f64]) -> f64 {
-    let share = |target: &&Observed| {
-        let gene = target.gene.filter(|&gene| control_mean[gene] > 0.0)?;
-        Some(target.delta[gene] / control_mean[gene])
-    };
-    let mut shares: Vec<f64> = observed.iter().filter_map(share).collect();
+/// The share of its control expression that a perturbed gene's own transcript changes by: the median over training targets
+/// that are among the genes, each with the change of its own gene and that gene's mean in control cells. 0 where there is none.
+pub fn own_share(changes: impl Iterator<Item = (f64, f64)>) -> f64 {
+    let mut shares: Vec<f64> =
+        changes.filter(|(_, control)| *control > 0.0).map(|(change, control)| change / control).collect();
     shares.sort_by(f64::total_cmp);
     let median = match shares.len() {
         0 => 0.0,

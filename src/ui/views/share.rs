@@ -48,18 +48,16 @@ pub fn follow_address(control: Control) {
     on_cleanup(move || handle.remove());
     // While a link is not arrived at, it stands.
     let shown = control.part(|state| (!state.is_arriving()).then(|| Address::of(state)));
-    Effect::new(move |before: Option<Option<Address>>| {
-        let address = shown.get();
-        if let Some(address) = &address {
-            let fragment = format!("#{}", address.fragment());
-            if window().location().hash().is_ok_and(|known| known != fragment) {
-                let is_step = before.flatten().is_some_and(|before| before.screen != address.screen);
-                let keep = if is_step { push_address } else { replace_address };
-                // A page that may not change its address (one in a frame without an origin) keeps the one it has.
-                let _ = keep(&JsValue::TRUE, "", &fragment);
-            }
+    Effect::new(move |_| {
+        let Some(address) = shown.get() else { return };
+        let (fragment, known) = (format!("#{}", address.fragment()), window().location().hash().unwrap_or_default());
+        if known != fragment {
+            // Where back and forward led, the address is at its step already; another place would cut off what follows.
+            let is_step = Address::read(&known).is_some_and(|before| before.screen != address.screen);
+            let keep = if is_step { push_address } else { replace_address };
+            // A page that may not change its address (one in a frame without an origin) keeps the one it has.
+            let _ = keep(&JsValue::TRUE, "", &fragment);
         }
-        address
     });
 }
 
