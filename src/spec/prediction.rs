@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::map::Grouping;
+use crate::map::{Grouping, Representation};
 use crate::model::Mode;
 
 /// Genes that a question perturbs together, at most.
@@ -87,6 +87,11 @@ impl CellChoice {
             Self::Group { grouping, group } => format!("{group} ({})", grouping.label()),
             Self::Selection { .. } => "the selection".into(),
         }
+    }
+
+    /// Whether the cells are a cluster of this representation.
+    pub fn is_cluster_of(&self, wanted: Representation) -> bool {
+        matches!(self, Self::Group { grouping: Grouping::Clusters { representation }, .. } if *representation == wanted)
     }
 
     /// Whether cells were chosen by their expression, on which a perturbation acts.
