@@ -47,7 +47,8 @@ pub fn additive_baseline(
     mut measured_alone: impl FnMut(&str) -> Option<(String, Vec<f32>)>,
 ) -> Option<Additive> {
     let alone: Vec<Option<(String, Vec<f32>)>> = genes.iter().map(|gene| measured_alone(gene)).collect();
-    let source = alone.iter().flatten().next().map(|(source, _)| source.clone())?;
+    let source =
+        sources(genes.iter().zip(&alone).filter_map(|(gene, found)| Some((gene.as_str(), &*found.as_ref()?.0))))?;
     let parts: Vec<Option<&[f32]>> =
         alone.iter().map(|found| found.as_ref().map(|(_, delta)| delta.as_slice())).collect();
     let n_genes = alone.iter().flatten().next().map_or(0, |(_, delta)| delta.len());
@@ -63,6 +64,16 @@ pub fn additive_baseline(
     Some(Additive { delta, measured: named(true), assumed: named(false), source })
 }
 
+/// Where the parts were measured: once where it is the same for all, else of each gene; none without parts.
+fn sources<'a>(of_genes: impl Iterator<Item = (&'a str, &'a str)>) -> Option<String> {
+    let of_genes: Vec<(&str, &str)> = of_genes.collect();
+    let (_, first) = of_genes.first()?;
+    if of_genes.iter().all(|(_, source)| source == first) {
+        return Some((*first).to_owned());
+    }
+    Some(of_genes.iter().map(|(gene, source)| format!("{gene}: {source}")).collect::<Vec<_>>().join("; "))
+}
+
 /// What is to be known of an answer to several genes at once.
 pub fn warning(checkpoint: &Checkpoint) -> String {
     let seen = match checkpoint.n_combinations_seen() {
@@ -74,4 +85,22 @@ pub fn warning(checkpoint: &Checkpoint) -> String {
         "The model reads one perturbation at a time: this is the sum of its answers to each gene alone, which knows nothing of \
          how they act on each other. {seen}."
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::additive_baseline;
+
+    #[test]
+    fn parts_of_several_sources_name_them_all() {
+        let genes = ["A", "B", "C"].map(String::from);
+        let said = |sources: [Option<&str>; 3]| {
+            let of = |gene: &str| sources[genes.iter().position(|name| name == gene)?];
+            let found = |gene: &str| of(gene).map(|source| (source.to_owned(), vec![1.0]));
+            additive_baseline(&genes, Some(&[0.5]), found).map(|additive| additive.source)
+        };
+        assert_eq!(said([Some("these cells"); 3]).as_deref(), Some("these cells"));
+        assert_eq!(said([Some("a screen"), None, Some("these cells")]).as_deref(), Some("A: a screen; C: these cells"));
+        assert_eq!(said([None; 3]), None);
+    }
 }

@@ -3,12 +3,13 @@
 use cells::source::NamedSource;
 use cells::write::h5ad::{H5ad, Matrix, Values, write_h5ad};
 use spec::device::{AttentionPath, BackendChoice};
-use spec::map::Grouping;
-use spec::message::{Event, Request};
+use spec::map::{Grouping, PopulationConfig, Representation};
+use spec::message::{Event, ExportKind, Request};
 use spec::model::Mode;
 use spec::prediction::{CellChoice, Prediction, Query, Support, Uncertainty};
-use spec::prepare::MapConfig;
+use spec::prepare::{MapConfig, ScaleConfig};
 
+use super::backwards::shipped;
 use super::{GENES, LOAD, Person, checkpoint_files, embed, failure};
 
 const LABELS: [&str; 6] = ["control", "STAT1", "control", "JAK2+STAT1", "control", "JAK2"];
@@ -191,6 +192,8 @@ fn choices_without_control_cells_are_refused_and_small_ones_named() {
     for part in ["2 control cells in the selection", "the measured change is understated"] {
         assert!(warned.contains(part), "{part}: {warned}");
     }
+    let Uncertainty::Unknown { reason } = &two.uncertainty else { panic!("{:?}", two.uncertainty) };
+    assert!(reason.contains("say nothing of the selection"), "{reason}");
 }
 
 #[test]
@@ -243,4 +246,75 @@ fn arrows_start_at_the_cells_and_end_where_the_change_takes_them() {
     let Event::Shifted { shifts } = ask(&mut person, query) else { panic!("shifts") };
     assert_eq!(shifts.layouts.iter().map(|layout| layout.is_umap).collect::<Vec<_>>(), [false, true]);
     assert!(shifts.layouts[1].predicted.to.iter().all(|value| value.is_finite()));
+}
+
+/// Names of what is saved in a file.
+fn saved_answers(person: &mut Person) -> String {
+    let Event::Exported { bytes, .. } = person.ask(Request::Export { kind: ExportKind::H5ad }, vec![]) else {
+        panic!("a file")
+    };
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[test]
+fn answers_in_clusters_that_are_others_now_are_forgotten() {
+    let mut person = Person::with_pairs();
+    person.ask(Request::Embed { config: MapConfig { genes: None, ..MapConfig::default() } }, vec![]);
+    let of = Representation::Expression;
+    let map = |person: &mut Person, resolution: f64, min_dist: f64| {
+        let config =
+            PopulationConfig { n_neighbours: 5, n_epochs: Some(5), resolution, min_dist, ..Default::default() };
+        let (Event::Mapped { mapped }, _) = person.unfold(of, config) else { panic!("a map") };
+        mapped.clusters
+    };
+    let first = map(&mut person, 1.0, 0.5);
+    let cells = CellChoice::Group { grouping: Grouping::Clusters { representation: of }, group: "0".into() };
+    let in_cluster = Query { cells, ..together(&["JAK2"]) };
+    let (whole, part) = (person.answer(together(&["JAK2"])), person.answer(in_cluster.clone()));
+    assert_ne!(whole.n_control_cells, part.n_control_cells);
+    let is_known = |person: &mut Person, query: &Query| {
+        let answer = person.ask(Request::Shifts { query: query.clone() }, vec![]);
+        matches!(answer, Event::Shifted { .. })
+    };
+    let named = "JAK2 knockout in cluster 0 of expression";
+    assert!(is_known(&mut person, &in_cluster) && saved_answers(&mut person).contains(named));
+    // Another layout of the same clusters changes nothing.
+    assert_eq!(map(&mut person, 1.0, 0.1), first);
+    assert!(is_known(&mut person, &in_cluster));
+    assert_ne!(map(&mut person, 3.0, 0.1), first);
+    assert!(!is_known(&mut person, &in_cluster) && is_known(&mut person, &together(&["JAK2"])));
+    assert!(!saved_answers(&mut person).contains(named), "what is saved is of clusters that are there");
+    // Other components: no clusters.
+    person.answer(in_cluster.clone());
+    person.ask(
+        Request::Embed {
+            config: MapConfig { scale: Some(ScaleConfig::default()), genes: None, ..MapConfig::default() },
+        },
+        vec![],
+    );
+    assert!(!is_known(&mut person, &in_cluster));
+}
+
+#[test]
+fn what_the_model_came_with_is_not_said_to_be_of_the_chosen_metacells() {
+    let mut person = Person::new();
+    person.ask(Request::Start { backend: BackendChoice::Cpu, attention: AttentionPath::default() }, vec![]);
+    let files = ["model.safetensors", "bank.safetensors", "measured.safetensors", "card.json"].map(shipped);
+    person.ask(LOAD, files.into());
+    let Event::Opened { opened } = person.ask(Request::OPEN, vec![shipped("metacells.h5ad")]) else { panic!("opened") };
+    let Event::Prepared { prepared } = person.ask(Request::Prepare { options: opened.suggested }, vec![]) else {
+        panic!("prepared")
+    };
+    let target = prepared.perturbations[1].0.clone();
+    let whole = person.answer(together(&[&target]));
+    assert!(whole.measured.as_ref().is_some_and(|measured| !measured.is_of_these_cells), "{:?}", whole.measured);
+    let warned = whole.warnings.join(" ");
+    assert!(!warned.contains("of all cells of the screen"), "{warned}");
+    let n = prepared.n_cells as u32;
+    let part =
+        person.answer(Query { cells: CellChoice::Selection { rows: (0..n / 2).collect() }, ..together(&[&target]) });
+    assert!(part.measured.as_ref().is_some_and(|measured| !measured.is_of_these_cells), "{:?}", part.measured);
+    let warned = part.warnings.join(" ");
+    assert!(warned.contains("of all cells of the screen") && !warned.contains("understated"), "{warned}");
+    assert!(part.uncertainty.intervals().is_none());
 }
