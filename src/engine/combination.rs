@@ -86,21 +86,3 @@ pub fn warning(checkpoint: &Checkpoint) -> String {
          how they act on each other. {seen}."
     )
 }
-
-#[cfg(test)]
-mod tests {
-    use super::additive_baseline;
-
-    #[test]
-    fn parts_of_several_sources_name_them_all() {
-        let genes = ["A", "B", "C"].map(String::from);
-        let said = |sources: [Option<&str>; 3]| {
-            let of = |gene: &str| sources[genes.iter().position(|name| name == gene)?];
-            let found = |gene: &str| of(gene).map(|source| (source.to_owned(), vec![1.0]));
-            additive_baseline(&genes, Some(&[0.5]), found).map(|additive| additive.source)
-        };
-        assert_eq!(said([Some("these cells"); 3]).as_deref(), Some("these cells"));
-        assert_eq!(said([Some("a screen"), None, Some("these cells")]).as_deref(), Some("A: a screen; C: these cells"));
-        assert_eq!(said([None; 3]), None);
-    }
-}

@@ -17,6 +17,11 @@ const N_CELLS: usize = 48;
 
 /// Cells of two donors, one of which gave two thirds of them; perturbed singly and together.
 fn cells() -> NamedSource {
+    NamedSource::from_bytes("pairs.h5ad", write_h5ad(&pairs(LABELS)).expect("a well-formed file"))
+}
+
+/// Rows with these labels in turn.
+fn pairs(labels: [&str; 6]) -> H5ad {
     let n_genes = GENES.len();
     let counts = (0..N_CELLS * n_genes).map(|at| ((at * 7 + at / 5) % 11) as f32).collect();
     let mut file = H5ad::new(
@@ -24,13 +29,13 @@ fn cells() -> NamedSource {
         (0..N_CELLS).map(|cell| format!("cell{cell}")).collect(),
         GENES.map(String::from).into(),
     );
-    let labels: Vec<&str> = (0..N_CELLS).map(|cell| LABELS[cell % 6]).collect();
+    let labels: Vec<&str> = (0..N_CELLS).map(|cell| labels[cell % 6]).collect();
     let donors: Vec<&str> = (0..N_CELLS).map(|cell| ["old", "old", "young"][cell / 3 % 3]).collect();
     let rare: Vec<&str> = labels.iter().map(|label| if *label == "JAK2" { "yes" } else { "no" }).collect();
     file.obs.columns.push(("condition".into(), Values::categorical(&labels)));
     file.obs.columns.push(("donor".into(), Values::categorical(&donors)));
     file.obs.columns.push(("rare".into(), Values::categorical(&rare)));
-    NamedSource::from_bytes("pairs.h5ad", write_h5ad(&file).expect("a well-formed file"))
+    file
 }
 
 impl Person {
@@ -111,6 +116,23 @@ fn beside_a_combination_stand_its_measurement_and_the_sum_of_what_was_measured_a
     assert_eq!((additive.measured, additive.assumed), (vec!["STAT1".to_owned()], vec!["TP53".to_owned()]));
     assert_eq!(additive.delta, sum(&stat1, &some.training_mean.expect("a table")));
     assert!(some.measured.is_none());
+}
+
+#[test]
+fn an_additive_baseline_of_several_sources_names_them_all() {
+    let mut person = Person::with_pairs();
+    let source = |person: &mut Person, genes: &[&str]| person.answer(together(genes)).additive.expect("parts").source;
+    assert_eq!(source(&mut person, &["STAT1", "JAK2"]), "these cells");
+    // Of metacells the table that came with the model has STAT1 and JAK2, and only the file TP53.
+    let mut file = pairs(["control", "STAT1", "control", "TP53", "control", "JAK2"]);
+    file.uns.push(("waddington/unit".into(), "metacell".into()));
+    file.obs.columns.push(("n_cells".into(), Values::F32(vec![4.0; N_CELLS])));
+    let file = NamedSource::from_bytes("metacells.h5ad", write_h5ad(&file).expect("a well-formed file"));
+    let Event::Opened { opened } = person.ask(Request::OPEN, vec![file]) else { panic!("opened") };
+    let prepared = person.ask(Request::Prepare { options: opened.suggested }, vec![]);
+    assert!(matches!(prepared, Event::Prepared { .. }), "{prepared:?}");
+    assert_eq!(source(&mut person, &["STAT1", "JAK2"]), "made up");
+    assert_eq!(source(&mut person, &["TP53", "STAT1"]), "STAT1: made up; TP53: these cells");
 }
 
 #[test]
