@@ -3,7 +3,7 @@
 
 use cells::data::Labels;
 use spec::map::Grouping;
-use spec::prediction::CellChoice;
+use spec::prediction::{CellChoice, Measured};
 
 use crate::failure::EngineError;
 use crate::look::Looked;
@@ -79,8 +79,8 @@ impl<'a> Chosen<'a> {
         }
     }
 
-    /// What is to be known of the choice.
-    pub fn warnings(&self, has_measured: bool) -> Vec<String> {
+    /// What is to be known of the choice, and of what was measured beside it.
+    pub fn warnings(&self, measured: Option<&Measured>) -> Vec<String> {
         let mut warnings = Vec::new();
         let n: f64 = self.controls.iter().map(|&row| self.population.weight(row)).sum();
         if n < FEW && self.is_chosen.is_some() {
@@ -90,7 +90,14 @@ impl<'a> Chosen<'a> {
                 self.choice.label()
             ));
         }
-        if has_measured && self.choice.is_by_expression() {
+        let is_elsewhere = measured.is_some_and(|measured| !measured.is_of_these_cells);
+        if is_elsewhere && !self.is_all() {
+            warnings.push(format!(
+                "The measured change is of all cells of the screen that came with the model, not of those in {}.",
+                self.choice.label()
+            ));
+        }
+        if measured.is_some_and(|measured| measured.is_of_these_cells) && self.choice.is_by_expression() {
             warnings.push(
                 "The cells were chosen by their expression, on which the perturbation acts: perturbed cells that it moved \
                  elsewhere are not among them, so the measured change is understated."

@@ -47,7 +47,8 @@ pub fn additive_baseline(
     mut measured_alone: impl FnMut(&str) -> Option<(String, Vec<f32>)>,
 ) -> Option<Additive> {
     let alone: Vec<Option<(String, Vec<f32>)>> = genes.iter().map(|gene| measured_alone(gene)).collect();
-    let source = alone.iter().flatten().next().map(|(source, _)| source.clone())?;
+    let source =
+        sources(genes.iter().zip(&alone).filter_map(|(gene, found)| Some((gene.as_str(), &*found.as_ref()?.0))))?;
     let parts: Vec<Option<&[f32]>> =
         alone.iter().map(|found| found.as_ref().map(|(_, delta)| delta.as_slice())).collect();
     let n_genes = alone.iter().flatten().next().map_or(0, |(_, delta)| delta.len());
@@ -61,6 +62,16 @@ pub fn additive_baseline(
         of.map(|(gene, _)| gene.clone()).collect()
     };
     Some(Additive { delta, measured: named(true), assumed: named(false), source })
+}
+
+/// Where the parts were measured: once where it is the same for all, else of each gene; none without parts.
+fn sources<'a>(of_genes: impl Iterator<Item = (&'a str, &'a str)>) -> Option<String> {
+    let of_genes: Vec<(&str, &str)> = of_genes.collect();
+    let (_, first) = of_genes.first()?;
+    if of_genes.iter().all(|(_, source)| source == first) {
+        return Some((*first).to_owned());
+    }
+    Some(of_genes.iter().map(|(gene, source)| format!("{gene}: {source}")).collect::<Vec<_>>().join("; "))
 }
 
 /// What is to be known of an answer to several genes at once.

@@ -12,7 +12,7 @@ use jepa::query::Predictor;
 use spec::evaluation::Level;
 use spec::metrics::Undefined;
 use spec::model::Mode;
-use spec::prediction::{Intervals, Query, Uncertainty};
+use spec::prediction::{CellChoice, Intervals, Query, Uncertainty};
 
 use crate::failure::EngineError;
 use crate::population::spread;
@@ -52,6 +52,12 @@ impl Known<'_> {
                  nothing of those."
                     .into(),
             );
+        }
+        if query.cells != CellChoice::All {
+            return unknown(format!(
+                "No interval: it would be made of errors on the mean of all control cells, and those say nothing of {}.",
+                query.cells.label()
+            ));
         }
         if header.seen.contains(&query.target) {
             return unknown(

@@ -216,6 +216,11 @@ impl Looked {
         }
     }
 
+    /// The cluster of each row, by representation; none where it was not mapped.
+    pub fn clusters(&self) -> [Option<Vec<u32>>; 2] {
+        Representation::ALL.map(|representation| self.mapped(representation).map(|mapped| mapped.clusters.clone()))
+    }
+
     /// All there are.
     pub fn all_mapped(&self) -> impl Iterator<Item = &Mapped> {
         Representation::ALL.into_iter().filter_map(|representation| self.mapped(representation))

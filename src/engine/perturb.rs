@@ -59,7 +59,7 @@ pub async fn predict(
     missing.iter().for_each(|&gene| control.mean[gene] = f32::NAN);
     let agreement = measured.as_ref().map_or_else(Vec::new, |measured| scores(&delta, &baselines, &measured.delta));
     let mut warnings: Vec<String> = (asked.len() > 1).then(|| combination::warning(checkpoint)).into_iter().collect();
-    warnings.extend(chosen.warnings(measured.is_some()));
+    warnings.extend(chosen.warnings(measured.as_ref()));
     warnings.extend(self::warnings(population, checkpoint));
     let nearest = parts.first().filter(|_| parts.len() == 1).and_then(|part| part.nearest.clone());
     Ok(Prediction {
@@ -185,6 +185,7 @@ impl<G: Fn(&[usize]) -> Option<GroupMean>> Measuring<'_, G> {
         let response = response(&labels.names[code], &perturbed, self.control).without(self.missing.iter().copied());
         Some(Measured {
             source: self.chosen.source(),
+            is_of_these_cells: true,
             n_cells: response.n_cells,
             n_control_cells: self.control.n_cells,
             delta: response.delta,
@@ -198,6 +199,7 @@ impl<G: Fn(&[usize]) -> Option<GroupMean>> Measuring<'_, G> {
         let whole = if self.chosen.is_all() { "" } else { "; of all its cells, not of those that were chosen" };
         Some(Measured {
             source: format!("{}{whole}", table.source),
+            is_of_these_cells: false,
             n_cells: response.n_cells,
             n_control_cells: table.n_control_cells,
             delta: response.delta.clone(),

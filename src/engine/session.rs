@@ -8,6 +8,7 @@ use cells::source::NamedSource;
 use jepa::device::Device;
 use spec::device::{AttentionPath, BackendChoice, DeviceReport};
 use spec::evaluation::Folds;
+use spec::map::Representation;
 use spec::message::{Envelope, Event, Request};
 use spec::prediction::Prediction;
 
@@ -163,11 +164,17 @@ impl Session {
             }
             Request::Embed { config } => {
                 let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
-                self.looked.look(task, population, self.model.as_ref(), config).await?
+                let before = self.looked.clusters();
+                let event = self.looked.look(task, population, self.model.as_ref(), config).await;
+                self.forget_clusters(&before);
+                event?
             }
             Request::Map { representation, config } => {
                 let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
-                Box::pin(self.looked.map(task, population, representation, config)).await?
+                let before = self.looked.clusters();
+                let event = Box::pin(self.looked.map(task, population, representation, config)).await;
+                self.forget_clusters(&before);
+                event?
             }
             Request::Markers { grouping, options } => {
                 let population = self.population.as_ref().ok_or(PREPARED_FIRST)?;
@@ -283,7 +290,9 @@ impl Session {
     fn take_model(&mut self, model: Loaded) -> Event {
         let event = model.told();
         self.model = Some(model);
+        let before = self.looked.clusters();
         self.looked.forget_model();
+        self.forget_clusters(&before);
         // The cells were scaled and matched for another checkpoint, or for none.
         if let Some(population) = &mut self.population {
             population.alignment = None;
@@ -307,6 +316,15 @@ impl Session {
     fn forget_results(&mut self) {
         self.looked = Looked::default();
         self.predictions.clear();
+    }
+
+    /// Where clusters are no longer those of `before`, answers in them are of other cells than their names say.
+    fn forget_clusters(&mut self, before: &[Option<Vec<u32>>; 2]) {
+        let now = self.looked.clusters();
+        let changed = Representation::ALL.into_iter().zip(before.iter().zip(&now)).filter(|(_, (old, new))| old != new);
+        for (representation, _) in changed {
+            self.predictions.retain(|known| !known.query.cells.is_cluster_of(representation));
+        }
     }
 
     async fn start(&mut self, backend: BackendChoice) -> Result<Event, EngineError> {

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::genes::Pathway;
 use crate::metrics::Metric;
+use crate::prediction::FEWEST_CELLS;
 
 /// Which perturbations are held out, and what is learnt from then.
 ///
@@ -78,7 +79,7 @@ impl Default for EvaluationConfig {
         Self {
             folds: Folds::default(),
             metrics: Metric::REPORTED.to_vec(),
-            min_cells: 10,
+            min_cells: FEWEST_CELLS,
             n_draws: 2000,
             n_halves: 20,
             n_pairs: 1000,

@@ -2,11 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::map::Grouping;
+use crate::map::{Grouping, Representation};
 use crate::model::Mode;
 
 /// Genes that a question perturbs together, at most.
 pub const MAX_TOGETHER: usize = 6;
+
+/// A mean response of fewer perturbed cells is mostly chance: nothing is held against it (the floor of evaluations).
+pub const FEWEST_CELLS: usize = 10;
 
 /// What does perturbing `target`, alone or together with other genes, do to control cells of the prepared data?
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -87,6 +90,11 @@ impl CellChoice {
             Self::Group { grouping, group } => format!("{group} ({})", grouping.label()),
             Self::Selection { .. } => "the selection".into(),
         }
+    }
+
+    /// Whether the cells are a cluster of this representation.
+    pub fn is_cluster_of(&self, wanted: Representation) -> bool {
+        matches!(self, Self::Group { grouping: Grouping::Clusters { representation }, .. } if *representation == wanted)
     }
 
     /// Whether cells were chosen by their expression, on which a perturbation acts.
@@ -172,6 +180,8 @@ pub struct Intervals {
 pub struct Measured {
     /// Where it was measured: the prepared file, or the demo's own table.
     pub source: String,
+    /// Whether in the cells that the question is about; else it is of all cells of a screen that came with the model.
+    pub is_of_these_cells: bool,
     /// Perturbed cells.
     pub n_cells: usize,
     /// Control cells.

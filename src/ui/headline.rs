@@ -2,12 +2,13 @@
 //!
 //! The sentence is decided by the numbers beside it: the model against the mean of the training perturbations (by
 //! delta Pearson and mean squared error), against no change (by mean squared error), and then against every other simple
-//! method that is listed, by both. It never calls an unchecked prediction good.
+//! method that is listed, by both. It never calls an unchecked prediction good, nor one that is held
+//! against a few cells.
 
 use spec::checkpoint::{Card, MethodScore};
-use spec::prediction::{Prediction, Support};
+use spec::prediction::{FEWEST_CELLS, Prediction, Support};
 
-use crate::format::{correlation, sentence, significant};
+use crate::format::{correlation, plural, sentence, significant};
 
 /// How a prediction fares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +40,7 @@ pub struct Headline {
 pub fn headline(prediction: &Prediction, card: Option<&Card>) -> Headline {
     let name = prediction.query.name();
     let target = name.as_str();
-    let (Some(_), Some(model)) = (&prediction.measured, find(&prediction.agreement, "model")) else {
+    let (Some(measured), Some(model)) = (&prediction.measured, find(&prediction.agreement, "model")) else {
         return unchecked(target, card);
     };
     let mean = find(&prediction.agreement, "training mean");
@@ -53,6 +54,9 @@ pub fn headline(prediction: &Prediction, card: Option<&Card>) -> Headline {
         nearer_than_none: is_nearer_than(none),
         rival: rival.map(|rival| rival.method.as_str()),
     };
+    if prediction.support != Support::Seen && measured.n_cells < FEWEST_CELLS {
+        return too_few(target, measured.n_cells, card);
+    }
     let (verdict, sentence) = if prediction.support == Support::Seen {
         let sentence = format!(
             "{target} was in the training data: this prediction is a recollection, and its agreement with the \
@@ -135,6 +139,20 @@ fn judge(target: &str, standing: Standing<'_>) -> (Verdict, String) {
 
 fn unchecked(target: &str, card: Option<&Card>) -> Headline {
     let sentence = format!("No measured response to {target} is at hand: this prediction cannot be checked here.");
+    open(sentence, card)
+}
+
+/// The mean of a few cells is mostly chance, and so is what comes close to it.
+fn too_few(target: &str, n_cells: usize, card: Option<&Card>) -> Headline {
+    let cells = plural(n_cells as u64, "cell");
+    let sentence = format!(
+        "{target} was measured in {cells} only: too few to say how good this prediction is ({FEWEST_CELLS} are needed)."
+    );
+    open(sentence, card)
+}
+
+/// No verdict; what is known of the model elsewhere stands beside it.
+fn open(sentence: String, card: Option<&Card>) -> Headline {
     let detail = card.and_then(|card| {
         let model = find(&card.scores, "model")?;
         let mean = find(&card.scores, "training mean")?;
@@ -208,8 +226,14 @@ mod tests {
     }
 
     fn prediction(support: Support, model: (f64, f64), mean: f64, none_mse: f64) -> Prediction {
-        let measured =
-            Measured { source: "t".into(), n_cells: 9, n_control_cells: 9, delta: vec![], standard_error: vec![] };
+        let measured = Measured {
+            source: "t".into(),
+            is_of_these_cells: true,
+            n_cells: 10,
+            n_control_cells: 10,
+            delta: vec![],
+            standard_error: vec![],
+        };
         Prediction {
             query: Query::of("STAT1", Mode::Knockout),
             support,
@@ -258,6 +282,21 @@ mod tests {
             let headline = headline(&rivalled, None);
             assert_eq!(headline.verdict, verdict, "{headline:?}");
             assert_eq!(headline.sentence.contains("does as well or better"), verdict == Verdict::Mixed);
+        }
+        for (n_cells, support, verdict) in [
+            (1, Support::HeldOut, Verdict::Unchecked),
+            (9, Support::NeverMeasured, Verdict::Unchecked),
+            (10, Support::HeldOut, Verdict::Ahead),
+            // What was learnt is a recollection, of however few cells.
+            (9, Support::Seen, Verdict::Recollection),
+        ] {
+            let mut few = prediction(support, (0.6, 0.1), 0.3, 0.2);
+            few.measured.iter_mut().for_each(|measured| measured.n_cells = n_cells);
+            let headline = headline(&few, None);
+            assert_eq!(headline.verdict, verdict, "{headline:?}");
+            assert_eq!(headline.sentence.contains("too few"), verdict == Verdict::Unchecked, "{headline:?}");
+            let named = format!("in {n_cells} cell{} only", if n_cells == 1 { "" } else { "s" });
+            assert_eq!(headline.sentence.contains(&named), verdict == Verdict::Unchecked, "{headline:?}");
         }
         let mut unmeasured = prediction(Support::NeverMeasured, (0.6, 0.1), 0.3, 0.2);
         unmeasured.measured = None;

@@ -1,6 +1,8 @@
 //! What stands beside the ranking: the vector that would meet the signature best, the measured responses that are like it,
 //! and what of the candidates is worth measuring next.
 
+use std::borrow::Cow;
+
 use jepa::eval::pearson;
 use jepa::eval::support::support;
 use jepa::measured::MeasuredTable;
@@ -8,7 +10,7 @@ use jepa::query::backwards::{Changes, NO_SCORE};
 use jepa::query::inverse::Inverse;
 use spec::backwards::{Match, Mechanism, Optimised, Priority};
 use spec::dataset::CellUnit;
-use spec::prediction::Support;
+use spec::prediction::{FEWEST_CELLS, Support};
 
 use super::{N_SHUFFLES, N_TOLD, Predicted, accuracy};
 use crate::checkpoint::Checkpoint;
@@ -56,9 +58,17 @@ pub(super) fn mechanism(
         CellUnit::Cell => Some(population.measured(&checkpoint.header().genes)?),
         CellUnit::Metacell => None,
     };
-    let own = own.filter(|table| table.responses.len() >= FEWEST_MEASURED);
-    let shipped = checkpoint.measured.as_ref().filter(|table| table.responses.len() >= FEWEST_MEASURED);
-    Ok(own.as_ref().or(shipped).map(|table| like(table, checkpoint, wanted)))
+    let own = own.map(Cow::Owned).and_then(of_enough_cells);
+    let shipped = || checkpoint.measured.as_ref().map(Cow::Borrowed).and_then(of_enough_cells);
+    Ok(own.or_else(shipped).map(|table| like(&table, checkpoint, wanted)))
+}
+
+/// The responses of enough cells, where they are enough: the mean of a few cells is mostly chance.
+fn of_enough_cells(mut table: Cow<'_, MeasuredTable>) -> Option<Cow<'_, MeasuredTable>> {
+    if table.responses.iter().any(|response| response.n_cells < FEWEST_CELLS) {
+        table.to_mut().responses.retain(|response| response.n_cells >= FEWEST_CELLS);
+    }
+    Some(table).filter(|table| table.responses.len() >= FEWEST_MEASURED)
 }
 
 fn like(table: &MeasuredTable, checkpoint: &Checkpoint, wanted: &[f32]) -> Mechanism {

@@ -51,6 +51,8 @@ impl State {
             Event::Embedded { genes, maps } => {
                 self.variable_genes = genes.map(Shared::new);
                 self.maps = Some(Shared::new(maps));
+                // Arrows are drawn on the maps of before.
+                self.asking.shifts = None;
             }
             Event::Predicted { prediction } => {
                 self.failure = None;
@@ -92,6 +94,7 @@ impl State {
         if self.checkpoint.as_ref().is_some_and(|old| old.header != checkpoint.header) {
             self.prediction = None;
             self.evaluation = None;
+            self.backwards.found = None;
             self.forget_question();
         }
         self.keep_known_genes(|gene| checkpoint.support(gene).is_some());

@@ -3,6 +3,7 @@
 use spec::dataset::GeneJoin;
 use spec::evaluation::EvaluationConfig;
 use spec::labels::{LabelOptions, LabelTable, Reading};
+use spec::map::Representation;
 use spec::message::Request;
 use spec::metrics::Metric;
 use spec::prepare::{CellFilter, MapConfig};
@@ -129,6 +130,7 @@ impl State {
         self.map_config = config;
         // Of other components; those of latent states stay.
         self.population.mapped[0] = None;
+        self.forget_clusters(Representation::Expression);
         self.drop_maps_to_come();
         if self.dataset.is_some() && !self.has_job(|request| matches!(request, Request::Prepare { .. })) {
             self.ask_for_maps();

@@ -1,5 +1,6 @@
 //! The question that is being put together: genes, cells, and the answers that are kept beside each other.
 
+use spec::map::{CellQuantity, Representation};
 use spec::message::Request;
 use spec::prediction::{CellChoice, MAX_TOGETHER, Prediction, Query};
 use spec::shift::Shifts;
@@ -114,6 +115,32 @@ impl State {
         self.asking.shifts = None;
         self.asking.cells = CellChoice::All;
         self.asking.selected = None;
+    }
+
+    /// Other clusters are other cells under the same numbers: answers in them are let go of, and so is their choice.
+    pub(super) fn forget_clusters(&mut self, of: Representation) {
+        let is_gone = |query: &Query| query.cells.is_cluster_of(of);
+        let n_known = self.asking.compared.len();
+        self.asking.compared.retain(|known| !is_gone(&known.query));
+        let mut n_gone = n_known - self.asking.compared.len();
+        if self.prediction.take_if(|answer| is_gone(&answer.query)).is_some() {
+            n_gone = n_gone.max(1);
+        }
+        if n_gone > 0 {
+            let of = of.label();
+            self.notices.push(format!("The clusters of {of} are others now: answers in the old ones were let go of."));
+        }
+        self.population
+            .columns
+            .retain(|(quantity, _)| !matches!(quantity, CellQuantity::Shift { query } if is_gone(query)));
+        self.queue.retain(|job| match &job.request {
+            Request::Predict { query } | Request::Shifts { query } => !is_gone(query),
+            Request::CellValues { quantity: CellQuantity::Shift { query } } => !is_gone(query),
+            _ => true,
+        });
+        if self.asking.cells.is_cluster_of(of) {
+            self.asking.cells = CellChoice::All;
+        }
     }
 
     /// Genes that another model cannot be asked for are left out of the combination.

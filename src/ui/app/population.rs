@@ -121,8 +121,14 @@ impl State {
         match answer {
             Event::Mapped { mapped } => {
                 self.population.unfolding = None;
-                let place = mapped.representation as usize;
-                self.population.mapped[place] = Some(Shared::new(*mapped));
+                let of = mapped.representation;
+                let is_same = self.population.mapped(of).is_some_and(|old| old.clusters == mapped.clusters);
+                if !is_same {
+                    self.forget_clusters(of);
+                }
+                // Arrows are drawn on the layout of before.
+                self.asking.shifts = None;
+                self.population.mapped[of as usize] = Some(Shared::new(*mapped));
             }
             Event::MarkersFound { table } => self.population.markers = Some(Shared::new(*table)),
             Event::Scored { table } => self.population.scores = Some(Shared::new(*table)),
@@ -144,10 +150,15 @@ impl State {
         let config = std::mem::take(&mut self.population.config);
         self.population = Population { config, ..Population::default() };
         self.forget_question();
+        self.backwards.found = None;
         let is_of_cells = |request: &Request| {
             matches!(
                 request,
-                Request::Map { .. } | Request::Markers { .. } | Request::Score { .. } | Request::CellValues { .. }
+                Request::Map { .. }
+                    | Request::Markers { .. }
+                    | Request::Score { .. }
+                    | Request::CellValues { .. }
+                    | Request::Shifts { .. }
             )
         };
         self.queue.retain(|job| !is_of_cells(&job.request));

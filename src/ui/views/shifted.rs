@@ -26,7 +26,10 @@ pub fn Shifted(prediction: Shared<Prediction>) -> impl IntoView {
     let is_umap = RwSignal::new(false);
     let times = RwSignal::new(None::<f64>);
     let has_maps = move || maps.with(Option::is_some);
+    // They are gone once the map is made anew.
+    let is_unknown = control.part(|state| state.asking.shifts.is_none());
     Effect::new(move |_| {
+        is_unknown.track();
         if has_maps() {
             control.change(|state| state.ask_for_shifts());
         }

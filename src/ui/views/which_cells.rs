@@ -112,6 +112,24 @@ fn controls_among(dataset: &Dataset, rows: impl Iterator<Item = u32>) -> usize {
     rows.filter(|&row| is_control(row)).count()
 }
 
+/// Which cells are predicted from, and of which cells the measured response beside the answer is.
+fn explained(unit: CellUnit, is_by_expression: bool) -> &'static str {
+    match (unit, is_by_expression) {
+        (CellUnit::Cell, true) => {
+            "The control cells among them are predicted from, and what is measured is of the same cells."
+        }
+        (CellUnit::Cell, false) => "What is measured is of the same cells.",
+        (CellUnit::Metacell, true) => {
+            "The control metacells among them are predicted from. What was measured is taken from the screen that came with \
+             the model, of all its cells; of these metacells only where it has nothing."
+        }
+        (CellUnit::Metacell, false) => {
+            "What was measured is taken from the screen that came with the model, of all its cells; of these metacells only \
+             where it has nothing."
+        }
+    }
+}
+
 /// The choice.
 #[component]
 pub fn CellsChoice() -> impl IntoView {
@@ -147,14 +165,9 @@ pub fn CellsChoice() -> impl IntoView {
         };
         heads.get().into_iter().map(head).collect_view()
     };
-    let note = move || {
-        if heads.with(Vec::is_empty) {
-            "Clusters, or cells chosen with the lasso under Look, can be asked about by themselves."
-        } else if chosen.with(CellChoice::is_by_expression) {
-            "The control cells among them are predicted from, and what is measured is of the same cells."
-        } else {
-            "What is measured is of the same cells."
-        }
+    let note = move || match known.with(|known| known.dataset.as_ref().map(|dataset| dataset.prepared.unit)) {
+        Some(unit) if !heads.with(Vec::is_empty) => explained(unit, chosen.with(CellChoice::is_by_expression)),
+        _ => "Clusters, or cells chosen with the lasso under Look, can be asked about by themselves.",
     };
     view! {
         <label class="choice">
@@ -165,5 +178,21 @@ pub fn CellsChoice() -> impl IntoView {
             </select>
             <small data-testid="cells-note">{note}</small>
         </label>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use spec::dataset::CellUnit;
+
+    use super::explained;
+
+    #[test]
+    fn only_single_cells_are_measured_themselves() {
+        for is_by_expression in [false, true] {
+            assert!(explained(CellUnit::Cell, is_by_expression).contains("is of the same cells"));
+            let of_metacells = explained(CellUnit::Metacell, is_by_expression);
+            assert!(!of_metacells.contains("same cells") && of_metacells.contains("of all its cells"));
+        }
     }
 }

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use cells::source::NamedSource;
+use cells::write::h5ad::{H5ad, Matrix, Values, write_h5ad};
 use jepa::measured::MeasuredTable;
 use spec::backwards::{Backwards, Candidates, Signature};
 use spec::device::{AttentionPath, BackendChoice};
@@ -11,9 +12,9 @@ use spec::message::{Event, Request};
 use spec::model::Mode;
 use spec::prediction::Support;
 
-use super::{LOAD, Person};
+use super::{GENES, LOAD, Person, checkpoint_files};
 
-fn shipped(name: &str) -> NamedSource {
+pub(super) fn shipped(name: &str) -> NamedSource {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web/demo").join(name);
     NamedSource::from_bytes(name, std::fs::read(path).expect("it ships"))
 }
@@ -59,4 +60,42 @@ fn a_measured_response_finds_its_mechanism() {
     let next = &found.priorities;
     assert!(!next.is_empty() && next.iter().all(|one| one.support == Support::NeverMeasured));
     assert!(next.iter().all(|one| one.distance.is_finite() && (0.0..=2.0).contains(&one.distinct)), "{:?}", next[0]);
+}
+
+/// Cells with labels that have these many each.
+fn labelled(n_of_label: &[(&str, usize)]) -> NamedSource {
+    let labels: Vec<&str> = n_of_label.iter().flat_map(|(label, n)| vec![*label; *n]).collect();
+    let n_cells = labels.len();
+    let counts = (0..n_cells * GENES.len()).map(|at| ((at * 7 + at / 5) % 11) as f32).collect();
+    let mut file = H5ad::new(
+        Matrix::Dense { values: counts, n_obs: n_cells, n_vars: GENES.len() },
+        (0..n_cells).map(|cell| format!("cell{cell}")).collect(),
+        GENES.map(String::from).into(),
+    );
+    file.obs.columns.push(("condition".into(), Values::categorical(&labels)));
+    NamedSource::from_bytes("labelled.h5ad", write_h5ad(&file).expect("a well-formed file"))
+}
+
+#[test]
+fn labels_of_few_cells_are_no_mechanism() {
+    let mut person = Person::new();
+    person.ask(Request::Start { backend: BackendChoice::Cpu, attention: AttentionPath::default() }, vec![]);
+    person.ask(LOAD, checkpoint_files());
+    for (n_of_few, compared) in [(9, None), (10, Some(["JAK2", "STAT1", "TP53"]))] {
+        let file = labelled(&[("control", 20), ("STAT1", 12), ("JAK2", 12), ("TP53", n_of_few), ("MYC", 1)]);
+        let Event::Opened { opened } = person.ask(Request::OPEN, vec![file]) else { panic!("opened") };
+        person.ask(Request::Prepare { options: opened.suggested }, vec![]);
+        let weights = (0..GENES.len()).map(|gene| gene as f32 - 2.5).collect();
+        let signature = Box::new(Signature { name: "typed".into(), genes: GENES.map(String::from).into(), weights });
+        let request = Request::AskBackwards { signature, mode: Mode::Knockout, candidates: Candidates::OfModel };
+        let answer = person.ask(request, vec![]);
+        let Event::AskedBackwards { found } = answer else { panic!("{answer:?}") };
+        // The table that came with the model has two responses, of three cells each.
+        let named = found.mechanism.map(|mechanism| {
+            let mut named: Vec<String> = mechanism.nearest.into_iter().map(|one| one.target).collect();
+            named.sort();
+            named
+        });
+        assert_eq!(named, compared.map(|names| names.map(String::from).to_vec()), "{n_of_few} cells");
+    }
 }

@@ -3,12 +3,13 @@
 use cells::source::NamedSource;
 use cells::write::h5ad::{H5ad, Matrix, Values, write_h5ad};
 use spec::device::{AttentionPath, BackendChoice};
-use spec::map::Grouping;
-use spec::message::{Event, Request};
+use spec::map::{Grouping, PopulationConfig, Representation};
+use spec::message::{Event, ExportKind, Request};
 use spec::model::Mode;
 use spec::prediction::{CellChoice, Prediction, Query, Support, Uncertainty};
-use spec::prepare::MapConfig;
+use spec::prepare::{MapConfig, ScaleConfig};
 
+use super::backwards::shipped;
 use super::{GENES, LOAD, Person, checkpoint_files, embed, failure};
 
 const LABELS: [&str; 6] = ["control", "STAT1", "control", "JAK2+STAT1", "control", "JAK2"];
@@ -16,6 +17,11 @@ const N_CELLS: usize = 48;
 
 /// Cells of two donors, one of which gave two thirds of them; perturbed singly and together.
 fn cells() -> NamedSource {
+    NamedSource::from_bytes("pairs.h5ad", write_h5ad(&pairs(LABELS)).expect("a well-formed file"))
+}
+
+/// Rows with these labels in turn.
+fn pairs(labels: [&str; 6]) -> H5ad {
     let n_genes = GENES.len();
     let counts = (0..N_CELLS * n_genes).map(|at| ((at * 7 + at / 5) % 11) as f32).collect();
     let mut file = H5ad::new(
@@ -23,13 +29,13 @@ fn cells() -> NamedSource {
         (0..N_CELLS).map(|cell| format!("cell{cell}")).collect(),
         GENES.map(String::from).into(),
     );
-    let labels: Vec<&str> = (0..N_CELLS).map(|cell| LABELS[cell % 6]).collect();
+    let labels: Vec<&str> = (0..N_CELLS).map(|cell| labels[cell % 6]).collect();
     let donors: Vec<&str> = (0..N_CELLS).map(|cell| ["old", "old", "young"][cell / 3 % 3]).collect();
     let rare: Vec<&str> = labels.iter().map(|label| if *label == "JAK2" { "yes" } else { "no" }).collect();
     file.obs.columns.push(("condition".into(), Values::categorical(&labels)));
     file.obs.columns.push(("donor".into(), Values::categorical(&donors)));
     file.obs.columns.push(("rare".into(), Values::categorical(&rare)));
-    NamedSource::from_bytes("pairs.h5ad", write_h5ad(&file).expect("a well-formed file"))
+    file
 }
 
 impl Person {
@@ -113,6 +119,23 @@ fn beside_a_combination_stand_its_measurement_and_the_sum_of_what_was_measured_a
 }
 
 #[test]
+fn an_additive_baseline_of_several_sources_names_them_all() {
+    let mut person = Person::with_pairs();
+    let source = |person: &mut Person, genes: &[&str]| person.answer(together(genes)).additive.expect("parts").source;
+    assert_eq!(source(&mut person, &["STAT1", "JAK2"]), "these cells");
+    // Of metacells the table that came with the model has STAT1 and JAK2, and only the file TP53.
+    let mut file = pairs(["control", "STAT1", "control", "TP53", "control", "JAK2"]);
+    file.uns.push(("waddington/unit".into(), "metacell".into()));
+    file.obs.columns.push(("n_cells".into(), Values::F32(vec![4.0; N_CELLS])));
+    let file = NamedSource::from_bytes("metacells.h5ad", write_h5ad(&file).expect("a well-formed file"));
+    let Event::Opened { opened } = person.ask(Request::OPEN, vec![file]) else { panic!("opened") };
+    let prepared = person.ask(Request::Prepare { options: opened.suggested }, vec![]);
+    assert!(matches!(prepared, Event::Prepared { .. }), "{prepared:?}");
+    assert_eq!(source(&mut person, &["STAT1", "JAK2"]), "made up");
+    assert_eq!(source(&mut person, &["TP53", "STAT1"]), "STAT1: made up; TP53: these cells");
+}
+
+#[test]
 fn combinations_that_cannot_be_are_refused_by_name() {
     let mut person = Person::with_pairs();
     for (genes, expected) in [
@@ -191,6 +214,8 @@ fn choices_without_control_cells_are_refused_and_small_ones_named() {
     for part in ["2 control cells in the selection", "the measured change is understated"] {
         assert!(warned.contains(part), "{part}: {warned}");
     }
+    let Uncertainty::Unknown { reason } = &two.uncertainty else { panic!("{:?}", two.uncertainty) };
+    assert!(reason.contains("say nothing of the selection"), "{reason}");
 }
 
 #[test]
@@ -243,4 +268,75 @@ fn arrows_start_at_the_cells_and_end_where_the_change_takes_them() {
     let Event::Shifted { shifts } = ask(&mut person, query) else { panic!("shifts") };
     assert_eq!(shifts.layouts.iter().map(|layout| layout.is_umap).collect::<Vec<_>>(), [false, true]);
     assert!(shifts.layouts[1].predicted.to.iter().all(|value| value.is_finite()));
+}
+
+/// Names of what is saved in a file.
+fn saved_answers(person: &mut Person) -> String {
+    let Event::Exported { bytes, .. } = person.ask(Request::Export { kind: ExportKind::H5ad }, vec![]) else {
+        panic!("a file")
+    };
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[test]
+fn answers_in_clusters_that_are_others_now_are_forgotten() {
+    let mut person = Person::with_pairs();
+    person.ask(Request::Embed { config: MapConfig { genes: None, ..MapConfig::default() } }, vec![]);
+    let of = Representation::Expression;
+    let map = |person: &mut Person, resolution: f64, min_dist: f64| {
+        let config =
+            PopulationConfig { n_neighbours: 5, n_epochs: Some(5), resolution, min_dist, ..Default::default() };
+        let (Event::Mapped { mapped }, _) = person.unfold(of, config) else { panic!("a map") };
+        mapped.clusters
+    };
+    let first = map(&mut person, 1.0, 0.5);
+    let cells = CellChoice::Group { grouping: Grouping::Clusters { representation: of }, group: "0".into() };
+    let in_cluster = Query { cells, ..together(&["JAK2"]) };
+    let (whole, part) = (person.answer(together(&["JAK2"])), person.answer(in_cluster.clone()));
+    assert_ne!(whole.n_control_cells, part.n_control_cells);
+    let is_known = |person: &mut Person, query: &Query| {
+        let answer = person.ask(Request::Shifts { query: query.clone() }, vec![]);
+        matches!(answer, Event::Shifted { .. })
+    };
+    let named = "JAK2 knockout in cluster 0 of expression";
+    assert!(is_known(&mut person, &in_cluster) && saved_answers(&mut person).contains(named));
+    // Another layout of the same clusters changes nothing.
+    assert_eq!(map(&mut person, 1.0, 0.1), first);
+    assert!(is_known(&mut person, &in_cluster));
+    assert_ne!(map(&mut person, 3.0, 0.1), first);
+    assert!(!is_known(&mut person, &in_cluster) && is_known(&mut person, &together(&["JAK2"])));
+    assert!(!saved_answers(&mut person).contains(named), "what is saved is of clusters that are there");
+    // Other components: no clusters.
+    person.answer(in_cluster.clone());
+    person.ask(
+        Request::Embed {
+            config: MapConfig { scale: Some(ScaleConfig::default()), genes: None, ..MapConfig::default() },
+        },
+        vec![],
+    );
+    assert!(!is_known(&mut person, &in_cluster));
+}
+
+#[test]
+fn what_the_model_came_with_is_not_said_to_be_of_the_chosen_metacells() {
+    let mut person = Person::new();
+    person.ask(Request::Start { backend: BackendChoice::Cpu, attention: AttentionPath::default() }, vec![]);
+    let files = ["model.safetensors", "bank.safetensors", "measured.safetensors", "card.json"].map(shipped);
+    person.ask(LOAD, files.into());
+    let Event::Opened { opened } = person.ask(Request::OPEN, vec![shipped("metacells.h5ad")]) else { panic!("opened") };
+    let Event::Prepared { prepared } = person.ask(Request::Prepare { options: opened.suggested }, vec![]) else {
+        panic!("prepared")
+    };
+    let target = prepared.perturbations[1].0.clone();
+    let whole = person.answer(together(&[&target]));
+    assert!(whole.measured.as_ref().is_some_and(|measured| !measured.is_of_these_cells), "{:?}", whole.measured);
+    let warned = whole.warnings.join(" ");
+    assert!(!warned.contains("of all cells of the screen"), "{warned}");
+    let n = prepared.n_cells as u32;
+    let part =
+        person.answer(Query { cells: CellChoice::Selection { rows: (0..n / 2).collect() }, ..together(&[&target]) });
+    assert!(part.measured.as_ref().is_some_and(|measured| !measured.is_of_these_cells), "{:?}", part.measured);
+    let warned = part.warnings.join(" ");
+    assert!(warned.contains("of all cells of the screen") && !warned.contains("understated"), "{warned}");
+    assert!(part.uncertainty.intervals().is_none());
 }

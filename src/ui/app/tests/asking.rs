@@ -1,9 +1,12 @@
 //! The question as it is put together: genes that are added and left out, cells that are chosen, answers beside each other.
 
-use spec::map::{Grouping, Representation};
-use spec::message::{Event, Request};
+use spec::backwards::{Backwards, Signature};
+use spec::map::{Grouping, Mapped, PopulationConfig, Representation};
+use spec::message::{EmbeddingMap, Event, Request};
 use spec::model::Mode;
 use spec::prediction::{CellChoice, Prediction, Query};
+use spec::prepare::MapConfig;
+use spec::shift::Shifts;
 
 use super::{Screen, Shared, State, checkpoint, prediction, prepared, started, step};
 use crate::app::{Address, Layout};
@@ -65,6 +68,126 @@ fn a_selection_is_that_of_the_map_when_it_is_asked_about() {
     step(&mut state, prepared());
     assert_eq!((&state.asking.cells, &state.asking.selected), (&CellChoice::All, &None));
     assert!(state.asking.compared.is_empty());
+}
+
+/// Clusters of three cells.
+fn mapped(representation: Representation, clusters: [u32; 3]) -> Event {
+    let map = EmbeddingMap { name: "UMAP".into(), axes: ["1".into(), "2".into()], x: vec![0.0; 3], y: vec![0.0; 3] };
+    Event::Mapped {
+        mapped: Box::new(Mapped {
+            representation,
+            config: PopulationConfig::default(),
+            map,
+            clusters: clusters.to_vec(),
+            sizes: vec![2, 1],
+            modularity: 0.5,
+            n_neighbours: 2,
+            computed: Vec::new(),
+            warnings: Vec::new(),
+        }),
+    }
+}
+
+fn shifts(query: Query) -> Option<Shared<Shifts>> {
+    Some(Shared::new(Shifts { query, layouts: Vec::new(), share_drawn: 1.0, n_genes: [1, 1] }))
+}
+
+#[test]
+fn other_clusters_make_answers_in_the_old_ones_forgotten() {
+    let mut state = started();
+    let whole = asked(&mut state);
+    for of in Representation::ALL {
+        state.map_population(of);
+        step(&mut state, mapped(of, [0, 0, 1]));
+        let grouping = Grouping::Clusters { representation: of };
+        state.asking.cells = CellChoice::Group { grouping, group: "1".into() };
+        asked(&mut state);
+    }
+    let shown = state.asking.compared[1].clone();
+    state.show_answer(shown.clone());
+    state.asking.shifts = shifts(shown.query.clone());
+    // Another layout of the same clusters: the answers stay, arrows are asked for anew.
+    state.map_population(Representation::Expression);
+    step(&mut state, mapped(Representation::Expression, [0, 0, 1]));
+    assert_eq!((state.asking.compared.len(), state.asking.shifts.is_none()), (3, true));
+    state.ask_for_shifts();
+    assert!(state.has_job(|request| matches!(request, Request::Shifts { .. })));
+    state.queue.clear();
+
+    state.map_population(Representation::Expression);
+    state.take_posts();
+    state.asking.cells = shown.query.cells.clone();
+    state.ask();
+    state.ask_for_shifts();
+    state.asking.shifts = shifts(whole.clone());
+    let id = state.running.as_ref().map(|running| running.id).expect("the map is under way");
+    state.apply(id, mapped(Representation::Expression, [0, 1, 0]));
+    let labels: Vec<_> = state.asking.compared.iter().map(|one| one.query.label()).collect();
+    assert_eq!(labels, ["STAT1 knockout", "STAT1 knockout in cluster 1 of latent states"]);
+    assert!(state.prediction.is_none() && state.asking.shifts.is_none() && state.queue.is_empty());
+    assert_eq!(state.asking.cells, CellChoice::All);
+    assert!(state.notices.iter().any(|notice| notice.contains("clusters of expression are others now")));
+
+    // Other genes of the map make other components: its clusters are gone.
+    state.map_population(Representation::Expression);
+    step(&mut state, mapped(Representation::Expression, [0, 1, 0]));
+    state.asking.cells = shown.query.cells.clone();
+    asked(&mut state);
+    state.asking.shifts = shifts(shown.query.clone());
+    state.map_by(MapConfig { genes: None, ..MapConfig::default() });
+    assert!(state.prediction.is_none() && state.asking.compared.len() == 2);
+    step(&mut state, Event::Embedded { genes: None, maps: Vec::new() });
+    assert!(state.asking.shifts.is_none() && state.asking.cells == CellChoice::All);
+}
+
+#[test]
+fn what_was_found_backwards_is_of_one_model_and_its_cells() {
+    let found = || {
+        let signature = Signature { name: "typed".into(), genes: vec!["A".into()], weights: vec![1.0] };
+        Some(Shared::new(Backwards {
+            signature,
+            mode: Mode::Knockout,
+            n_known: 1,
+            unknown: Vec::new(),
+            n_candidates: 2,
+            towards: Vec::new(),
+            away: Vec::new(),
+            pairs: Vec::new(),
+            chance: 0.5,
+            accuracy: Vec::new(),
+            optimised: None,
+            mechanism: None,
+            priorities: Vec::new(),
+        }))
+    };
+    let mut state = started();
+    asked(&mut state);
+    state.backwards.found = found();
+    state.prepare();
+    state.ask_for_shifts();
+    step(&mut state, prepared());
+    assert!(state.backwards.found.is_none());
+    assert!(!state.has_job(|request| matches!(request, Request::Shifts { .. })), "of the cells of before");
+
+    state.backwards.found = found();
+    let load = |state: &mut State, event| {
+        state.queue.clear();
+        state.enqueue(super::Job::with_files(Request::LoadCheckpoint { n_heads: None }, 7));
+        step(state, event);
+    };
+    load(&mut state, checkpoint());
+    assert!(state.backwards.found.is_some(), "the same model");
+    let Event::CheckpointLoaded { header, card, targets, n_parameters, n_vectors, heads_unknown, warnings } =
+        checkpoint()
+    else {
+        panic!("a checkpoint")
+    };
+    let header = Box::new(spec::checkpoint::CheckpointHeader { modes: Vec::new(), ..*header });
+    load(
+        &mut state,
+        Event::CheckpointLoaded { header, card, targets, n_parameters, n_vectors, heads_unknown, warnings },
+    );
+    assert!(state.backwards.found.is_none());
 }
 
 #[test]
