@@ -6,7 +6,7 @@
 
 mod beside;
 
-use jepa::query::backwards::{Changes, NO_SCORE};
+use jepa::query::backwards::{Changes, NO_SCORE, share_better};
 use jepa::query::sweep::Sweep;
 use spec::backwards::{Backwards, Candidates, Match, PairMatch, Retrieval, Signature};
 use spec::model::Mode;
@@ -63,10 +63,11 @@ pub async fn ask_backwards(
         |(at, score): ([usize; 2], f64)| PairMatch { targets: at.map(|at| predicted.candidates[at].clone()), score };
     let pairs = predicted.changes.pairs(best, &wanted).into_iter().take(N_PAIRED).map(named).collect();
     let chance = chance(task, &predicted, &wanted).await?;
-    let accuracy = accuracy(checkpoint, &predicted, |measured| Some(predicted.changes.scores(measured)));
+    let accuracy =
+        accuracy(checkpoint, &predicted, |measured, own| Some(predicted.changes.scores_without(measured, own)));
     let optimised = beside::optimised(task, checkpoint, &predicted, &wanted).await?;
     let mechanism = beside::mechanism(population, checkpoint, &wanted)?;
-    let priorities = beside::priorities(checkpoint, &predicted);
+    let priorities = beside::priorities(task, checkpoint, &predicted).await?;
     let n_candidates = predicted.candidates.len();
     Ok(Backwards {
         signature,
@@ -156,7 +157,8 @@ async fn sweep<'a>(
     Ok(Predicted { candidates, vectors, changes: Changes::new(changes, n_genes), strengths, sweep })
 }
 
-/// The match that 95 % of shuffled signatures do not reach with any candidate.
+/// The match that 95 % of shuffled signatures do not reach with any candidate. Genes are shuffled one by one; those that go
+/// together in cells do so no more, so a change of correlated genes beats this easily.
 async fn chance(task: &mut Task, predicted: &Predicted<'_>, wanted: &[f32]) -> Result<f64, EngineError> {
     let mut best = Vec::with_capacity(N_SHUFFLES);
     let mut stretch = task.begin("Shuffling the signature", "signatures", N_SHUFFLES).await?;
@@ -168,11 +170,12 @@ async fn chance(task: &mut Task, predicted: &Predicted<'_>, wanted: &[f32]) -> R
     Ok(best[N_SHUFFLES * 95 / 100 - 1])
 }
 
-/// Where each measured perturbation is found when its own response is the signature, by scores of the candidates.
+/// Where each measured perturbation is found when its own response is the signature, by scores of the candidates. The
+/// perturbed gene is left out on both sides (`scored` is told its place): that its own transcript falls would find it.
 fn accuracy(
     checkpoint: &Checkpoint,
     predicted: &Predicted<'_>,
-    scored: impl Fn(&[f32]) -> Option<Vec<f64>>,
+    scored: impl Fn(&[f32], Option<usize>) -> Option<Vec<f64>>,
 ) -> Vec<Retrieval> {
     let Some(table) = &checkpoint.measured else { return Vec::new() };
     let mut found = Vec::new();
@@ -182,9 +185,8 @@ fn accuracy(
             let Some(at) = predicted.candidates.iter().position(|name| *name == response.target) else { continue };
             let measured: Vec<f32> =
                 response.delta.iter().map(|delta| if delta.is_finite() { *delta } else { 0.0 }).collect();
-            let Some(scores) = scored(&measured) else { continue };
-            let n_better = scores.iter().filter(|score| **score > scores[at]).count();
-            ranks.push(n_better as f64 / (scores.len() - 1) as f64);
+            let own_gene = checkpoint.header().genes.iter().position(|gene| *gene == response.target);
+            ranks.extend(scored(&measured, own_gene).and_then(|scores| share_better(&scores, at)));
         }
         if !ranks.is_empty() {
             let n_in_best_tenth = ranks.iter().filter(|rank| **rank < 0.1).count();

@@ -120,7 +120,8 @@ pub struct PairMatch {
     pub score: f64,
 }
 
-/// Where the true perturbation is found when its own measured response is the signature.
+/// Where the true perturbation is found when its own measured response is the signature, the perturbed gene left out of it
+/// and of every predicted change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Retrieval {
     /// Of which perturbations.

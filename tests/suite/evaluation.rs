@@ -320,6 +320,12 @@ fn tests_of_cells_are_of_cells_made_by_the_declared_rule() {
     assert!(mean > 0.3 && mean > still + 0.2, "the mean finds {mean}, no change {still}");
     let (still, ceiling_mean) = (cell("no change", Metric::OverlapAtN).mean, ceiling.mean.expect("defined"));
     assert!(ceiling_mean > 0.4 && ceiling_mean > still.expect("0 at least") + 0.2, "{ceiling:?}, no change {still:?}");
+    // The truth itself, by the rule: a ceiling of made cells, with no score over the baseline, as its means are the measured.
+    let by_rule = tests.methods.iter().find(|note| note.name == "measured mean, by the rule").expect("a row");
+    assert_eq!(by_rule.kind, MethodKind::Ceiling);
+    let truth = cell(&by_rule.name, Metric::OverlapAtN).mean.expect("defined");
+    assert!(truth > 0.4 && truth >= cell("training mean", Metric::OverlapAtN).mean.expect("defined"), "{truth}");
+    assert!(tests.over_baseline.iter().all(|of| of.method != by_rule.name));
     // Two halves of twelve cells have fewer than ten each.
     assert_eq!(ceiling.undefined.last().map(|counted| counted.n_targets), Some(1), "{:?}", ceiling.undefined);
     let row = tests.over_baseline.iter().find(|of| of.method == "mean of groups").expect("cell-eval's baseline");

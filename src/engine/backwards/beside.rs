@@ -44,7 +44,9 @@ pub(super) async fn optimised(
     Ok(Some(Optimised {
         score: pearson(&predicted.changes.apart(&change), wanted).unwrap_or(NO_SCORE),
         nearest: nearest.collect(),
-        accuracy: accuracy(checkpoint, predicted, |measured| Some(inverse.likeness(&inverse.vector(measured)?))),
+        accuracy: accuracy(checkpoint, predicted, |measured, own| {
+            Some(inverse.likeness(&inverse.vector_without(measured, own)?))
+        }),
     }))
 }
 
@@ -71,6 +73,7 @@ fn of_enough_cells(mut table: Cow<'_, MeasuredTable>) -> Option<Cow<'_, Measured
     Some(table).filter(|table| table.responses.len() >= FEWEST_MEASURED)
 }
 
+/// Chance is as in [`super::chance`]: of genes shuffled one by one, which correlated genes beat easily.
 fn like(table: &MeasuredTable, checkpoint: &Checkpoint, wanted: &[f32]) -> Mechanism {
     let finite = |value: &f32| if value.is_finite() { *value } else { 0.0 };
     // A response that is itself the question says nothing.
@@ -98,7 +101,11 @@ fn like(table: &MeasuredTable, checkpoint: &Checkpoint, wanted: &[f32]) -> Mecha
 }
 
 /// Candidates that nobody measured, by the mean of their places in distance from training and in distinctness.
-pub(super) fn priorities(checkpoint: &Checkpoint, predicted: &Predicted<'_>) -> Vec<Priority> {
+pub(super) async fn priorities(
+    task: &mut Task,
+    checkpoint: &Checkpoint,
+    predicted: &Predicted<'_>,
+) -> Result<Vec<Priority>, EngineError> {
     let is_seen = |at: &usize| checkpoint.support(&predicted.candidates[*at]) == Support::Seen;
     let (seen, others): (Vec<usize>, Vec<usize>) = (0..predicted.candidates.len()).partition(is_seen);
     let known: Vec<&[f32]> = seen.iter().map(|&at| predicted.vectors[at].as_slice()).collect();
@@ -114,7 +121,12 @@ pub(super) fn priorities(checkpoint: &Checkpoint, predicted: &Predicted<'_>) -> 
         let (distance, distinct) = (1.0 - cosine, 1.0 - alike);
         Some(Priority { target, support: standing, distance, distinct, strength: predicted.strengths[at] })
     };
-    let mut found: Vec<Priority> = others.into_iter().filter_map(one).collect();
+    let mut found: Vec<Priority> = Vec::new();
+    let mut stretch = task.begin("Looking for what to measure next", "candidates", others.len()).await?;
+    for (n_before, at) in others.into_iter().enumerate() {
+        found.extend(one(at));
+        stretch.reached(n_before + 1).await?;
+    }
     let places = |of: fn(&Priority) -> f64| -> Vec<usize> {
         let mut order: Vec<usize> = (0..found.len()).collect();
         order.sort_by(|&a, &b| of(&found[b]).total_cmp(&of(&found[a])));
@@ -126,5 +138,5 @@ pub(super) fn priorities(checkpoint: &Checkpoint, predicted: &Predicted<'_>) -> 
     let mut order: Vec<usize> = (0..found.len()).collect();
     order.sort_by_key(|&at| (far[at] + apart[at], at));
     let mut sorted: Vec<Option<Priority>> = found.drain(..).map(Some).collect();
-    order.into_iter().filter_map(|at| sorted[at].take()).collect()
+    Ok(order.into_iter().filter_map(|at| sorted[at].take()).collect())
 }

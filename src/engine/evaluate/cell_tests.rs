@@ -18,6 +18,8 @@ use super::screen::Screen;
 use super::{Answers, Watch};
 use crate::failure::EngineError;
 
+/// The measured mean itself as the prediction: what the rule by which cells are made loses.
+const RULE: &str = "measured mean, by the rule";
 /// The baseline that cell-eval's score is over.
 const REFERENCE: &str = "mean of groups";
 /// What that score is the mean of: the profile of the Virtual Cell Challenge.
@@ -64,7 +66,8 @@ pub(super) async fn cell_tests<W: Watch>(
     let mut tested: Vec<usize> = folds.iter().flat_map(|fold| fold.test.iter().copied()).collect();
     tested.sort_unstable();
     let of_groups = mean_of_groups(screen, folds);
-    let answers: Vec<&Answers> = answers.iter().chain([&of_groups]).collect();
+    let by_rule = measured_by_the_rule(screen, &tested);
+    let answers: Vec<&Answers> = answers.iter().chain([&of_groups, &by_rule]).collect();
     let n_tests = tested.len() * (answers.len() + 1 + 2 * asked.n_halves);
     let mut rows = Vec::with_capacity(tested.len());
     let mut n_done = 0;
@@ -260,7 +263,16 @@ fn mean_of_groups(screen: &Screen<'_>, folds: &[Fold]) -> Answers {
     answers
 }
 
-/// The score of every method over the baseline's.
+/// What no method can do better by the rule, as it is the truth: the ceiling of cells that are made.
+fn measured_by_the_rule(screen: &Screen<'_>, tested: &[usize]) -> Answers {
+    let about = "The measured mean as the prediction, cells made of it by the rule: what a method that is right about every \
+                 mean would reach. Its means are the measured ones, so only measures of tests say something.";
+    let mut answers = Answers::new(RULE, MethodKind::Ceiling, about, screen.targets.len());
+    tested.iter().for_each(|&at| answers.deltas[at] = Some(screen.targets[at].response.delta.clone()));
+    answers
+}
+
+/// The score of every method over the baseline's; none for the truth, whose means are right by themselves.
 fn over_baselines(table: &MetricTable, config: &EvaluationConfig) -> Vec<OverBaseline> {
     let Some(baseline) = table.rows.iter().find(|row| row.method == REFERENCE) else { return Vec::new() };
     let columns: Vec<usize> =
@@ -288,7 +300,7 @@ fn over_baselines(table: &MetricTable, config: &EvaluationConfig) -> Vec<OverBas
             of_measures,
         }
     };
-    table.rows.iter().map(of_row).collect()
+    table.rows.iter().filter(|row| row.method != RULE).map(of_row).collect()
 }
 
 fn at_genes(row: &[f32], genes: &[usize]) -> Vec<f32> {

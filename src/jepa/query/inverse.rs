@@ -48,9 +48,15 @@ impl Inverse {
 
     /// The vector towards a signature, as far from the mean vector as candidates are; none where no vector leads anywhere.
     pub fn vector(&self, signature: &[f32]) -> Option<Vec<f32>> {
-        let mean = signature.iter().map(|&value| f64::from(value)).sum::<f64>() / signature.len().max(1) as f64;
+        self.vector_without(signature, None)
+    }
+
+    /// The same as if one gene were neither in the signature nor in any change.
+    pub fn vector_without(&self, signature: &[f32], gene: Option<usize>) -> Option<Vec<f32>> {
+        let kept = || signature.iter().enumerate().filter(|(at, _)| Some(*at) != gene);
+        let mean = kept().map(|(_, &value)| f64::from(value)).sum::<f64>() / kept().count().max(1) as f64;
         let wanted: Vec<f32> = signature.iter().map(|&value| (f64::from(value) - mean) as f32).collect();
-        let step = self.ridge.towards(&wanted, STEP_PENALTY)?;
+        let step = self.ridge.towards(&wanted, STEP_PENALTY, gene)?;
         let length = step.iter().map(|value| value * value).sum::<f64>().sqrt();
         let scaled =
             step.iter().zip(self.ridge.mean_vector()).map(|(s, mean)| (mean + s / length * self.length) as f32);
@@ -93,6 +99,15 @@ mod tests {
             assert!(likeness[at] > 0.75, "{}", likeness[at]);
         }
         assert!(inverse.vector(&[1.0; 30]).is_none(), "a signature that does not vary leads nowhere");
+        // What a gene that is left out should do changes nothing.
+        let signature = changes.rows().nth(7).expect("a candidate").to_vec();
+        let mut dropped = signature.clone();
+        dropped[4] = -50.0;
+        assert_eq!(inverse.vector_without(&signature, Some(4)), inverse.vector_without(&dropped, Some(4)));
+        assert_ne!(inverse.vector(&signature), inverse.vector(&dropped));
+        let mut alone = vec![0.0; 30];
+        alone[4] = -1.0;
+        assert!(inverse.vector_without(&alone, Some(4)).is_none(), "nothing is left that varies");
         assert!(Inverse::fit(&vectors[..1], &changes).is_none());
     }
 }

@@ -130,9 +130,18 @@ fn retrieval_ranks_as_published_and_among_what_training_did_not_see() {
     // Alike rows: published they are all first, corrected in the middle.
     let alike = vec![vec![1.0, 2.0]; 5];
     assert_eq!(rank_as_published(&[1.0, 0.0], &alike, 3), Ok(1.0));
-    assert_eq!(rank_corrected(&[1.0, 0.0], &alike, 3, &[0, 1, 2, 3, 4]), Ok(3.0));
-    assert_eq!(rank_corrected(&[1.0, 0.0], &alike, 3, &[1, 3]), Ok(1.5));
-    assert_eq!(rank_corrected(&[1.0, 0.0], &alike, 3, &[1, 2]), Err(Undefined::NotGiven));
+    assert_eq!(rank_corrected(&[1.0, 0.0], &alike, (3, None), &[0, 1, 2, 3, 4]), Ok(3.0));
+    assert_eq!(rank_corrected(&[1.0, 0.0], &alike, (3, None), &[1, 3]), Ok(1.5));
+    assert_eq!(rank_corrected(&[1.0, 0.0], &alike, (3, None), &[1, 2]), Err(Undefined::NotGiven));
+    // Rows that only know that the own transcript falls: published they are all first, corrected at chance.
+    let alone = |own: usize| (0..80).map(|gene| if gene == own { -1.0 } else { 0.0 }).collect::<Vec<f64>>();
+    let (bank, all): (Vec<Vec<f64>>, Vec<usize>) = ((0..80).map(alone).collect(), (0..80).collect());
+    let noise = |own: usize, gene: usize| ((own * 37 + gene * gene * 11 + own * gene * 5) % 23) as f64 / 23.0 - 0.478;
+    let of = |own: usize| (0..80).map(|gene| if gene == own { -9.0 } else { noise(own, gene) }).collect::<Vec<f64>>();
+    assert!((0..80).all(|own| rank_as_published(&of(own), &bank, own) == Ok(1.0)));
+    let places = (0..80).map(|own| rank_corrected(&of(own), &bank, (own, Some(own)), &all).expect("finite"));
+    let mean = places.sum::<f64>() / 80.0;
+    assert!((mean - 40.5).abs() < 6.0, "{mean} of 80");
     assert_eq!(rank_as_published(&[1.0], &alike, 3), Err(Undefined::Length));
     assert_eq!(rank_as_published(&[1.0, 0.0], &alike, 9), Err(Undefined::Length));
     assert_eq!(summary(&[], 5), Err(Undefined::TooFewTargets));

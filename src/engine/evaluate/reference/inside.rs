@@ -10,6 +10,7 @@ use jepa::eval::biojepa::uncertainty;
 use jepa::eval::cell_eval::made::chosen;
 use jepa::eval::pairs::{self, Score};
 use jepa::query::Predictor;
+use jepa::query::inside::Evenly;
 use spec::evaluation::{Form, ReferenceConfig, ReferenceEvaluation, ReferenceRow};
 use spec::metrics::Undefined;
 use spec::model::Mode;
@@ -37,7 +38,8 @@ const ABOUT: [(u8, &str, &str); 5] = [
         3,
         "Retrieval",
         "The reference read its bank by the wrong kind of vector, most candidates were perturbations of training, and chance \
-         was not given; here the bank is read rightly, and corrected ranks are among perturbations that training did not see.",
+         was not given; here the bank is read rightly, and corrected ranks are among perturbations that training did not see, \
+         with the perturbed gene's own transcript left out, which falls in every knockout and would tell which it is.",
     ),
     (
         4,
@@ -94,9 +96,9 @@ impl Judged<'_> {
         let mut all = vec![self.retrieval(predictor, mode, asked.n_bank, watch).await?];
         watch.reached(work, "evaluations", 3, 8).await?;
         let pairs = pairs_of(self.screen, self.folds, self.config);
-        all.push(self.uncertainty(predictor, mode, &pairs).await?);
+        all.push(self.uncertainty(predictor, mode, &pairs, watch).await?);
         watch.reached(work, "evaluations", 4, 8).await?;
-        all.push(self.batches(predictor, &pairs).await?);
+        all.push(self.batches(predictor, &pairs, watch).await?);
         watch.reached(work, "evaluations", 5, 8).await?;
         let genes = predictor.gene_embeddings().await?;
         let d_model = header.model.d_model.max(1);
@@ -143,7 +145,7 @@ impl Judged<'_> {
             let Some(own) = candidates.iter().position(|candidate| candidate == name) else { continue };
             let measured = self.here(&self.screen.targets[at].response.delta);
             published.extend(rank_as_published(&measured, &predicted, own).ok());
-            corrected.extend(rank_corrected(&measured, &predicted, own, &unseen).ok());
+            corrected.extend(rank_corrected(&measured, &predicted, (own, self.own_gene(at)), &unseen).ok());
         }
         let mut rows = Vec::new();
         for (form, ranks, n) in
@@ -159,6 +161,13 @@ impl Judged<'_> {
         Ok(of(3, rows))
     }
 
+    /// Where the perturbed gene is among the genes that the file has.
+    fn own_gene(&self, at: usize) -> Option<usize> {
+        let missing = self.screen.subject.missing;
+        let gene = self.screen.targets[at].own_gene.filter(|gene| !missing.contains(gene))?;
+        Some(gene - missing.iter().filter(|other| **other < gene).count())
+    }
+
     /// The genes that the file has.
     fn here(&self, change: &[f32]) -> Vec<f64> {
         let missing = self.screen.subject.missing;
@@ -166,25 +175,29 @@ impl Judged<'_> {
         kept.map(|(_, &value)| f64::from(value)).collect()
     }
 
-    async fn uncertainty(
+    async fn uncertainty<W: Watch>(
         &self,
         predictor: &Predictor,
         mode: Mode,
         pairs: &[Pair],
+        watch: &mut W,
     ) -> Result<ReferenceEvaluation, EngineError> {
         let cells = &self.screen.subject.material.expression;
         let (mut unsure, mut wrong) = (Vec::new(), Vec::new());
         let (mut errors, mut deviations) = (Vec::new(), Vec::new());
-        for at in self.folds.iter().flat_map(|fold| &fold.test) {
-            let [part] = &self.screen.targets[*at].parts[..] else { continue };
+        let header = predictor.header();
+        let mut kept = Evenly::of(pairs.len(), header.genes.len() * header.model.d_model, MOST_VALUES);
+        let tested: Vec<&usize> = self.folds.iter().flat_map(|fold| &fold.test).collect();
+        for (n_done, at) in tested.iter().enumerate() {
+            watch.reached("Comparing latent states", "perturbations", n_done, tested.len()).await?;
+            let [part] = &self.screen.targets[**at].parts[..] else { continue };
             let Some(vector) = self.screen.bank.and_then(|bank| bank.vector(part)) else { continue };
             // Those that the model was asked about.
             let of: Vec<usize> = (0..pairs.len())
-                .filter(|&pair| pairs[pair].target == *at && self.told.of_pairs[pair].is_some())
+                .filter(|&pair| pairs[pair].target == **at && self.told.of_pairs[pair].is_some())
                 .collect();
             let rows: Vec<(usize, usize)> = of.iter().map(|&pair| (pairs[pair].control, pairs[pair].case)).collect();
-            let n_values = MOST_VALUES * rows.len() / pairs.len().max(1);
-            let found = predictor.latent_errors(cells, &rows, (part, &vector), mode, n_values).await?;
+            let found = predictor.latent_errors(cells, &rows, (part, &vector), mode, &mut kept).await?;
             unsure.extend(found.log_variance);
             errors.extend(found.errors);
             deviations.extend(found.deviations);
@@ -224,7 +237,12 @@ impl Judged<'_> {
         ))
     }
 
-    async fn batches(&self, predictor: &Predictor, pairs: &[Pair]) -> Result<ReferenceEvaluation, EngineError> {
+    async fn batches<W: Watch>(
+        &self,
+        predictor: &Predictor,
+        pairs: &[Pair],
+        watch: &mut W,
+    ) -> Result<ReferenceEvaluation, EngineError> {
         if pairs.is_empty() {
             return Ok(none(5, "Single cells are missing: rows stand for several cells each."));
         }
@@ -233,24 +251,31 @@ impl Judged<'_> {
         for of in [|pair: &Pair| pair.control, |pair: &Pair| pair.case] {
             let rows: Vec<usize> = pairs.iter().map(of).collect();
             let mut embedding = predictor.embed(&material.expression, &rows)?;
-            while embedding.advance().await?.is_some() {}
+            let n_before = states.len() * pairs.len();
+            while let Some(n_done) = embedding.advance().await? {
+                watch.reached("Reading cells", "cells", n_before + n_done, 2 * pairs.len()).await?;
+            }
             states.push(embedding.finish());
         }
         let d_model = predictor.header().model.d_model.max(1);
         let [controls, cases] = [&states[0], &states[1]].map(|s| s.chunks_exact(d_model).collect::<Vec<&[f32]>>());
         let targets: Vec<u32> = pairs.iter().map(|pair| pair.target as u32).collect();
         let mut rows = Vec::new();
-        let mut add = |measure: &str, form: Form, states: &[&[f32]], classes: &[u32]| {
-            let (found, most) = probed(states, classes);
-            rows.push(row(measure, form, found).beside("the most frequent", most));
-        };
+        let mut probes: Vec<(&str, Form, &[&[f32]], Vec<u32>)> = Vec::new();
         if let Some(batches) = &material.batches {
             let of = |cell: fn(&Pair) -> usize| -> Vec<u32> { pairs.iter().map(|pair| batches[cell(pair)]).collect() };
-            add("Batch from the control cell's state", Form::AsPublished, &controls, &of(|pair| pair.control));
-            add("Batch from the perturbed cell's state", Form::Corrected, &cases, &of(|pair| pair.case));
+            let (control, case) = (of(|pair| pair.control), of(|pair| pair.case));
+            probes.push(("Batch from the control cell's state", Form::AsPublished, &controls, control));
+            probes.push(("Batch from the perturbed cell's state", Form::Corrected, &cases, case));
         }
-        add("Perturbation from the control cell's state", Form::AsPublished, &controls, &targets);
-        add("Perturbation from the perturbed cell's state", Form::Corrected, &cases, &targets);
+        let measure = "Perturbation from the control cell's state";
+        probes.push((measure, Form::AsPublished, &controls, targets.clone()));
+        probes.push(("Perturbation from the perturbed cell's state", Form::Corrected, &cases, targets));
+        for (n_done, (measure, form, states, classes)) in probes.iter().enumerate() {
+            watch.reached("Fitting linear maps to cells", "maps", n_done, probes.len()).await?;
+            let (found, most) = probed(states, classes);
+            rows.push(row(measure, *form, found).beside("the most frequent", most));
+        }
         let mut found = of(5, rows);
         if material.batches.is_none() {
             found.missing =

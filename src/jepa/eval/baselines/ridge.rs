@@ -66,13 +66,14 @@ impl Ridge {
 
     /// The way back: the step from the mean vector whose response is nearest to `change` by least squares, long steps
     /// penalised by `share` of what a feature does on average. None for a change of another length, or where no vector
-    /// changes anything.
-    pub fn towards(&self, change: &[f32], share: f64) -> Option<Vec<f64>> {
+    /// changes anything. The gene `left_out` is as if it were not there.
+    pub fn towards(&self, change: &[f32], share: f64, left_out: Option<usize>) -> Option<Vec<f64>> {
         let n_genes = self.intercept.len();
         if change.len() != n_genes || self.slopes.is_empty() {
             return None;
         }
-        let slopes = Mat::from_fn(self.slopes.len(), n_genes, |feature, gene| self.slopes[feature][gene]);
+        let slope = |feature: usize, gene: usize| if left_out == Some(gene) { 0.0 } else { self.slopes[feature][gene] };
+        let slopes = Mat::from_fn(self.slopes.len(), n_genes, slope);
         let kernel = &slopes * slopes.transpose();
         let mean = (0..kernel.nrows()).map(|at| kernel[(at, at)]).sum::<f64>() / kernel.nrows() as f64;
         let right = &slopes * Mat::from_fn(n_genes, 1, |gene, _| f64::from(change[gene]));
