@@ -61,8 +61,11 @@ export class DesktopBrowser {
       this.#process.kill();
       await isGone;
     }
-    // Its children write on for a moment.
-    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
+    try {
+      rmSync(this.#folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
+    } catch {
+      // Its children write on for a moment; on a busy machine a folder is left behind, which tells nothing of the app.
+    }
   }
 }
 
