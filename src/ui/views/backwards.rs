@@ -14,6 +14,10 @@ use crate::views::shell::use_control;
 /// Matches that are shown on each side; all that are told of are in the csv.
 const N_SHOWN: usize = 10;
 
+/// Said wherever a match is held against shuffled signatures.
+const EASY: &str = "This chance is a low mark: genes are shuffled independently, and genes that rise and fall together beat it \
+                    easily.";
+
 const CANDIDATES: [(Candidates, &str); 3] = [
     (Candidates::OfModel, "the model’s genes and those measured"),
     (Candidates::Measured, "those measured alone"),
@@ -126,7 +130,7 @@ fn Answer(found: Shared<Backwards>) -> impl IntoView {
             signed(found.chance)
         ),
         n => format!(
-            "{} of {} match better than chance does (best of shuffled signatures: {}).",
+            "{} of {} match better than chance does (best of shuffled signatures: {}). {EASY}",
             count(n as u64),
             plural(found.n_candidates as u64, "perturbation"),
             signed(found.chance)
@@ -163,7 +167,7 @@ fn Answer(found: Shared<Backwards>) -> impl IntoView {
         </div>
         <button type="button" class="small" on:click=save>"Download csv"</button>
         {found.mechanism.clone().map(|of| view! { <Alike of /> })}
-        {found.optimised.clone().map(|of| view! { <Best of /> })}
+        {found.optimised.clone().map(|of| view! { <Best of first=found.towards.first().cloned() /> })}
         <Next found />
     }
 }
@@ -173,7 +177,7 @@ fn Answer(found: Shared<Backwards>) -> impl IntoView {
 fn Alike(of: Mechanism) -> impl IntoView {
     let n_beyond = of.nearest.iter().filter(|one| one.score > of.chance).count();
     let said = format!(
-        "Of {} measured in {}, {} are more like it than 95 % of shuffled signatures reach with any ({}).",
+        "Of {} measured in {}, {} are more like it than 95 % of shuffled signatures reach with any ({}). {EASY}",
         plural(of.n as u64, "response"),
         of.source,
         n_beyond,
@@ -188,9 +192,12 @@ fn Alike(of: Mechanism) -> impl IntoView {
 
 /// The vector that would meet the signature best.
 #[component]
-fn Best(of: Optimised) -> impl IntoView {
+fn Best(of: Optimised, first: Option<Match>) -> impl IntoView {
+    let beside =
+        first.map(|first| format!(" (the best gene, {}: {})", first.target, signed(first.score))).unwrap_or_default();
     let said = format!(
-        "A vector of no gene was sought that meets the signature best; the model, asked with it, scores {}. These are the          genes whose vectors are like it (cosine).",
+        "A vector of no gene was sought that meets the signature best by a linear stand-in of the model; the model itself, \
+         asked with it, scores {}{beside}. These are the genes whose vectors are like it (cosine).",
         signed(of.score)
     );
     view! {
@@ -251,8 +258,8 @@ fn told(accuracy: &[Retrieval], testid: &'static str) -> impl IntoView + use<> {
             Support::Seen | Support::NeverMeasured => "perturbations that the model learned from",
         };
         format!(
-            "Asked with the measured response of {} {which}, it ranks the true one behind {:.0} % of the others (chance: 50 %), \
-             among the best tenth {} times.",
+            "Asked with the measured response of {} {which}, their own transcript left out, it ranks the true one behind \
+             {:.0} % of the others (chance: 50 %), among the best tenth {} times.",
             of.n,
             100.0 * of.mean_rank,
             of.n_in_best_tenth
