@@ -74,7 +74,10 @@ fn Signature() -> impl IntoView {
         >
             <Genes title="Genes that should rise" testid="backwards-rise" of=|state| &mut state.backwards.rise text=rise />
             <Genes title="Genes that should fall" testid="backwards-fall" of=|state| &mut state.backwards.fall text=fall />
-            <small>"Symbols, parted by blanks, commas or lines; a number behind one says how much (STAT1 2.5)"</small>
+            <small>
+                "Symbols, parted by blanks, commas or lines; the first number behind one says how much (STAT1 2.5). A negative \
+                 one in the first box falls; in the second every gene falls."
+            </small>
             <label class="choice">
                 <span>"Among"</span>
                 <select data-testid="backwards-candidates" on:change=choose>{options}</select>

@@ -79,6 +79,9 @@ fn about(number: u8) -> (&'static str, &'static str) {
     ABOUT.iter().find(|(of, ..)| *of == number).map_or(("", ""), |(_, title, flaw)| (*title, *flaw))
 }
 
+/// What a linear map is to read: its name, its form, the states of cells and the class of each.
+type Reading<'a> = (&'static str, Form, &'a [&'a [f32]], Vec<u32>);
+
 impl Judged<'_> {
     /// Those of a checkpoint; of a training in folds, that there is none.
     pub(super) async fn inside<W: Watch>(
@@ -261,7 +264,7 @@ impl Judged<'_> {
         let [controls, cases] = [&states[0], &states[1]].map(|s| s.chunks_exact(d_model).collect::<Vec<&[f32]>>());
         let targets: Vec<u32> = pairs.iter().map(|pair| pair.target as u32).collect();
         let mut rows = Vec::new();
-        let mut probes: Vec<(&str, Form, &[&[f32]], Vec<u32>)> = Vec::new();
+        let mut probes: Vec<Reading<'_>> = Vec::new();
         if let Some(batches) = &material.batches {
             let of = |cell: fn(&Pair) -> usize| -> Vec<u32> { pairs.iter().map(|pair| batches[cell(pair)]).collect() };
             let (control, case) = (of(|pair| pair.control), of(|pair| pair.case));
