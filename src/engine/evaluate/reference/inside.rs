@@ -261,7 +261,7 @@ impl Judged<'_> {
         let [controls, cases] = [&states[0], &states[1]].map(|s| s.chunks_exact(d_model).collect::<Vec<&[f32]>>());
         let targets: Vec<u32> = pairs.iter().map(|pair| pair.target as u32).collect();
         let mut rows = Vec::new();
-        let mut probes: Vec<(&str, Form, &[&[f32]], Vec<u32>)> = Vec::new();
+        let mut probes = Vec::new();
         if let Some(batches) = &material.batches {
             let of = |cell: fn(&Pair) -> usize| -> Vec<u32> { pairs.iter().map(|pair| batches[cell(pair)]).collect() };
             let (control, case) = (of(|pair| pair.control), of(|pair| pair.case));
