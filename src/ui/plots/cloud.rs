@@ -275,7 +275,8 @@ fn keep_painted(canvas: NodeRef<html::Canvas>, map: Map, theme: Signal<Theme>) {
         is_due.set_value(true);
         // After layout, when the canvas has its size.
         request_animation_frame(move || {
-            let (Some(_), Some(canvas)) = (is_due.try_get_value(), canvas.get_untracked()) else { return };
+            // Other cells may have taken the map down meanwhile.
+            let (Some(_), Some(Some(canvas))) = (is_due.try_get_value(), canvas.try_get_untracked()) else { return };
             is_due.set_value(false);
             let size = (f64::from(canvas.client_width()), f64::from(canvas.client_height()));
             if map.frame.size.get_untracked() != size {

@@ -148,7 +148,8 @@ fn keep_painted(
         let points = points.clone();
         // After layout, when the canvas has its size.
         request_animation_frame(move || {
-            frame.set(Some(repaint(&canvas, is_map, &points, &paint)));
+            // A plot that was taken down meanwhile has no frame.
+            frame.try_set(Some(repaint(&canvas, is_map, &points, &paint)));
         });
     });
 }
