@@ -1,6 +1,6 @@
 // The address of the page carries the view, and no data.
 
-import { equal, holds, site, test } from "./harness.mjs";
+import { equal, site, test } from "./harness.mjs";
 
 const fragment = (page) => page.evaluate(() => decodeURIComponent(location.hash).replaceAll("+", " "));
 
@@ -45,7 +45,7 @@ test("a link carries the view, and back goes to the step before", {}, async ({ a
   await app.at("target-input").waitFor();
   await app.idle();
   equal(await app.at("target-input").inputValue(), "JAK2", "the gene that is known");
-  holds((await app.text("notice")).includes("NOSUCHGENE"), await app.text("notice"));
+  await page.getByTestId("notice").filter({ hasText: "NOSUCHGENE" }).waitFor();
 });
 
 async function gene(page) {
